@@ -1,0 +1,3 @@
+"""Lift the state out of serverless Python."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The text that statelift generates. Nothing in here decides anything."""
