@@ -1,0 +1,364 @@
+"""apply_writes: exact bytes, kept modes, all files or none, and a journal that says so."""
+
+import errno
+import json
+import os
+
+import pytest
+
+from statelift import __version__
+from statelift.model import FileWrite
+from statelift.writing.apply import apply_writes, pending_runs, resume
+from statelift.writing.errors import (
+    DamagedJournalError,
+    EditedSinceError,
+    NothingToResumeError,
+    PendingRunError,
+    StaleError,
+    WriteFailedError,
+    WritingError,
+)
+from statelift.writing.journal import State, list_runs
+from statelift.writing.undo import undo_run
+
+CRLF = b"\xef\xbb\xbfSESSIONS = {}\r\n\x0c# no final newline"
+BINARY = bytes(range(256))
+
+
+class CrashError(Exception):
+    """Like a crash: nothing in the package catches it."""
+
+
+def snapshot(root):
+    return {
+        str(path.relative_to(root)): (path.read_bytes(), path.stat().st_mode) if path.is_file() else "folder"
+        for path in root.rglob("*")
+        if ".statelift" not in path.relative_to(root).parts
+    }
+
+
+def write(root, *writes, step=lambda event, path: None):
+    return apply_writes(root, writes, allow_dirty=False, change_ids=["SL101-a", "SL201-b"], step=step)
+
+
+def tree(root):
+    """Three files to write: one with odd bytes and mode, one binary, one new in new folders."""
+    (root / "pkg").mkdir()
+    (root / "app.py").write_bytes(CRLF)
+    (root / "app.py").chmod(0o755)
+    (root / "pkg" / "data.bin").write_bytes(BINARY)
+    (root / "pkg" / "data.bin").chmod(0o600)
+    return (
+        FileWrite("app.py", CRLF, CRLF + b"\r\n"),
+        FileWrite("pkg/data.bin", BINARY, BINARY[::-1]),
+        FileWrite("new/deep/helper.py", None, b"x = 1\n"),
+    )
+
+
+def failing_at(event, path, error):
+    def step(at, name):
+        if (at, name) == (event, path):
+            raise error
+
+    return step
+
+
+def test_bytes_and_modes_are_exact(tmp_path):
+    writes = tree(tmp_path)
+    os.umask(mask := os.umask(0o022))
+    run = write(tmp_path, *writes)
+    assert snapshot(tmp_path) == {
+        "app.py": (CRLF + b"\r\n", 0o100755),
+        "pkg": "folder",
+        "pkg/data.bin": (BINARY[::-1], 0o100600),
+        "new": "folder",
+        "new/deep": "folder",
+        "new/deep/helper.py": (b"x = 1\n", 0o100644 & ~mask),
+    }
+    assert run.files == ("app.py", "pkg/data.bin", "new/deep/helper.py")
+    assert run.root == tmp_path.resolve()
+
+
+def test_a_new_file_follows_the_umask(tmp_path):
+    mask = os.umask(0o077)
+    try:
+        write(tmp_path, FileWrite("a.py", None, b""))
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "a.py").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_read_only_file_keeps_its_mode(tmp_path):
+    (tmp_path / "a.py").write_bytes(b"1")
+    (tmp_path / "a.py").chmod(0o444)
+    write(tmp_path, FileWrite("a.py", b"1", b"2"))
+    assert (tmp_path / "a.py").read_bytes() == b"2"
+    assert (tmp_path / "a.py").stat().st_mode & 0o777 == 0o444
+
+
+def test_the_modification_time_is_new(tmp_path):
+    (tmp_path / "a.py").write_bytes(b"1")
+    os.utime(tmp_path / "a.py", (1, 1))
+    write(tmp_path, FileWrite("a.py", b"1", b"2"))
+    assert (tmp_path / "a.py").stat().st_mtime > 1_000_000
+
+
+def test_a_hard_link_elsewhere_keeps_the_old_bytes(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.py").write_bytes(b"1")
+    (tmp_path / "same.py").hardlink_to(root / "a.py")
+    write(root, FileWrite("a.py", b"1", b"2"))
+    assert (tmp_path / "same.py").read_bytes() == b"1"
+
+
+def test_the_journal_tells_what_was_written(tmp_path):
+    run = write(tmp_path, *tree(tmp_path))
+    journal = json.loads(run.journal.read_text())
+    assert journal["schema"] == 1
+    assert journal["tool"] == __version__
+    assert journal["changes"] == ["SL101-a", "SL201-b"]
+    assert journal["state"] == "done"
+    assert [(file["path"], file["new"]) for file in journal["files"]] == [
+        ("app.py", False),
+        ("pkg/data.bin", False),
+        ("new/deep/helper.py", True),
+    ]
+    lines = (run.folder / "written.jsonl").read_text().splitlines()
+    assert [json.loads(line)["written"] for line in lines] == list(run.files)
+    assert (tmp_path / ".statelift" / ".gitignore").read_text() == "*\n"
+    assert list_runs(tmp_path.resolve()) == [run]
+
+
+def test_the_journal_is_complete_before_the_first_write(tmp_path):
+    writes = tree(tmp_path)
+    before = snapshot(tmp_path)
+
+    def step(event, path):
+        if event == "write" and path == "app.py":
+            assert snapshot(tmp_path) == before
+            (run,) = pending_runs(tmp_path)
+            assert (run.folder / "before" / "app.py").read_bytes() == CRLF
+            assert (run.folder / "after" / "new/deep/helper.py").read_bytes() == b"x = 1\n"
+            raise CrashError
+
+    with pytest.raises(CrashError):
+        write(tmp_path, *writes, step=step)
+
+
+@pytest.mark.parametrize("event", ["write", "replace", "note"])
+@pytest.mark.parametrize("path", ["app.py", "pkg/data.bin", "new/deep/helper.py"])
+def test_a_failed_write_puts_everything_back(tmp_path, event, path):
+    writes = tree(tmp_path)
+    before = snapshot(tmp_path)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(WriteFailedError, match=r"No space left.*Everything was restored") as caught:
+        write(tmp_path, *writes, step=failing_at(event, path, full))
+    assert caught.value.paths == (path,)
+    assert snapshot(tmp_path) == before
+    assert pending_runs(tmp_path) == []
+    assert write(tmp_path, *writes).state is State.DONE
+
+
+def test_a_failure_of_the_system_puts_everything_back(tmp_path):
+    writes = tree(tmp_path)
+    before = snapshot(tmp_path)
+
+    def lose_the_temp_file(event, path):
+        if (event, path) == ("replace", "pkg/data.bin"):
+            (temp,) = (tmp_path / "pkg").glob(".statelift-*")
+            temp.unlink()
+
+    with pytest.raises(WriteFailedError, match=r"pkg/data\.bin could not be written: No such file"):
+        write(tmp_path, *writes, step=lose_the_temp_file)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("event", ["keep", "journal"])
+def test_without_a_journal_nothing_is_written(tmp_path, event):
+    writes = tree(tmp_path)
+    before = snapshot(tmp_path)
+
+    def step(at, path):
+        if at == event:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(WriteFailedError, match="No file was touched"):
+        write(tmp_path, *writes, step=step)
+    assert snapshot(tmp_path) == before
+    assert list((tmp_path / ".statelift" / "runs").iterdir()) == []
+
+
+def test_the_journal_that_cannot_be_closed_takes_the_run_back(tmp_path):
+    writes = tree(tmp_path)
+    before = snapshot(tmp_path)
+    with pytest.raises(WriteFailedError, match="Everything was restored"):
+        write(tmp_path, *writes, step=failing_at("done", "", OSError(errno.EIO, "I/O error")))
+    assert snapshot(tmp_path) == before
+
+
+def test_an_edit_during_the_run_is_not_overwritten(tmp_path):
+    writes = tree(tmp_path)
+
+    def edit(event, path):
+        if (event, path) == ("note", "app.py"):
+            (tmp_path / "pkg" / "data.bin").write_bytes(b"mine")
+
+    with pytest.raises(WriteFailedError, match=r"changed by somebody else.*Everything was restored"):
+        write(tmp_path, *writes, step=edit)
+    assert (tmp_path / "pkg" / "data.bin").read_bytes() == b"mine"
+    assert (tmp_path / "app.py").read_bytes() == CRLF
+
+
+def test_an_edit_of_a_written_file_survives_the_rollback(tmp_path):
+    writes = tree(tmp_path)
+
+    def edit(event, path):
+        if (event, path) == ("write", "pkg/data.bin"):
+            (tmp_path / "app.py").write_bytes(b"mine")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(WriteFailedError, match=r"Not everything could be restored: app\.py") as caught:
+        write(tmp_path, *writes, step=edit)
+    assert caught.value.paths == ("app.py",)
+    assert (tmp_path / "app.py").read_bytes() == b"mine"
+    assert len(pending_runs(tmp_path)) == 1
+
+
+def test_a_rollback_that_fails_too_is_finished_by_undo(tmp_path):
+    writes = tree(tmp_path)
+    before = snapshot(tmp_path)
+
+    def step(event, path):
+        if (event, path) in {("replace", "pkg/data.bin"), ("restore", "app.py")}:
+            raise OSError(errno.EIO, "I/O error")
+
+    with pytest.raises(WriteFailedError, match="statelift undo") as caught:
+        write(tmp_path, *writes, step=step)
+    (run,) = pending_runs(tmp_path)
+    assert run.id in str(caught.value)
+    undo_run(tmp_path, run.id)
+    assert snapshot(tmp_path) == before
+
+
+def test_an_interrupt_keeps_the_journal(tmp_path):
+    writes = tree(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, *writes, step=failing_at("replace", "pkg/data.bin", KeyboardInterrupt()))
+    (run,) = pending_runs(tmp_path)
+    assert run.state is State.PREPARED
+    assert resume(tmp_path, run.id).state is State.DONE
+    assert (tmp_path / "pkg" / "data.bin").read_bytes() == BINARY[::-1]
+    assert (tmp_path / "pkg" / "data.bin").stat().st_mode & 0o777 == 0o600
+    assert not [path for path in snapshot(tmp_path) if "statelift" in path]
+
+
+def interrupted(root, event="write", path="pkg/data.bin"):
+    with pytest.raises(CrashError):
+        write(root, *tree(root), step=failing_at(event, path, CrashError()))
+    (run,) = pending_runs(root)
+    return run
+
+
+def test_a_pending_run_blocks_the_next_one(tmp_path):
+    run = interrupted(tmp_path)
+    with pytest.raises(PendingRunError, match=f"1 of 3 files.*statelift undo {run.id}"):
+        write(tmp_path, FileWrite("other.py", None, b""))
+    assert not (tmp_path / "other.py").exists()
+    resume(tmp_path, run.id)
+    write(tmp_path, FileWrite("other.py", None, b""))
+    assert (tmp_path / "other.py").exists()
+
+
+def test_resume_refuses_what_is_neither_old_nor_new(tmp_path):
+    run = interrupted(tmp_path)
+    (tmp_path / "app.py").write_bytes(b"mine")
+    before = snapshot(tmp_path)
+    with pytest.raises(EditedSinceError, match=r"app\.py"):
+        resume(tmp_path, run.id)
+    assert snapshot(tmp_path) == before
+    assert pending_runs(tmp_path) == [run]
+
+
+def test_resume_with_damaged_new_bytes_takes_the_run_back(tmp_path):
+    run = interrupted(tmp_path)
+    (run.folder / "after" / "pkg" / "data.bin").write_bytes(b"broken")
+    with pytest.raises(WriteFailedError, match=r"damaged.*Everything was restored"):
+        resume(tmp_path, run.id)
+    assert (tmp_path / "app.py").read_bytes() == CRLF
+    assert pending_runs(tmp_path) == []
+
+
+def test_resume_of_a_finished_run_changes_nothing(tmp_path):
+    run = write(tmp_path, *tree(tmp_path))
+    after = snapshot(tmp_path)
+    assert resume(tmp_path, run.id) == run
+    assert snapshot(tmp_path) == after
+
+
+def test_resume_of_a_run_that_is_not_there(tmp_path):
+    with pytest.raises(NothingToResumeError, match="no run 0001"):
+        resume(tmp_path, "0001-20250101T000000Z")
+    run = write(tmp_path, *tree(tmp_path))
+    undo_run(tmp_path)
+    with pytest.raises(NothingToResumeError, match="undone"):
+        resume(tmp_path, run.id)
+
+
+def test_a_half_made_journal_is_swept_away(tmp_path):
+    leftover = tmp_path / ".statelift" / "runs" / "0001-20250101T000000Z"
+    (leftover / "before").mkdir(parents=True)
+    assert pending_runs(tmp_path) == []
+    run = write(tmp_path, FileWrite("a.py", None, b""))
+    assert not leftover.exists()
+    assert run.id.startswith("0001-")
+
+
+def test_runs_are_numbered_in_order(tmp_path):
+    ids = [write(tmp_path, FileWrite(f"{number}.py", None, b"")).id for number in range(12)]
+    assert [run.id for run in list_runs(tmp_path)] == ids
+    assert ids[-1].startswith("0012-")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda text: text[: len(text) // 2], id="torn"),
+        pytest.param(lambda text: text.replace('"schema": 1', '"schema": 2'), id="newer"),
+        pytest.param(lambda text: text.replace('"prepared"', '"finished"'), id="unknown state"),
+        pytest.param(lambda text: text.replace('"app.py"', '"../app.py"'), id="path outside"),
+        pytest.param(lambda text: text.replace('"new/deep"', '"elsewhere"'), id="folder of nobody"),
+        pytest.param(lambda text: text.replace('"mode": null', '"mode": "x"'), id="mode of a new file"),
+        pytest.param(lambda text: "[]", id="not a journal"),
+    ],
+)
+def test_a_damaged_journal_is_refused(tmp_path, spoil):
+    run = interrupted(tmp_path)
+    text = run.journal.read_text()
+    run.journal.write_text(spoil(text))
+    assert run.journal.read_text() != text
+    before = snapshot(tmp_path)
+    for attempt in (pending_runs, undo_run, lambda root: write(root, FileWrite("other.py", None, b""))):
+        with pytest.raises(DamagedJournalError, match=run.id):
+            attempt(tmp_path)
+    assert snapshot(tmp_path) == before
+
+
+def test_a_journal_cannot_point_through_a_link(tmp_path):
+    """A journal that came with a repository is as untrusted as the repository."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    run = interrupted(root)
+    (root / "pkg" / "data.bin").rename(outside / "data.bin")
+    (root / "pkg").rmdir()
+    (root / "pkg").symlink_to(outside)
+    for attempt in (resume, undo_run):
+        with pytest.raises(WritingError, match="symbolic link"):
+            attempt(root, run.id)
+    assert (outside / "data.bin").read_bytes() == BINARY
+
+
+def test_every_error_has_one_base():
+    kinds = (StaleError, PendingRunError, WriteFailedError, EditedSinceError, DamagedJournalError)
+    assert all(issubclass(kind, WritingError) for kind in kinds)
