@@ -1,5 +1,6 @@
 """Uncommitted changes: only in touched files, asked from the right repository, without running its code."""
 
+import os
 import shutil
 import subprocess
 
@@ -143,6 +144,16 @@ def test_nothing_of_the_repository_runs(tmp_path):
     assert not (tmp_path / "ran").exists()
     subprocess.run(["git", "-C", root, "status"], capture_output=True)
     assert (tmp_path / "ran").exists(), "the spy works when git runs as usual"
+
+
+@needs_git
+def test_asking_does_not_write(tmp_path):
+    root = repository(tmp_path / "r", app="1")
+    (root / "app.py").write_text("1")
+    os.utime(root / "app.py", (1, 1))
+    index = (root / ".git" / "index").read_bytes()
+    assert dirty(root, "app.py") == ()
+    assert (root / ".git" / "index").read_bytes() == index
 
 
 @needs_git
