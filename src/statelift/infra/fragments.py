@@ -1,0 +1,113 @@
+"""one operation -> YAML fragment -> values: the single definition of what every resource and right looks like.
+
+Whole stacks print the fragments as they are; patches compose them and write them the way the file is written.
+"""
+
+import functools
+import re
+from typing import TYPE_CHECKING
+
+import yaml
+
+from statelift.infra.values import Tagged, Value, scalar, value_of
+from statelift.infra.yamlpatch import Refusal
+from statelift.model import EnsureEnv, EnsureGrant, EnsureResource
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TYPES = {
+    "table": "AWS::DynamoDB::Table",
+    "bucket": "AWS::S3::Bucket",
+    "alarm": "AWS::CloudWatch::Alarm",
+}
+_LISTING = "s3:ListBucket"
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_PREFIX = re.compile(r"[^*?${}\x00-\x1f]*\*?")
+
+
+@functools.cache
+def environment() -> "Environment":
+    """Jinja2 over the infrastructure templates; an undefined name is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    loader = PackageLoader("statelift_templates", "infra")
+    # no autoescape for YAML: every value passes through the `scalar` filter
+    made = Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=select_autoescape(),
+    )
+    made.filters["scalar"] = scalar
+    return made
+
+
+def resource_fragment(operation: EnsureResource) -> str:
+    """YAML of a resource and its companions; "" for a metric, which exists once something counts.
+
+    Properties: `origin` and other notes go to Metadata; `ttl` of a table is the attribute that holds the expiry;
+    an alarm needs `namespace`, `metric` and `threshold`.
+    """
+    properties = dict(operation.properties)
+    if operation.kind == "metric":
+        return ""
+    if operation.kind == "alarm":
+        _check_alarm(operation.id, properties)
+    metadata = sorted(properties.items()) or [("kind", operation.kind)]
+    settings = {"ttl": "", **properties, "id": operation.id, "metadata": metadata}
+    return environment().get_template(f"{operation.kind}.yaml.j2").render(settings)
+
+
+def resource_bodies(operation: EnsureResource) -> dict[str, Value]:
+    """Logical id -> body of a resource and its companions."""
+    bodies = _values(resource_fragment(operation))
+    return bodies if isinstance(bodies, dict) else {}
+
+
+def statements_fragment(grant: EnsureGrant, kind: str) -> str:
+    """YAML list of the IAM statements of one right. Raises Refusal for a prefix that IAM would misread."""
+    objects = _objects(grant.key_prefix) if kind == "bucket" else None
+    listing = [action for action in grant.actions if action == _LISTING and kind == "bucket"]
+    actions = [action for action in grant.actions if action not in listing]
+    settings = {"id": grant.resource, "actions": actions, "listing": listing, "objects": objects}
+    return environment().get_template("statements.yaml.j2").render(settings)
+
+
+def statements(grant: EnsureGrant, kind: str) -> list[dict[str, Value]]:
+    """The IAM statements of one right."""
+    values = _values(statements_fragment(grant, kind))
+    return [item for item in values if isinstance(item, dict)] if isinstance(values, list) else []
+
+
+def variable_value(variable: EnsureEnv) -> Tagged:
+    """What an environment variable holds."""
+    if variable.attribute == "arn":
+        return Tagged("!GetAtt", f"{variable.resource}.Arn")
+    return Tagged("!Ref", variable.resource)
+
+
+def _values(fragment: str) -> Value:
+    try:
+        node = yaml.compose(fragment, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise Refusal(f"A name or note has a character that YAML cannot hold: {error}") from error
+    return value_of(node) if node is not None else {}
+
+
+def _objects(prefix: str | None) -> str:
+    """A folder (`tmp/`) means everything below it; anything else is one object."""
+    if prefix is None:
+        return "*"
+    if not _PREFIX.fullmatch(prefix):
+        raise Refusal(f"The key prefix {prefix!r} has characters that a policy would read as a pattern.")
+    return prefix + "*" if prefix.endswith("/") else prefix
+
+
+def _check_alarm(name: str, properties: dict[str, str]) -> None:
+    missing = sorted({"namespace", "metric", "threshold"} - set(properties))
+    if missing:
+        raise Refusal(f"The alarm {name} lacks {', '.join(missing)}, so it cannot be written to a template.")
+    if not _NUMBER.fullmatch(properties["threshold"]):
+        raise Refusal(f"The threshold of the alarm {name} is not a number: {properties['threshold']!r}.")

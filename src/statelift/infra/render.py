@@ -1,0 +1,92 @@
+"""operations -> template text: one stack that deploys by itself, for projects without a template to patch."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from statelift.infra.fragments import environment, resource_fragment, statements_fragment, variable_value
+from statelift.infra.names import camel
+from statelift.infra.values import scalar
+from statelift.infra.wanted import check_actions, merged
+from statelift.infra.yamlpatch import Refusal
+from statelift.model import EnsureEnv, EnsureGrant, InfraOperation
+
+Target = Literal["cloudformation", "sam"]
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedPolicy:
+    """All rights of one function. `statements` is a YAML list."""
+
+    id: str
+    function: str
+    statements: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One environment variable's value, and the functions that read it."""
+
+    id: str
+    name: str
+    functions: tuple[str, ...]
+    value: str
+
+
+def render_infrastructure(operations: Sequence[InfraOperation], target: Target) -> str:
+    """The resources, one managed policy per function, and an output per environment variable, as YAML.
+
+    Raises Refusal where an operation needs a resource that is not among them.
+    """
+    wanted = merged(operations)
+    kinds = {resource.id: resource.kind for resource in wanted.resources if resource.kind != "metric"}
+    if not kinds:
+        raise Refusal("There is nothing to deploy: no change needs a table, a bucket or an alarm.")
+    users: tuple[EnsureEnv | EnsureGrant, ...] = (*wanted.variables, *wanted.grants)
+    for user in users:
+        if user.resource not in kinds:
+            raise Refusal(f"{user.function} needs {user.resource}, which no change creates.")
+    taken = {logical_id for name in kinds for logical_id in (name, f"{name}Policy")}
+    return (
+        environment()
+        .get_template("stack.yaml.j2")
+        .render(
+            serverless=target == "sam",
+            fragments=[resource_fragment(resource) for resource in wanted.resources if resource.id in kinds],
+            policies=_policies(wanted.grants, {name: str(kind) for name, kind in kinds.items()}, taken),
+            outputs=_outputs(wanted.variables),
+        )
+    )
+
+
+def _policies(grants: Sequence[EnsureGrant], kinds: dict[str, str], taken: set[str]) -> list[ManagedPolicy]:
+    by_function: dict[str, list[str]] = defaultdict(list)
+    for grant in grants:
+        check_actions(grant, kinds[grant.resource])
+        by_function[grant.function].append(statements_fragment(grant, kinds[grant.resource]))
+    return [
+        ManagedPolicy(_unused(f"{camel(function)}State", taken), function, "".join(texts).rstrip("\n"))
+        for function, texts in sorted(by_function.items())
+    ]
+
+
+def _outputs(variables: Sequence[EnsureEnv]) -> list[Output]:
+    by_value: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for variable in variables:
+        by_value[variable.name, scalar(variable_value(variable))].append(variable.function)
+    taken: set[str] = set()
+    return [
+        Output(_unused(camel(name), taken), name, tuple(functions), value)
+        for (name, value), functions in sorted(by_value.items())
+    ]
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """`name`, numbered where it is taken: two functions may differ only in punctuation."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}{number}"
+    taken.add(candidate)
+    return candidate

@@ -1,0 +1,1 @@
+"""files -> functions and code roots: where the outside enters a project."""
