@@ -1,0 +1,1 @@
+"""Plan -> reports: the diff, the text for people, the formats for machines."""
