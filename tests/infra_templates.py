@@ -78,6 +78,7 @@ ACCEPTED = {
     "other-anchors": _with(
         "      Tags: &tags\n        team: a\n  H:\n    Type: AWS::S3::Bucket\n    Metadata: *tags\n"
     ),
+    "own-anchors": _with("      Policies: &p\n        - A\n").replace("Properties:", "Properties: &q # c"),
     "alias-last": "X: &x {a: b}\n" + _with("      Tags: *x\n"),
     "document-marks": "---\n" + PLAIN + "...\n",
     "role": ROLE,

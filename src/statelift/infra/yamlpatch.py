@@ -20,6 +20,7 @@ Change: TypeAlias = Callable[[Plain], Plain]
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _ALIAS = re.compile(r"[\s:\-?]*\*[^\s,\]}]+")
+_DASH_LINE = re.compile(r"^ *-", re.MULTILINE)
 _COMMENT_LINE = re.compile(r"(?:[ \t]*(?:\r\n|\n|\r))*( *)#[^\r\n]*(?:\r\n|\n|\r|$)")
 
 
@@ -131,10 +132,10 @@ class Document:
     def _in_block(
         self, node: MappingNode | SequenceNode, after: int, addition: Value, expected: Plain, blank: bool
     ) -> "Document":
-        column = node.start_mark.column
+        start = self._block_start(node)
+        column = start - self._line_start(start)
         if after >= 0:
             return self._insert_lines(self._entry_end(node, after), column, addition, expected, blank)
-        start = node.start_mark.index
         if not self._starts_line(start):
             raise Refusal("There is no room in front of the first entry.")
         start -= column
@@ -214,6 +215,18 @@ class Document:
         while (comment := _COMMENT_LINE.match(text, position)) and len(comment[1]) > column:
             position = comment.end()
         return position
+
+    def _block_start(self, node: MappingNode | SequenceNode) -> int:
+        """Offset of the first key or dash: the node itself may begin with an anchor on the line above."""
+        if isinstance(node, MappingNode):
+            return self._entry_start(node)
+        start = node.start_mark.index
+        if self.tree.text.startswith("-", start):
+            return start
+        dash = _DASH_LINE.search(self.tree.text, start)
+        if dash is None:
+            raise Refusal("The first item of a list was not found.")
+        return dash.end() - 1
 
     def _entry_start(self, node: MappingNode | SequenceNode) -> int:
         first = node.value[0][0] if isinstance(node, MappingNode) else node.value[0]
