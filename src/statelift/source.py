@@ -1,0 +1,269 @@
+"""bytes -> a parsed module, or the reason why not: decode, check and parse one Python file."""
+
+import ast
+import codecs
+import io
+import re
+import sys
+import tokenize
+import warnings
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from statelift.model import Place, Problem, SourceFile, Span
+
+Newline: TypeAlias = Literal["\n", "\r\n"]
+Positioned: TypeAlias = ast.stmt | ast.expr | ast.excepthandler | ast.arg | ast.keyword | ast.alias | ast.pattern
+
+_ASCII = "".join(map(chr, range(128)))
+_CONFIRM_CHARS = 5_000  # LibCST's native parser can overflow the stack on deep nesting: only small texts go there
+_CONFIRM_DEPTH = 100
+_DEEP = ("too many nested parentheses", "too many levels of indentation")
+
+# Both tables are tried on the line that CPython stopped at, with string contents and comments taken out.
+_PYTHON2 = (
+    ("a print statement", r"^\s*print(\s+(?![\s=.,:)\]([]|(in|is|if|and|or|not|for)\b)|\s*>>)"),
+    ("an exec statement", r"^\s*exec\s+[\w\"']"),
+    ("`except X, e`", r"^\s*except\s+(\(.*\)|[\w.]+)\s*,\s*[a-z_]\w*\s*:"),
+    ("`raise X, message`", r"^\s*raise\s+[\w.]+\s*,"),
+    ("backticks", r"`[^`]+`"),
+    ("the `<>` operator", r"[\w)\]\"']\s*<>\s*[\w(\[\"'-]"),
+    ("an octal number such as 0777", r"(?<![\w.])0[0-7]+\b(?![.jJ])"),
+    ("a long number such as 10L", r"(?<![\w.])\d+[lL]\b"),
+    ("a ur'' string", r"\b[uU][rR][\"']"),
+)
+_FSTRING = r"\b([fF][rR]?|[rR][fF])[\"']"
+_NEWER = (
+    ((3, 12), r"^\s*type\s+\w+\s*(\[.*\]\s*)?="),
+    ((3, 13), r"^\s*((async\s+)?def|class)\s+\w+\s*\[[^\]]*="),
+    ((3, 12), r"^\s*((async\s+)?def|class)\s+\w+\s*\["),
+    ((3, 14), r"\b([tT][rR]?|[rR][tT])[\"']"),
+    ((3, 14), r"^\s*except\*?\s+[\w.]+(\s*,\s*[\w.]+)+\s*:"),
+    ((3, 15), r"^\s*lazy\s+(import|from)\b"),
+    ((3, 15), r"[\[{(]\s*\*{1,2}\w[\w.]*\s+(async\s+)?for\b"),
+    ((3, 12), _FSTRING),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One module that could be read. `text` is `data` decoded, without a BOM, line ends as they are.
+
+    `line_starts` holds the byte offset in `data` of each line. The tree stays inside the stage that asked for it.
+    """
+
+    path: str
+    data: bytes
+    text: str
+    encoding: str
+    newline: Newline
+    bom: bool
+    tree: ast.Module
+    line_starts: tuple[int, ...]
+
+    def offset(self, lineno: int, utf8_col: int) -> int:
+        """Byte offset in `data` of an ast position: line 1-based, column in UTF-8 bytes of the line."""
+        start = self._text_start(lineno)
+        if self.encoding == "utf-8":
+            return start + utf8_col
+        return start + len(self._head(lineno, utf8_col).encode(self.encoding))
+
+    def span(self, node: Positioned) -> Span:
+        """The bytes of a node. Decorators lie outside of their function, as in ast."""
+        return Span(self.offset(node.lineno, node.col_offset), self.offset(*_end(node)))
+
+    def place(self, node: Positioned) -> Place:
+        """Where a node stands, for people: the column counts code points from 1."""
+        column = len(self._head(node.lineno, node.col_offset)) + 1
+        return Place(self.path, node.lineno, column, _end(node)[0])
+
+    def segment(self, span: Span) -> str:
+        """The text of a span."""
+        return self.data[span.start : span.end].decode(self.encoding)
+
+    def _text_start(self, lineno: int) -> int:
+        return self.line_starts[lineno - 1] + (len(codecs.BOM_UTF8) if self.bom and lineno == 1 else 0)
+
+    def _head(self, lineno: int, utf8_col: int) -> str:
+        """The text of a line in front of a column. A column inside a character rounds down."""
+        end = self.line_starts[lineno] if lineno < len(self.line_starts) else len(self.data)
+        line = self.data[self._text_start(lineno) : end].decode(self.encoding)
+        return line.encode()[:utf8_col].decode(errors="ignore")
+
+
+class _RefusedError(Exception):
+    """A file that cannot be analysed: carries line, kind and message of the Problem."""
+
+    def __init__(self, line: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.line, self.kind, self.message = line, kind, message
+
+
+def parse_source(file: SourceFile) -> Parsed | Problem:
+    """The parsed module, or the Problem that says why not. Never raises, whatever the bytes are."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an odd escape such as "\d" is not ours to report
+            encoding, text = _decode(file.data)
+            newline = _newline(text)
+            tree = _parse(text)
+    except _RefusedError as refused:
+        return Problem(file.path, refused.line, refused.kind, refused.message)
+    bom = file.data.startswith(codecs.BOM_UTF8)
+    starts = _line_starts(file.data, text, encoding)
+    return Parsed(file.path, file.data, text, encoding, newline, bom, tree, starts)
+
+
+def _end(node: Positioned) -> tuple[int, int]:
+    """End line and column; ast types them as optional, although every parsed node has both."""
+    column = node.col_offset if node.end_col_offset is None else node.end_col_offset
+    return node.end_lineno or node.lineno, column
+
+
+# ---------------------------------------------------------------- bytes to text
+
+
+def _decode(data: bytes) -> tuple[str, str]:
+    """The name of the encoding and the text without a BOM."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _RefusedError(1, "encoding", "The file is UTF-16, which Python does not read. Save it as UTF-8.")
+    if (at := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, at) + 1
+        raise _RefusedError(line, "nul-bytes", f"Line {line} holds a NUL byte, so this is not Python source.")
+    encoding = _declared(data)
+    body = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise _RefusedError(line, "encoding", _undecodable(line, encoding)) from error
+    except (UnicodeError, LookupError) as error:
+        raise _RefusedError(1, "encoding", f"The file cannot be read as {encoding}: {error}.") from error
+    if encoding != "utf-8" and not _is_plain(encoding, body, text):
+        message = f"The encoding {encoding} has no fixed bytes per character. Save the file as UTF-8."
+        raise _RefusedError(1, "encoding", message)
+    return encoding, text
+
+
+def _declared(data: bytes) -> str:
+    """The normalised name of the encoding that a BOM or cookie declares; UTF-8 without one."""
+    try:
+        name, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except SyntaxError as error:
+        reason = str(error.msg).rstrip(".")
+        if data.startswith(codecs.BOM_UTF8):
+            reason = "the byte order mark says UTF-8, the coding cookie says otherwise"
+        raise _RefusedError(1, "encoding", f"The encoding is unclear: {reason}. Save the file as UTF-8.") from error
+    normal = codecs.lookup(name).name
+    return "utf-8" if normal == "utf-8-sig" else normal
+
+
+def _undecodable(line: int, encoding: str) -> str:
+    hint = (
+        "Save the file as UTF-8, or add a coding cookie." if encoding == "utf-8" else "Correct the coding cookie."
+    )
+    return f"Line {line} holds bytes that are not {encoding}. {hint}"
+
+
+def _is_plain(encoding: str, body: bytes, text: str) -> bool:
+    """Does the encoding contain ASCII and encode each character on its own? Byte offsets need both."""
+    try:
+        ascii_text = bytes(range(128)).decode(encoding)
+        return ascii_text == _ASCII and b"".join(char.encode(encoding) for char in text) == body
+    except UnicodeError:
+        return False
+
+
+def _newline(text: str) -> Newline:
+    """The line end of the whole text; lone CR and mixtures are refused."""
+    if lone := re.search(r"\r(?!\n)", text):
+        line = text.count("\n", 0, lone.start()) + 1
+        raise _RefusedError(line, "newlines", f"Line {line} ends with a lone CR. Convert the line ends first.")
+    windows, unix = text.count("\r\n"), text.count("\n")
+    if windows and unix != windows:
+        raise _RefusedError(
+            1, "newlines", f"{windows} of {unix} lines end with CRLF, the others with LF. Unify them."
+        )
+    return "\r\n" if windows else "\n"
+
+
+def _line_starts(data: bytes, text: str, encoding: str) -> tuple[int, ...]:
+    starts, position = [0], 0
+    if encoding == "utf-8":
+        while position := data.find(b"\n", position) + 1:
+            starts.append(position)
+        return tuple(starts)
+    for line in text.split("\n")[:-1]:
+        position += len(line.encode(encoding)) + 1
+        starts.append(position)
+    return tuple(starts)
+
+
+# ---------------------------------------------------------------- text to tree
+
+
+def _parse(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise _explained(error, text) from error
+    except (RecursionError, MemoryError) as error:
+        raise _RefusedError(1, "too-deep", "The code is nested too deeply for Python's own parser.") from error
+    except (ValueError, OverflowError) as error:
+        raise _RefusedError(1, "syntax-error", f"Python cannot parse this file: {error}.") from error
+
+
+def _explained(error: SyntaxError, text: str) -> _RefusedError:
+    """Names the cause of a syntax error: old Python, new Python, too deep, or plainly wrong."""
+    line = max(error.lineno or 1, 1)
+    if error.msg.startswith(_DEEP):
+        return _RefusedError(line, "too-deep", f"Line {line} is nested too deeply for Python: {error.msg}.")
+    lines = text.split("\n")
+    bare = _bare(lines[line - 1]) if line <= len(lines) else ""
+    if sign := next((name for name, pattern in _PYTHON2 if re.search(pattern, bare)), None):
+        message = f"Line {line} has {sign}: this is Python 2. Convert the file to Python 3 first."
+        return _RefusedError(line, "python2", message)
+    if version := _newer_python(bare, text):
+        message = f"Line {line} probably needs Python {version}, and statelift runs on {_running()} here."
+        return _RefusedError(line, "newer-syntax", f"{message} Run it with a newer Python.")
+    return _RefusedError(line, "syntax-error", f"Line {line} is not valid Python {_running()}: {error.msg}.")
+
+
+def _running() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _bare(line: str) -> str:
+    """A line without what stands inside its strings and comments."""
+    emptied = re.sub(r"""(["'])(?:\\.|(?!\1).)*\1""", r"\1\1", line)
+    return emptied.split("#")[0].rstrip("\r")
+
+
+def _newer_python(bare: str, text: str) -> str | None:
+    """The Python that a line probably needs, if it is newer than the running one."""
+    hints = ((v, pattern) for v, pattern in _NEWER if v > sys.version_info[:2] and re.search(pattern, bare))
+    version, pattern = next(hints, (None, ""))
+    if version is None:
+        return None
+    if _is_small(text):
+        return f"{version[0]}.{version[1]}" if _has_cst(text) else None
+    return None if pattern == _FSTRING else f"{version[0]}.{version[1]}"
+
+
+def _is_small(text: str) -> bool:
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[({})\]]", text[: _CONFIRM_CHARS + 1]):
+        depth = depth + 1 if bracket in "[({" else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    return len(text) <= _CONFIRM_CHARS and deepest <= _CONFIRM_DEPTH
+
+
+def _has_cst(text: str) -> bool:
+    """Can LibCST, which reads the syntax of every Python 3, read the text?"""
+    import libcst
+
+    try:
+        libcst.parse_module(text)
+    except (libcst.ParserSyntaxError, RecursionError):
+        return False
+    return True
