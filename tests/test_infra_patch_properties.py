@@ -8,7 +8,7 @@ from statelift.infra.values import plain_of
 from statelift.locate.tree import compose_template
 
 CHANGES = operations_for()
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SUBSETS = st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3, unique=True)
 
 
