@@ -13,17 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statelift import model
+from statelift import model, planfile
 from statelift.model import Place, Plan, Tier, Verdict
-from statelift.planfile import (
-    PlanError,
-    load_plan,
-    plan_from_json,
-    plan_to_json,
-    save_plan,
-    scan_to_json,
-    summary,
-)
+from statelift.planfile import PlanError, load_plan, plan_from_json, plan_to_json, save_plan
+
+OPERATIONS = {
+    "edit": model.Edit,
+    "ensure_import": model.EnsureImport,
+    "ensure_helper_part": model.EnsureHelperPart,
+    "ensure_resource": model.EnsureResource,
+    "ensure_env": model.EnsureEnv,
+    "ensure_grant": model.EnsureGrant,
+}
 
 
 def schema(name):
@@ -33,9 +34,6 @@ def schema(name):
 
 def is_valid(name, data):
     return jsonschema.Draft202012Validator(schema(name)).is_valid(data)
-
-
-# ---------------------------------------------------------------- a plan to look at
 
 
 @pytest.fixture
@@ -88,17 +86,9 @@ def test_a_plan_reads_back_equal_and_fits_its_schema(plan):
 
 
 def test_the_scan_has_the_keys_of_the_contract(plan):
-    data = json.loads(json.dumps(scan_to_json(plan)))
+    data = json.loads(json.dumps(planfile.scan_to_json(plan)))
     assert is_valid("scan", data)
-    assert set(data) == {
-        "schema",
-        "tool_version",
-        "root",
-        "findings",
-        "left_alone",
-        "errors",
-        "summary",
-    }
+    assert set(data) == set("schema tool_version root findings left_alone errors summary".split())
     assert data["findings"][0] == {
         "id": "F1",
         "rule": "SL101",
@@ -123,25 +113,13 @@ def test_the_scan_has_the_keys_of_the_contract(plan):
 def test_the_operations_have_the_keys_of_the_contract(plan):
     ops = plan_to_json(plan)["changes"][0]["ops"]
     assert ops[0] == {"op": "edit", "path": "src/app.py", "start": 10, "end": 12, "text": "Store()"}
-    assert ops[3] == {
-        "op": "ensure_resource",
-        "id": "Sessions",
-        "kind": "table",
-        "properties": {"key": "id"},
-        "template": "template.yaml",
-    }
-    assert [op["op"] for op in ops] == [
-        "edit",
-        "ensure_import",
-        "ensure_helper_part",
-        "ensure_resource",
-        "ensure_env",
-        "ensure_grant",
-    ]
+    assert ops[3]["kind"] == "table"
+    assert ops[3]["properties"] == {"key": "id"}
+    assert [op["op"] for op in ops] == list(OPERATIONS)
 
 
 def test_the_summary_counts(plan):
-    assert summary(plan) == {
+    assert planfile.summary(plan) == {
         "files": 7,
         "functions": 2,
         "findings_by_family": {"memory": 1, "counter": 0, "tmp": 0, "connection": 0, "foreign": 0},
@@ -154,10 +132,7 @@ def test_the_summary_counts(plan):
 def test_a_reported_finding_needs_a_tier(plan):
     judged = replace(plan, findings=(replace(plan.findings[0], tier=None),))
     with pytest.raises(PlanError, match="F1 is reported but has no tier"):
-        scan_to_json(judged)
-
-
-# ---------------------------------------------------------------- schemas follow the model
+        planfile.scan_to_json(judged)
 
 
 @pytest.mark.parametrize("name", ["scan", "plan"])
@@ -172,16 +147,7 @@ def test_the_schema_is_valid_and_its_words_are_the_words_of_the_model(name):
 
 def test_the_plan_schema_knows_each_field_of_each_operation():
     definitions = schema("plan")["$defs"]
-    known = {
-        "edit": model.Edit,
-        "ensure_import": model.EnsureImport,
-        "ensure_helper_part": model.EnsureHelperPart,
-        "ensure_resource": model.EnsureResource,
-        "ensure_env": model.EnsureEnv,
-        "ensure_grant": model.EnsureGrant,
-        "change": model.Change,
-        "options": model.Options,
-    }
+    known = {**OPERATIONS, "change": model.Change, "options": model.Options}
     for word, kind in known.items():
         assert set(definitions[word]["required"]) - {"op"} == {field.name for field in fields(kind)}
 
@@ -198,8 +164,6 @@ def test_no_object_of_the_schemas_allows_unknown_keys():
     assert len(every) > 20
     assert [one for one in every if one.get("additionalProperties") not in (False, {"type": "string"})] == []
 
-
-# ---------------------------------------------------------------- round trip
 
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=5)
 texts = st.text(max_size=6)
@@ -225,23 +189,18 @@ operations = (
 )
 
 
+uses = st.lists(st.builds(model.Use, paths, counts, texts), max_size=2).map(tuple)
+families, verdicts = st.sampled_from(get_args(model.Family)), st.sampled_from(Verdict)
+places = st.builds(Place, paths, counts, counts, counts)
+tiers, ops = st.sampled_from(Tier), st.lists(operations, max_size=3).map(tuple)
+hashes = st.builds(model.FileHash, paths, st.sampled_from(["", "0f" * 32]))
+problems = st.builds(model.Problem, paths | st.just(""), counts, texts, texts)
+decisions = st.sampled_from([None, "accepted", "rejected"])
+
+
 def findings(name, tiers, changes):
-    return st.builds(
-        model.Finding,
-        id=st.just(name),
-        rule=texts,
-        name=texts,
-        family=st.sampled_from(get_args(model.Family)),
-        place=st.builds(Place, paths, counts, counts, counts),
-        symbol=texts,
-        verdict=st.sampled_from(Verdict),
-        message=texts,
-        reasons=lists,
-        handlers=lists,
-        uses=st.lists(st.builds(model.Use, paths, counts, texts), max_size=2).map(tuple),
-        tier=tiers,
-        changes=changes,
-    )
+    judged = (families, places, texts, verdicts, texts, lists, lists, uses, tiers, changes)
+    return st.builds(model.Finding, st.just(name), texts, texts, *judged)
 
 
 @st.composite
@@ -255,29 +214,14 @@ def plans(draw):
     return Plan(
         root="/" + draw(paths),
         options=draw(st.builds(model.Options, st.booleans(), lists, lists, lists)),
-        files=tuple(
-            model.FileHash(path, draw(st.sampled_from(["", "0f" * 32])))
-            for path in draw(st.lists(paths, max_size=2, unique=True))
-        ),
-        findings=tuple(draw(findings(name, st.sampled_from(Tier), some)) for name in judged),
+        files=tuple(draw(st.lists(hashes, max_size=2, unique_by=lambda file: file.path))),
+        findings=tuple(draw(findings(name, tiers, some)) for name in judged),
         left_alone=tuple(draw(findings(name, st.none(), st.just(()))) for name in suspects),
         changes=tuple(
-            model.Change(
-                id=name,
-                rule=draw(texts),
-                tier=draw(st.sampled_from(Tier)),
-                title=draw(texts),
-                reasons=draw(lists),
-                ops=draw(st.lists(operations, max_size=3).map(tuple)),
-                alternatives_of=draw(answers),
-                needs=draw(some),
-                decision=draw(st.sampled_from([None, "accepted", "rejected"])),
-            )
+            draw(st.builds(model.Change, st.just(name), texts, tiers, texts, lists, ops, answers, some, decisions))
             for name in changes
         ),
-        errors=tuple(
-            draw(st.lists(st.builds(model.Problem, paths | st.just(""), counts, texts, texts), max_size=1))
-        ),
+        errors=tuple(draw(st.lists(problems, max_size=1))),
         file_count=draw(counts),
         function_count=draw(counts),
     )
@@ -292,9 +236,6 @@ def test_every_plan_reads_back_equal_and_fits_the_schema(made):
     data = json.loads(json.dumps(plan_to_json(made)))
     assert plan_from_json(data) == made
     VALIDATOR.validate(data)
-
-
-# ---------------------------------------------------------------- what is refused
 
 
 def broken(plan, at, value):
@@ -362,20 +303,8 @@ def test_a_plan_that_is_not_exact_is_refused_with_place_and_cure(plan, at, value
     assert str(caught.value).endswith("Make a new plan: statelift plan -o plan.json")
 
 
-BAD_PATHS = [
-    "",
-    "/etc/passwd",
-    "../up.py",
-    "a/../b.py",
-    "a/..",
-    "a\\b.py",
-    "C:/a.py",
-    "c:a.py",
-    "a\0.py",
-    "./a.py",
-    "a//b.py",
-    "a/",
-]
+BAD_PATHS = ["", "/etc/passwd", "../up.py", "a/../b.py", "a/..", "./a.py", "a//b.py", "a/"]
+BAD_PATHS += ["a\\b.py", "C:/a.py", "c:a.py", "a\0.py"]
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
@@ -397,9 +326,6 @@ def test_no_path_leaves_the_root(plan, at, path):
 def test_only_an_object_is_a_plan(data):
     with pytest.raises(PlanError, match=r"\$ must be an object"):
         plan_from_json(data)
-
-
-# ---------------------------------------------------------------- the file
 
 
 def test_a_saved_plan_loads_equal(plan, tmp_path):
@@ -464,7 +390,7 @@ def test_a_file_that_is_no_plan_is_refused_by_name(tmp_path, content, message):
     with pytest.raises(PlanError, match=message) as caught:
         load_plan(path)
     assert str(caught.value).startswith(str(path))
-    assert "statelift plan -o plan.json" in str(caught.value)
+    assert str(caught.value).endswith("Make a new plan: statelift plan -o plan.json")
 
 
 def test_a_plan_that_is_not_there_is_refused_by_name(tmp_path):

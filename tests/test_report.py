@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ from statelift.model import (
     Tier,
     Verdict,
 )
-from statelift.planfile import PlanError, scan_to_json
+from statelift.planfile import PlanError, plan_from_json, plan_to_json, scan_to_json
 from statelift.report import machine, text
 from statelift.report.diff import render_plan, unified
 from statelift.report.terminal import escape
@@ -54,9 +56,6 @@ def change(name="C1", path="app.py", tier=Tier.SAFE, of=None, **more):
 
 def plan_of(findings=(), changes=(), errors=(), left_alone=(), files=0):
     return Plan("/r", Options(), (), tuple(findings), tuple(left_alone), tuple(changes), tuple(errors), files)
-
-
-# ---------------------------------------------------------------- git
 
 
 def git(folder, *arguments, stdin=None):
@@ -256,16 +255,13 @@ def test_nothing_but_diffs_and_comment_lines(busy_plan):
     assert not set(output) & {0x1B, 0x0D}
 
 
-def test_a_new_empty_file_is_told(busy_plan):
+def test_a_new_empty_file_is_told():
     output = render_plan(plan_of(), [FileWrite("lib/__init__.py", None, b"")])
     assert output.startswith(b"# lib/__init__.py\n#   a new, empty file")
 
 
 def test_an_empty_plan_has_an_empty_diff():
     assert render_plan(plan_of(), []) == b""
-
-
-# ---------------------------------------------------------------- the terminal
 
 
 @pytest.mark.parametrize(
@@ -355,11 +351,16 @@ def test_a_hostile_message_stays_on_its_line():
     assert len(text.concise(plan).splitlines()) == 2
 
 
-# ---------------------------------------------------------------- machines
-
-
 def test_json_is_the_scan(mixed):
     assert json.loads(machine.to_json(mixed)) == scan_to_json(mixed)
+
+
+def test_the_examples_of_the_documentation_are_a_scan_and_a_plan():
+    page = (Path(__file__).parent.parent / "docs" / "json.md").read_text("utf-8")
+    scan, more = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL))
+    plan = plan_from_json({**scan, **more})
+    assert scan_to_json(plan) == scan
+    assert plan_to_json(plan).keys() == scan.keys() | more.keys()
 
 
 def test_json_lines_say_what_they_are(mixed):
