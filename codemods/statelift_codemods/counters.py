@@ -1,0 +1,182 @@
+"""A counter in the container becomes a CloudWatch metric or an atomic counter.
+
+## What it does
+Finds module-level integers that handlers increment.
+
+## Why
+Each container counts for itself and starts again with the next one: the number means nothing.
+
+## Becomes
+A counter that nobody reads becomes a metric, which adds up over all containers: `requests += 1` becomes
+`count_metric("Requests", 1)`, one line in CloudWatch's embedded metric format on stdout, without a call or a right.
+A counter that code reads becomes an atomic counter in DynamoDB whose returned value is the one used:
+`requests += 1` becomes `requests = _requests.add(1)`, and the code behind it stays as it is.
+
+## Left alone
+Local counters, counters that are reset before every use.
+
+## Safety
+SAFE for a counter that is only ever incremented by whole numbers and read nowhere. REVIEW for a counter that is
+read: its value now counts all containers. MANUAL for floats, resets and counters in containers.
+
+## Where we differ from the seed documents
+The documents replace `if request_count % 1000 == 0: send_alert(...)` by a metric alone, which loses the alert. Ours
+keeps the branch, with a number that is exact over all containers. A counter that is incremented without `global`
+raises on every call; that is reported, and not repaired in silence.
+
+## Related
+AP-02 stateful operations, AP-10 global state assumptions.
+"""
+
+from collections.abc import Iterator
+
+from statelift.facts.values import Access, Cell
+from statelift.infra.names import camel, env_name
+from statelift.judge.counters import increment_of, is_own_operand
+from statelift.judge.values import Judgement
+from statelift.model import Edit, EnsureHelperPart, Operation, Tier
+from statelift.runtime import render_inline_metric
+from statelift.workspace import Proposal, Workspace
+
+RULES = ("SL201", "SL202")
+TABLE = "CountersTable"
+Uses = list[tuple[str, Access]]
+
+
+def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
+    """A metric for a counter that nobody reads, an atomic counter otherwise."""
+    if judgement.tier is Tier.MANUAL or judgement.cell is None:
+        return
+    uses = [(path, use) for path, use in judgement.accesses if not is_own_operand(use, list(judgement.accesses))]
+    proposal = (_metric if judgement.rule == "SL201" else _counter)(judgement, workspace, uses)
+    for tier, reason in _obstacles(judgement, uses):
+        proposal = proposal.lowered(tier, reason)
+    yield proposal
+
+
+def _obstacles(judgement: Judgement, uses: Uses) -> Iterator[tuple[Tier, str]]:
+    assert judgement.cell is not None
+    (home, name), cell = judgement.cell
+    if cell.definition_count > 1 or not cell.is_top_level or "." in name:
+        yield Tier.MANUAL, "it is defined in more than one place, or inside a class"
+    for path, use in uses:
+        if not use.function:
+            yield Tier.MANUAL, f"line {use.place.line} uses it at import time"
+        elif path != home:
+            yield Tier.MANUAL, f"{path} uses it from another module"
+
+
+# ---------------------------------------------------------------- nobody reads it: a metric
+
+
+def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
+    assert judgement.cell is not None
+    (path, name), cell = judgement.cell
+    function, helper = _emitter(path, workspace)
+    edits = [Edit(path, *_line_of(cell, workspace.sources[path]), "")]
+    for where, use in uses:
+        text = f'{function}("{camel(name)}", {increment_of(use)})'
+        edits.append(Edit(where, use.span.start, use.span.end, text))
+    edits += _without_globals(path, name, workspace)
+    title = f"count {name} as a CloudWatch metric"
+    return Proposal("metric", title, (*edits, *helper), judgement.tier)
+
+
+def _emitter(path: str, workspace: Workspace) -> tuple[str, tuple[Operation, ...]]:
+    """The metric function: from the helper file where that is provably deployed, otherwise in the module itself."""
+    if workspace.is_packaged:
+        return "count_metric", workspace.helper(path, "count_metric", ["metric.count"])
+    name, text = render_inline_metric()
+    return name, (EnsureHelperPart(path, name, text),)
+
+
+def _line_of(cell: Cell, data: bytes) -> tuple[int, int]:
+    """The definition with its line, and one of two blank lines around it."""
+    if cell.line is None:
+        return cell.statement.start, cell.statement.end
+    start, end = cell.line.start, cell.line.end
+    while data[:start].endswith((b"\n\n", b"\n\r\n")) and data[end:].startswith((b"\n", b"\r\n")):
+        end += 1 if data[end:].startswith(b"\n") else 2
+    return start, end
+
+
+def _without_globals(path: str, name: str, workspace: Workspace) -> list[Edit]:
+    """Remove `global name` where the statement says nothing else; otherwise it stays, and does no harm."""
+    found = workspace.program.modules[path].globals
+    return [
+        Edit(path, each.line.start, each.line.end, "")
+        for each in found
+        if each.names == (name,) and each.is_removable
+    ]
+
+
+# ---------------------------------------------------------------- somebody reads it: an atomic counter
+
+
+def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
+    assert judgement.cell is not None
+    (path, name), cell = judgement.cell
+    counter = workspace.unused_name(path, f"_{name.strip('_').lower()}_counter")
+    edits = [_definition(path, name, cell, counter, workspace)]
+    reasons: list[str] = []
+    local = _kept_locally(uses)
+    for where, use in uses:
+        if increment_of(use) is not None:
+            edits.append(_increment(where, name, use, counter, keeps=use.function in local))
+        elif use.function not in local:
+            edits.append(Edit(where, use.name.start, use.name.end, f"{counter}.value()"))
+            reasons.append(f"line {use.place.line} asks for the count again: others may have counted in between")
+    for each in workspace.program.modules[path].globals:
+        if each.names == (name,) and each.is_removable:
+            edits.append(Edit(path, each.line.start, each.line.end, ""))
+    parts = ["counter.add"] + ([] if len(local) == len({use.function for _, use in uses}) else ["counter.value"])
+    ops = (
+        *edits,
+        *workspace.helper(path, "Counter", parts),
+        *workspace.infrastructure(judgement, TABLE, "table", parts),
+    )
+    proposal = Proposal("counter", f"count {name} atomically in DynamoDB", ops, judgement.tier, tuple(reasons))
+    for tier, reason in (
+        *workspace.obstacles(judgement, needs_resource=True),
+        *_shared_globals(path, name, workspace),
+    ):
+        proposal = proposal.lowered(tier, reason)
+    return proposal
+
+
+def _shared_globals(path: str, name: str, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
+    for each in workspace.program.modules[path].globals:
+        if name in each.names and not (each.names == (name,) and each.is_removable):
+            line = workspace.sources[path].count(b"\n", 0, each.line.start) + 1
+            yield (
+                Tier.MANUAL,
+                f"line {line}: `global` names it together with others; give it a statement of its own",
+            )
+
+
+def _definition(path: str, name: str, cell: Cell, counter: str, workspace: Workspace) -> Edit:
+    assert cell.value is not None
+    initial = "" if cell.value.text == "0" else f", initial={cell.value.text}"
+    made = f'{counter} = Counter("{env_name(TABLE)}", "{workspace.program.dotted(path)}.{name}"{initial})'
+    return Edit(path, cell.statement.start, cell.value.span.end, made)
+
+
+def _increment(path: str, name: str, use: Access, counter: str, *, keeps: bool) -> Edit:
+    call = f"{counter}.add({increment_of(use)})"
+    return Edit(path, use.span.start, use.span.end, f"{name} = {call}" if keeps else call)
+
+
+def _kept_locally(uses: Uses) -> set[str]:
+    """Functions in which an increment lies before every read: its result can be the name's local value."""
+    found: set[str] = set()
+    for function in {use.function for _, use in uses}:
+        own = [use for _, use in uses if use.function == function]
+        steps = [use for use in own if increment_of(use) is not None]
+        reads = [use for use in own if increment_of(use) is None]
+        if steps and all(any(_precedes(step, read) for step in steps) for read in reads):
+            found.add(function)
+    return found
+
+
+def _precedes(step: Access, read: Access) -> bool:
+    return step.span.end <= read.span.start and set(step.guards) <= set(read.guards)

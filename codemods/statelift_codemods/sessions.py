@@ -1,0 +1,175 @@
+"""A dict of the container that is used as a store becomes a table.
+
+## What it does
+Finds module-level dicts and class attributes that one invocation fills and a later one reads.
+
+## Why
+Every container has its own copy, and loses it without notice: sessions "expire" at random, carts are empty.
+
+## Becomes
+`SESSIONS = {}` becomes `SESSIONS = Store("SESSIONS_TABLE_NAME")`, and every use an explicit operation on one
+item of a DynamoDB table: `SESSIONS.put(key, value)`, `.get(key)`, `.require(key)` for `SESSIONS[key]` (it raises
+KeyError like the dict), `.contains(key)`, `.delete(key)`, `.pop(key)`. Reads are strongly consistent, values keep
+their exact Python type or are refused with a TypeError.
+
+## Left alone
+Caches whose every reader can fetch the value again, dicts that no handler changes, dicts that are set anew
+before every use.
+
+## Safety
+SAFE only where keys and values have exactly storable types, nothing changes a stored value in place, no check
+of the store decides about a write, one deployed function uses it, and its template is patched in the same
+change. REVIEW where one of these is an assumption. MANUAL where an operation has no counterpart on a table.
+
+## Where we differ from the seed documents
+The documents add an expiry of one hour (`expires`). The dict had none, so ours has none: an expiry is a decision.
+They read with the default (eventually consistent) reads; a dict never answers with an older value, so we do not.
+
+## Related
+AP-10 global state assumptions, AP-21 in-memory session management.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+from statelift.facts.values import Access, Cell
+from statelift.infra.names import env_name, table_id
+from statelift.judge.values import Judgement
+from statelift.link.program import CellKey
+from statelift.model import Edit, Operation, Tier, Verdict
+from statelift.workspace import Proposal, Workspace
+
+RULES = ("SL101",)
+PARTS = {
+    "put": "store.put",
+    "require": "store.require",
+    "get": "store.get",
+    "contains": "store.contains",
+    "lacks": "store.contains",
+    "delete": "store.delete",
+    "pop": "store.pop",
+    "setdefault": "store.setdefault",
+    "items": "store.items",
+    "len": "store.count",
+}
+Edits = Iterator[Edit]
+
+
+def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
+    """One proposal: the dict becomes a Store."""
+    if judgement.verdict is not Verdict.STATE or judgement.tier is Tier.MANUAL or judgement.cell is None:
+        return
+    key, cell = judgement.cell
+    table = _table(key, workspace)
+    parts = sorted({PARTS[use.op] for _, use in judgement.accesses})
+    edits = [*_definition(key[0], cell, env_name(table), workspace)]
+    for path, use in judgement.accesses:
+        edits += REWRITES[use.op](path, use, workspace)
+    ops: tuple[Operation, ...] = (
+        *edits,
+        *workspace.helper(key[0], "Store", parts),
+        *workspace.infrastructure(judgement, table, "table", parts),
+    )
+    proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier)
+    for tier, reason in _obstacles(judgement, workspace):
+        proposal = proposal.lowered(tier, reason)
+    yield proposal
+
+
+def _table(key: CellKey, workspace: Workspace) -> str:
+    """A logical id that no other cell of the program has."""
+    path, name = key
+    twins = [other for other in workspace.program.accesses if other != key and table_id(other[1]) == table_id(name)]
+    return table_id(f"{workspace.program.dotted(path)}.{name}") if twins else table_id(name)
+
+
+def _obstacles(judgement: Judgement, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
+    yield from workspace.obstacles(judgement, needs_resource=True)
+    assert judgement.cell is not None
+    (path, name), _ = judgement.cell
+    if workspace.program.has_star_import_of(path):
+        yield Tier.MANUAL, f"a star import of {path} hides who else uses {name}"
+    test = workspace.evidence.mentioning_test(name.rpartition(".")[2])
+    if test is not None:
+        yield Tier.REVIEW, f"{test} mentions {name}, which is no dict any more"
+
+
+def _definition(path: str, cell: Cell, variable: str, workspace: Workspace) -> Edits:
+    assert cell.value is not None
+    name_end = cell.statement.start + len(cell.name.rpartition(".")[2].encode())
+    made = f'Store("{variable}")'
+    if workspace.between(path, name_end, cell.value.span.start).strip() == "=":
+        yield Edit(path, cell.value.span.start, cell.value.span.end, made)
+    else:  # an annotation says dict
+        yield Edit(path, name_end, cell.value.span.end, f" = {made}")
+
+
+# ---------------------------------------------------------------- one rewrite per operation: only the joints move
+
+
+def _put(path: str, use: Access, workspace: Workspace) -> Edits:
+    """`d[k] = v`: Python evaluates v before k, so where both do something, keywords keep that order."""
+    assert use.key is not None and use.value is not None
+    if use.key.is_pure or use.value.is_pure:
+        yield Edit(path, use.name.end, use.key.span.start, ".put(")
+        yield Edit(path, use.key.span.end, use.value.span.start, ", ")
+        yield Edit(path, use.value.span.end, use.span.end, ")")
+        return
+    key, value = workspace.text(path, use.key.span), workspace.text(path, use.value.span)
+    yield Edit(path, use.name.end, use.span.end, f".put(value={value}, key={key})")
+
+
+def _require(path: str, use: Access, _: Workspace) -> Edits:
+    assert use.key is not None
+    yield Edit(path, use.name.end, use.key.span.start, ".require(")
+    yield Edit(path, use.key.span.end, use.span.end, ")")
+
+
+def _delete(path: str, use: Access, _: Workspace) -> Edits:
+    assert use.key is not None
+    yield Edit(path, use.span.start, use.name.start, "")
+    yield Edit(path, use.name.end, use.key.span.start, ".delete(")
+    yield Edit(path, use.key.span.end, use.span.end, ")")
+
+
+def _contains(path: str, use: Access, workspace: Workspace) -> Edits:
+    yield from _membership(path, use, workspace, "")
+
+
+def _lacks(path: str, use: Access, workspace: Workspace) -> Edits:
+    yield from _membership(path, use, workspace, "not ")
+
+
+def _membership(path: str, use: Access, workspace: Workspace, negation: str) -> Edits:
+    assert use.key is not None
+    name = workspace.text(path, use.name)
+    between = workspace.between(path, use.key.span.end, use.name.start)
+    operator = re.search(r"\s*\b(not\s+)?in\b\s*$", between)
+    closing = use.key.span.end + len((between[: operator.start()] if operator else between).encode())
+    yield Edit(path, use.span.start, use.span.start, f"{negation}{name}.contains(")
+    yield Edit(path, closing, use.name.end, ")")
+
+
+def _count(path: str, use: Access, _: Workspace) -> Edits:
+    yield Edit(path, use.span.start, use.name.start, "")
+    yield Edit(path, use.name.end, use.span.end, ".count()")
+
+
+def _same(path: str, use: Access, workspace: Workspace) -> Edits:
+    """`get`, `pop`, `setdefault` and `items` are called on a Store as they are on a dict."""
+    del path, use, workspace
+    yield from ()
+
+
+REWRITES: dict[str, Callable[[str, Access, Workspace], Edits]] = {
+    "put": _put,
+    "require": _require,
+    "get": _same,
+    "contains": _contains,
+    "lacks": _lacks,
+    "delete": _delete,
+    "pop": _same,
+    "setdefault": _same,
+    "items": _same,
+    "len": _count,
+}

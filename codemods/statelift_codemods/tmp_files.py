@@ -1,0 +1,81 @@
+"""A file in /tmp that a later invocation reads becomes an object in S3.
+
+## What it does
+Finds paths below /tmp that one invocation writes and another one reads, or tests for existence.
+
+## Why
+/tmp belongs to one container. The next invocation may run in another one, where the file does not exist.
+
+## Becomes
+`open("/tmp/results.json", "w")` becomes `TMP_FILES.open("/tmp/results.json", "w")`: the same file object, read from and
+written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.path.exists` and `os.remove` likewise. A missing object
+raises FileNotFoundError, as a missing file does.
+
+## Left alone
+Scratch files (written before they are read, in the same invocation), temporary files with a name of their own, and
+caches that are written only where they are missing.
+
+## Safety
+Always REVIEW: concurrent invocations now share the file. MANUAL for appending, databases, memory maps and everything
+else that S3 cannot do.
+
+## Where we differ from the seed documents
+The documents write one object per event (`results/{event['id']}.json`). The original has one file that every call
+replaces, and its reader passes no id: ours keeps one object.
+
+## Related
+AP-20 file system persistence.
+"""
+
+from collections.abc import Iterator
+
+from statelift.facts.values import FileEffect
+from statelift.infra.names import env_name
+from statelift.judge.values import Judgement
+from statelift.model import Edit, EnsureHelperPart, Tier, Verdict
+from statelift.workspace import Proposal, Workspace
+
+RULES = ("SL301",)
+BUCKET = "TmpFilesBucket"
+NAME = "TMP_FILES"
+METHODS = {"exists": "exists", "remove": "remove"}
+
+
+def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
+    """One proposal: every use of the path goes to S3."""
+    if judgement.verdict is not Verdict.STATE or judgement.tier is Tier.MANUAL:
+        return
+    edits = [
+        Edit(path, each.callee.start, each.callee.end, f"{NAME}.{_method(each)}")
+        for path, each in judgement.effects
+    ]
+    parts = sorted({_part(effect) for _, effect in judgement.effects})
+    variable = env_name(BUCKET)
+    paths = sorted({path for path, _ in judgement.effects})
+    stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{variable}")\n') for path in paths]
+    imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
+    prefix = judgement.subject.symbol.removeprefix("/").partition("{}")
+    ops = (
+        *edits,
+        *stores,
+        *dict.fromkeys(imports),
+        *workspace.infrastructure(judgement, BUCKET, "bucket", parts, f"{prefix[0]}*" if prefix[1] else prefix[0]),
+    )
+    proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier)
+    for tier, reason in workspace.obstacles(judgement, needs_resource=True):
+        proposal = proposal.lowered(tier, reason)
+    yield proposal
+
+
+def _method(effect: FileEffect) -> str:
+    return METHODS.get(effect.effect, "open")
+
+
+def _part(effect: FileEffect) -> str:
+    match effect.effect:
+        case "exists" | "remove":
+            return f"files.{effect.effect}"
+        case "write":
+            return "files.open_write"
+        case _:
+            return "files.open_read"

@@ -1,0 +1,182 @@
+"""SourceFile bytes, parsed -> ModuleFacts: gathers what the collectors find."""
+
+import ast
+import sys
+from collections.abc import Iterator
+
+from statelift.facts.accesses import Accesses, cells_of, global_statements, unbound_accesses
+from statelift.facts.connections import Connections
+from statelift.facts.fates import fates_of
+from statelift.facts.files import Files
+from statelift.facts.guards import Guards
+from statelift.facts.paths import Paths
+from statelift.facts.provenance import Provenance
+from statelift.facts.scopes import FUNCTIONS, Scope
+from statelift.facts.subjects import Subjects
+from statelift.facts.syntax import Syntax
+from statelift.facts.values import Argument, Call, Function, Import, ModuleFacts, Parameter
+from statelift.source import Parsed
+
+DYNAMIC_NAMES = frozenset({"globals", "exec", "eval", "vars"})
+
+
+def collect_facts(parsed: Parsed) -> ModuleFacts:
+    """All facts of one parsed file. Pure: equal bytes give equal facts. RecursionError on absurd nesting."""
+    syntax = Syntax(parsed)
+    provenance = Provenance(syntax)
+    paths = Paths(syntax)
+    cells = cells_of(syntax, provenance)
+    rebound = {name for statement in global_statements(syntax) for name in statement.names}
+    names = frozenset({cell.name for cell in cells} | rebound)
+    classes = tuple(node.name for node in syntax.tree.body if isinstance(node, ast.ClassDef))
+    subjects = Subjects(syntax, paths, names, frozenset(classes))
+    guards = Guards(syntax, subjects)
+    accesses = Accesses(syntax, provenance, subjects, guards)
+    return ModuleFacts(
+        path=parsed.path,
+        encoding=parsed.encoding,
+        newline=parsed.newline,
+        imports=tuple(_imports(syntax)),
+        functions=tuple(_functions(syntax, provenance)),
+        classes=classes,
+        cells=tuple(cells),
+        accesses=tuple(sorted(accesses.collect(), key=lambda each: each.order)),
+        calls=tuple(_calls(syntax, provenance, guards)),
+        files=tuple(Files(syntax, provenance, paths, guards).collect()),
+        connections=tuple(Connections(syntax, provenance, subjects, guards).collect()),
+        globals=tuple(global_statements(syntax)),
+        exports=frozenset(syntax.scopes.module.bound),
+        identifiers=frozenset(node.id for node in syntax.nodes if isinstance(node, ast.Name)),
+        unbound=tuple(unbound_accesses(syntax, accesses, names)),
+        is_script=_is_script(syntax.tree),
+        has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.nodes),
+        environment_writes=tuple(_environment_writes(syntax)),
+    )
+
+
+def _imports(syntax: Syntax) -> Iterator[Import]:
+    for node in syntax.nodes:
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    local = alias.asname or alias.name.partition(".")[0]
+                    yield Import(local, alias.name, None, 0, syntax.function(node))
+            case ast.ImportFrom(module=module, names=names, level=level):
+                for alias in names:
+                    yield Import(alias.asname or alias.name, module or "", alias.name, level, syntax.function(node))
+            case _:
+                pass
+
+
+def _functions(syntax: Syntax, provenance: Provenance) -> Iterator[Function]:
+    for node in syntax.nodes:
+        if isinstance(node, FUNCTIONS):
+            scope = syntax.scopes.opened[node]
+            yield _function(syntax, provenance, node, scope)
+
+
+def _function(
+    syntax: Syntax, provenance: Provenance, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope
+) -> Function:
+    owner = scope.parent
+    inside = [each for each in ast.walk(node) if each is not node]
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    own = [each for each in inside if syntax.scopes.of.get(each) and syntax.scopes.of[each].function() is scope]
+    return Function(
+        qualname=scope.qualname,
+        place=syntax.place(node),
+        parameters=tuple(_parameters(syntax, provenance, node, scope)),
+        annotations=tuple(ast.unparse(each.annotation) if each.annotation else "" for each in arguments),
+        decorators=tuple(
+            syntax.dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list
+        ),
+        references=frozenset(syntax.dotted(each) for each in inside if isinstance(each, (ast.Name, ast.Attribute))),
+        attributes=frozenset(each.attr for each in inside if isinstance(each, ast.Attribute)),
+        returns=tuple(
+            provenance.value_of(each.value) for each in own if isinstance(each, ast.Return) and each.value
+        ),
+        class_name=owner.qualname if owner is not None and owner.kind == "class" else "",
+        is_nested=owner is not None and owner.function() is not None,
+        is_async=isinstance(node, ast.AsyncFunctionDef),
+        has_generator=any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own),
+    )
+
+
+def _parameters(
+    syntax: Syntax, provenance: Provenance, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope
+) -> Iterator[Parameter]:
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    pairs = [*zip(positional, [*padding, *arguments.defaults], strict=True)]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    for argument, default in pairs:
+        loads = syntax.loads(scope, argument.arg)
+        fates = frozenset[str]().union(*(fates_of(syntax, load) for load in loads))
+        yield Parameter(argument.arg, None if default is None else provenance.value_of(default), fates)
+
+
+def _calls(syntax: Syntax, provenance: Provenance, guards: Guards) -> Iterator[Call]:
+    for node in syntax.nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        callee = _callee(syntax, node)
+        if callee and callee.lstrip(".").partition(".")[0] not in sys.stdlib_module_names:
+            yield Call(
+                callee=callee,
+                function=syntax.function(node),
+                place=syntax.place(node),
+                span=syntax.span(node),
+                order=syntax.span(node).end,
+                guards=guards.of(node),
+                arguments=tuple(_arguments(provenance, node)),
+                fates=fates_of(syntax, node),
+            )
+
+
+def _callee(syntax: Syntax, node: ast.Call) -> str:
+    """Dotted name of what is called; `Class.method` for `self.method` and `cls.method`."""
+    name = syntax.dotted(node.func)
+    head, _, rest = name.partition(".")
+    if head not in ("self", "cls") or not rest:
+        return name
+    scope = syntax.scope(node)
+    while scope.parent is not None and scope.kind != "class":
+        scope = scope.parent
+    return f"{scope.qualname}.{rest}" if scope.qualname else name
+
+
+def _arguments(provenance: Provenance, node: ast.Call) -> Iterator[Argument]:
+    for position, value in enumerate(node.args):
+        yield Argument("*" if isinstance(value, ast.Starred) else str(position), provenance.value_of(value))
+    for keyword in node.keywords:
+        yield Argument(keyword.arg or "**", provenance.value_of(keyword.value))
+
+
+def _is_script(tree: ast.Module) -> bool:
+    """Whether the module has an `if __name__ == "__main__"` block."""
+    tests = [ast.unparse(node.test) for node in tree.body if isinstance(node, ast.If)]
+    return any("__name__" in test and "__main__" in test for test in tests)
+
+
+def _is_dynamic(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether names of this module may be changed without being written: `globals()[name] = …`."""
+    match node:
+        case ast.Call(func=ast.Name(id=name)) if name in DYNAMIC_NAMES:
+            return syntax.scope(node).binding(name) is None
+        case _:
+            return False
+
+
+def _environment_writes(syntax: Syntax) -> Iterator[str]:
+    for node in syntax.nodes:
+        match node:
+            case ast.Subscript(value=value, slice=key, ctx=ast.Store() | ast.Del()):
+                if syntax.dotted(value) == "os.environ":
+                    yield ast.unparse(key)
+            case ast.Call(func=func) if syntax.dotted(func) in (
+                "os.putenv", "os.environ.update", "os.environ.setdefault", "os.environ.pop",
+            ):  # fmt: skip
+                yield "*"
+            case _:
+                pass

@@ -1,0 +1,159 @@
+"""The clients and connections that are built inside functions."""
+
+import ast
+from collections.abc import Iterator
+
+from statelift.catalogue import CONSTRUCTORS
+from statelift.facts.accesses import whole_line
+from statelift.facts.fates import fates_of
+from statelift.facts.guards import Guards
+from statelift.facts.provenance import Provenance
+from statelift.facts.subjects import Subjects
+from statelift.facts.syntax import MODULE, Syntax
+from statelift.facts.values import Argument, Close, Connection
+from statelift.model import Span
+
+CLOSING = frozenset({"close", "dispose", "shutdown", "disconnect", "quit"})
+STATEFUL = frozenset({"meta.events.register", "headers.update", "auth", "headers", "cookies", "exceptions"})
+
+
+class Connections:
+    """Collects the connection constructors that one module calls inside functions."""
+
+    def __init__(self, syntax: Syntax, provenance: Provenance, subjects: Subjects, guards: Guards) -> None:
+        self.syntax = syntax
+        self.provenance = provenance
+        self.subjects = subjects
+        self.guards = guards
+
+    def collect(self) -> Iterator[Connection]:
+        """Every constructor call that runs when a function is called."""
+        for node in self.syntax.nodes:
+            if isinstance(node, ast.Call):
+                name = self._constructor(node)
+                if name and self.syntax.function(node) != MODULE:
+                    yield self._connection(node, name)
+
+    def _constructor(self, node: ast.Call) -> str:
+        name = self.syntax.dotted(node.func)
+        if name in CONSTRUCTORS:
+            parent = self.syntax.parents[node]
+            is_chained = isinstance(parent, ast.Attribute) and parent.attr in ("client", "resource")
+            return "" if is_chained and name.endswith("Session") else name
+        match node.func:
+            case ast.Attribute(value=ast.Call(func=inner), attr=("client" | "resource") as made):
+                session = self.syntax.dotted(inner)
+                return f"boto3.{made}" if session in ("boto3.Session", "boto3.session.Session") else ""
+            case _:
+                return ""
+
+    def _connection(self, node: ast.Call, name: str) -> Connection:
+        variable = self._variable(node)
+        is_with = isinstance(self.syntax.parents[node], ast.withitem)
+        loads = self._loads(variable)
+        fates = fates_of(self.syntax, node)
+        return Connection(
+            constructor=name,
+            text=ast.unparse(node),
+            function=self.syntax.function(node),
+            place=self.syntax.place(node),
+            span=self.syntax.span(node),
+            order=self.syntax.span(node).start,
+            guards=self.guards.of(node),
+            arguments=tuple(self._arguments(node)),
+            bound_to="" if variable is None else variable.id,
+            is_with=is_with,
+            closes=tuple(self._closes(loads)),
+            escapes=bool(fates & {"stored", "returned"}),
+            mutated=self._mutation(loads),
+            local_imports=tuple(self._local_imports(node)),
+            cell=self._cell(node),
+        )
+
+    def _arguments(self, node: ast.Call) -> Iterator[Argument]:
+        inner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if isinstance(inner, ast.Call):
+            yield from self._arguments(inner)
+        for position, value in enumerate(node.args):
+            name = "*" if isinstance(value, ast.Starred) else str(position)
+            yield Argument(name, self.provenance.value_of(value), self._has_locals(value))
+        for keyword in node.keywords:
+            value = keyword.value
+            yield Argument(keyword.arg or "**", self.provenance.value_of(value), self._has_locals(value))
+
+    def _has_locals(self, node: ast.expr) -> bool:
+        names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
+        return any(self.syntax.is_local(each) and not self._is_local_import(each) for each in names)
+
+    def _is_local_import(self, name: ast.Name) -> bool:
+        scope = self.syntax.scope(name).binding(name.id)
+        return scope is not None and (scope, name.id) in self.syntax.imports
+
+    def _variable(self, node: ast.Call) -> ast.Name | None:
+        match self.syntax.parents[node]:
+            case ast.Assign(targets=[ast.Name() as name]) | ast.AnnAssign(target=ast.Name() as name):
+                return name
+            case ast.withitem(optional_vars=ast.Name() as name) | ast.NamedExpr(target=name):
+                return name
+            case _:
+                return None
+
+    def _loads(self, variable: ast.Name | None) -> list[ast.Name]:
+        if variable is None:
+            return []
+        scope = self.syntax.scope(variable).binding(variable.id)
+        return [] if scope is None else self.syntax.loads(scope, variable.id)
+
+    def _closes(self, loads: list[ast.Name]) -> Iterator[Close]:
+        for load in loads:
+            attribute = self.syntax.parents[load]
+            if not (isinstance(attribute, ast.Attribute) and attribute.attr in CLOSING):
+                continue
+            word = self.syntax.span(attribute)
+            statement = self.syntax.statement(load)
+            is_alone = isinstance(statement, ast.Expr) and _has_siblings(self.syntax.parents[statement], statement)
+            line = whole_line(self.syntax, statement) if is_alone else None
+            yield Close(Span(word.end - len(attribute.attr), word.end), self.syntax.span(statement), line)
+
+    def _mutation(self, loads: list[ast.Name]) -> str:
+        """The text of a change that would stay on a shared client (a header, a registered hook)."""
+        for load in loads:
+            whole: ast.expr = load
+            parent = self.syntax.parents[load]
+            while isinstance(parent, (ast.Attribute, ast.Subscript)) and parent.value is whole:
+                whole, parent = parent, self.syntax.parents[parent]
+            is_store = isinstance(whole, (ast.Attribute, ast.Subscript)) and not isinstance(whole.ctx, ast.Load)
+            if is_store or ast.unparse(whole).partition(".")[2] in STATEFUL:
+                return ast.unparse(whole)
+        return ""
+
+    def _local_imports(self, node: ast.Call) -> Iterator[str]:
+        """Import statements inside the function that the constructor's own names come from."""
+        for name in ast.walk(node):
+            if not isinstance(name, ast.Name):
+                continue
+            scope = self.syntax.scope(name).binding(name.id)
+            if scope is not None and scope.kind == "function" and (scope, name.id) in self.syntax.imports:
+                yield _import_text(name.id, self.syntax.imports[scope, name.id])
+
+    def _cell(self, node: ast.Call) -> str:
+        """The cell that keeps the connection, where the function stores it."""
+        match self.syntax.parents[node]:
+            case ast.Assign(targets=[target]):
+                base = target.value if isinstance(target, ast.Subscript) else target
+                return self.subjects.cell(base)
+            case _:
+                return ""
+
+
+def _has_siblings(owner: ast.AST, statement: ast.stmt) -> bool:
+    """Whether the block stays non-empty without the statement."""
+    blocks = [getattr(owner, name, []) for name in ("body", "orelse", "finalbody")]
+    return any(statement in block and len(block) > 1 for block in blocks)
+
+
+def _import_text(local: str, target: str) -> str:
+    module, _, name = target.rpartition(".")
+    if not module:
+        return f"import {target}" if target == local else f"import {target} as {local}"
+    return f"from {module} import {name}" if name == local else f"from {module} import {name} as {local}"

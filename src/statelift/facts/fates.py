@@ -1,0 +1,112 @@
+"""An expression -> what becomes of its value: looked at, returned, stored, passed on or changed."""
+
+import ast
+
+from statelift.facts.syntax import Syntax
+
+DEPTH = 5
+LOOKING_CALLS = frozenset(
+    """len str int float bool repr print isinstance sorted sum min max any all tuple list set frozenset enumerate
+    hash type abs round json.dumps logging.info logging.debug logging.warning logging.error copy.deepcopy format
+    range zip math.floor math.ceil time.sleep""".split()
+)
+LOOKING_METHODS = frozenset(
+    """get keys items values lower upper strip lstrip rstrip split startswith endswith format join replace encode
+    decode isoformat strftime count index copy hex isdigit title rsplit partition rpartition find timestamp
+    total_seconds as_integer_ratio bit_length zfill""".split()
+)
+CHANGING_METHODS = frozenset(
+    """append extend insert remove pop popitem clear update setdefault add discard sort reverse appendleft popleft
+    extendleft rotate move_to_end subtract difference_update intersection_update""".split()
+)
+
+
+def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[str]:
+    """A subset of: read returned dropped cell stored called mutated passed `passed:CALLEE:ARG` unknown.
+
+    "cell" and "stored" say that the object itself lives on, in a module-level container or elsewhere.
+    """
+    parent = syntax.parents[node]
+    if depth == 0:
+        return frozenset({"unknown"})
+    match parent:
+        case ast.Attribute():
+            return _attribute(syntax, parent, depth)
+        case ast.Subscript(value=value) if value is node:
+            return _subscript(syntax, parent, depth)
+        case ast.Call():
+            return _argument(syntax, parent, node)
+        case ast.keyword():
+            call = syntax.parents[parent]
+            return _argument(syntax, call, parent) if isinstance(call, ast.Call) else frozenset({"unknown"})
+        case ast.Assign(targets=targets):
+            return frozenset().union(*(_bound(syntax, target, depth) for target in targets))
+        case ast.AnnAssign(target=target) | ast.NamedExpr(target=target):
+            followed = fates_of(syntax, parent, depth - 1) if isinstance(parent, ast.NamedExpr) else frozenset()
+            return _bound(syntax, target, depth) | followed
+        case ast.Return() | ast.Yield() | ast.YieldFrom():
+            return frozenset({"returned"})
+        case ast.Expr():
+            return frozenset({"dropped"})
+        case ast.IfExp(test=test) if test is not node:
+            return fates_of(syntax, parent, depth)
+        case ast.BoolOp() | ast.Starred() | ast.Await():
+            return fates_of(syntax, parent, depth) | {"read"}
+        case ast.Dict() | ast.List() | ast.Tuple() | ast.Set():
+            return fates_of(syntax, parent, depth)
+        case ast.For(target=target) | ast.comprehension(target=target):
+            return _bound(syntax, target, depth) | {"read"}
+        case _:
+            return frozenset({"read"})
+
+
+def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozenset[str]:
+    if not isinstance(attribute.ctx, ast.Load):
+        return frozenset({"mutated"})
+    call = syntax.parents[attribute]
+    if not (isinstance(call, ast.Call) and call.func is attribute):
+        return fates_of(syntax, attribute, depth - 1)
+    if attribute.attr in CHANGING_METHODS:
+        return frozenset({"mutated"})
+    if attribute.attr in LOOKING_METHODS:
+        inner = fates_of(syntax, call, depth - 1) if attribute.attr in {"get", "values", "items"} else frozenset()
+        return inner | {"read"}
+    return frozenset({"unknown"})
+
+
+def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozenset[str]:
+    if not isinstance(subscript.ctx, ast.Load):
+        return frozenset({"mutated"})
+    parent = syntax.parents[subscript]
+    if isinstance(parent, ast.AugAssign) and parent.target is subscript:
+        return frozenset({"mutated"})
+    return fates_of(syntax, subscript, depth - 1) | {"read"}
+
+
+def _argument(syntax: Syntax, call: ast.Call, given: ast.AST) -> frozenset[str]:
+    if given is call.func:
+        return frozenset({"called"})
+    name = syntax.dotted(call.func)
+    if name in LOOKING_CALLS or name.partition(".")[0] in {"logger", "log", "logging"}:
+        return frozenset({"read"})
+    if isinstance(given, ast.keyword):
+        position = given.arg or "**"
+    else:
+        position = str([each is given for each in call.args].index(True)) if given in call.args else "*"
+    return frozenset({f"passed:{name}:{position}"} if name else {"passed"})
+
+
+def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
+    match target:
+        case ast.Name(id=name):
+            scope = syntax.scope(target).binding(name)
+            if scope is None or scope.kind == "module":
+                return frozenset({"stored"})
+            loads = [load for load in syntax.loads(scope, name) if load is not target]
+            return frozenset({"read"}).union(*(fates_of(syntax, load, depth - 1) for load in loads))
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))
+        case ast.Subscript(value=ast.Name() as base) if not syntax.is_local(base):
+            return frozenset({"cell"})
+        case _:
+            return frozenset({"stored"})

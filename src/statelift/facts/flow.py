@@ -1,0 +1,150 @@
+"""A tree -> the path conditions of each statement: which tests, loops and handlers lie on the way to it."""
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from statelift.facts.values import Guard
+
+Condition = tuple[Guard, ast.expr | None]
+EXITS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+EXIT_CALLS = frozenset({"sys.exit", "exit", "quit", "os._exit"})
+
+
+def always_exits(body: Sequence[ast.stmt]) -> bool:
+    """Whether control never falls out of the end of a block."""
+    return bool(body) and any(_leaves(statement) for statement in body)
+
+
+def _leaves(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
+            return True
+        case ast.If(body=body, orelse=orelse):
+            return always_exits(body) and always_exits(orelse)
+        case ast.With(body=body) | ast.AsyncWith(body=body):
+            return always_exits(body)
+        case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
+            main = always_exits(body) or always_exits(orelse)
+            return always_exits(final) or (main and all(always_exits(each.body) for each in handlers))
+        case ast.Expr(value=ast.Call(func=function)):
+            return ast.unparse(function) in EXIT_CALLS
+        case _:
+            return False
+
+
+class GuardedTree:
+    """Path conditions per statement, computed once for a module."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._of: dict[ast.stmt, tuple[Condition, ...]] = {}
+        self._walk(tree.body, ())
+
+    def conditions(self, node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> tuple[Condition, ...]:
+        """Conditions of the node's statement and of the expressions around it."""
+        found: list[Condition] = []
+        while not isinstance(node, ast.stmt):
+            parent = parents[node]
+            found = [*_within(parent, node), *found]
+            node = parent
+        return (*self._of.get(node, ()), *found)
+
+    def _walk(self, body: Sequence[ast.stmt], outer: tuple[Condition, ...]) -> None:
+        current = outer
+        for statement in body:
+            self._of[statement] = current
+            current = (*current, *self._enter(statement, current))
+
+    def _enter(self, statement: ast.stmt, outer: tuple[Condition, ...]) -> Sequence[Condition]:
+        """Walk the blocks of a statement; give what holds after it."""
+        match statement:
+            case ast.If(test=test, body=body, orelse=orelse):
+                return self._branch(statement, test, body, orelse, outer)
+            case ast.While(test=test, body=body, orelse=orelse):
+                self._walk(body, (*outer, _mark("loop", statement), (_if(statement, holds=True), test)))
+                self._walk(orelse, outer)
+            case ast.For(body=body, orelse=orelse) | ast.AsyncFor(body=body, orelse=orelse):
+                self._walk(body, (*outer, _mark("loop", statement)))
+                self._walk(orelse, outer)
+            case ast.With(body=body) | ast.AsyncWith(body=body):
+                self._walk(body, outer)
+            case ast.Try() | ast.TryStar():
+                return self._try(statement, outer)
+            case ast.Match(cases=cases):
+                for case in cases:
+                    self._walk(case.body, (*outer, (Guard("case", case.body[0].lineno, holds=True), None)))
+            case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body) | ast.ClassDef(body=body):
+                self._walk(body, ())
+            case _:
+                pass
+        return ()
+
+    def _branch(
+        self,
+        statement: ast.If,
+        test: ast.expr,
+        body: Sequence[ast.stmt],
+        orelse: Sequence[ast.stmt],
+        outer: tuple[Condition, ...],
+    ) -> Sequence[Condition]:
+        yes, no = (_if(statement, holds=True), test), (_if(statement, holds=False), test)
+        self._walk(body, (*outer, yes))
+        self._walk(orelse, (*outer, no))
+        if always_exits(body):
+            return (no,)
+        return (yes,) if always_exits(orelse) else ()
+
+    def _try(self, statement: ast.Try | ast.TryStar, outer: tuple[Condition, ...]) -> Sequence[Condition]:
+        inside = _mark("try", statement)
+        self._walk(statement.body, (*outer, inside))
+        self._walk(statement.orelse, (*outer, inside))
+        for handler in statement.handlers:
+            self._walk(handler.body, (*outer, _except(statement, [handler])))
+        self._walk(statement.finalbody, outer)
+        falling = [handler for handler in statement.handlers if not always_exits(handler.body)]
+        if not falling:
+            return (inside,)
+        leaves = always_exits(statement.body) or always_exits(statement.orelse)
+        return (_except(statement, falling),) if leaves else ()
+
+
+def _if(statement: ast.If | ast.While, *, holds: bool) -> Guard:
+    return Guard("if", _at(statement.test), holds)
+
+
+def _mark(kind: str, statement: ast.stmt) -> Condition:
+    return (Guard("loop" if kind == "loop" else "try", _at(statement), holds=True), None)
+
+
+def _except(statement: ast.Try | ast.TryStar, handlers: Sequence[ast.ExceptHandler]) -> Condition:
+    caught: list[str] = []
+    for handler in handlers:
+        match handler.type:
+            case None:
+                caught.append("BaseException")
+            case ast.Tuple(elts=elements):
+                caught += [ast.unparse(element) for element in elements]
+            case expression:
+                caught.append(ast.unparse(expression))
+    return (Guard("except", _at(statement), holds=True, catches=tuple(caught)), None)
+
+
+def _at(node: ast.expr | ast.stmt) -> int:
+    """A number that tells two places of one file apart."""
+    return node.lineno * 10_000 + node.col_offset
+
+
+def _within(parent: ast.AST, child: ast.AST) -> list[Condition]:
+    """Conditions that an expression puts on its own parts."""
+    match parent:
+        case ast.IfExp(test=test) if child is not test:
+            return [(Guard("if", _at(test), holds=child is parent.body), test)]
+        case ast.BoolOp(op=op, values=values) if child is not values[0]:
+            before = values[: [value is child for value in values].index(True)]
+            holds = isinstance(op, ast.And)
+            return [(Guard("if", _at(test), holds=holds), test) for test in before]
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return [(Guard("loop", _at(parent), holds=True), None)]
+        case ast.Lambda():
+            return [(Guard("function", _at(parent), holds=True), None)]
+        case _:
+            return []

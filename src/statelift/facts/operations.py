@@ -1,0 +1,159 @@
+"""A node that names a cell -> which operation of dict, list, set or variable it takes part in."""
+
+import ast
+from dataclasses import dataclass
+
+from statelift.facts.syntax import Syntax
+
+METHODS = frozenset(
+    """get pop setdefault update clear items keys values popitem copy append extend insert remove add discard
+    sort reverse move_to_end appendleft popleft most_common""".split()
+)
+NESTED_CHANGES = frozenset(
+    "append extend insert remove pop popitem clear update setdefault add discard sort reverse".split()
+)
+WHOLE_READS = frozenset(
+    {"len", "list", "sorted", "sum", "dict", "any", "all", "set", "tuple", "bool", "max", "min"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The operation, the node that covers it, its operands, and the node whose value it gives (if any)."""
+
+    op: str
+    whole: ast.expr | ast.stmt
+    key: ast.expr | None = None
+    value: ast.expr | None = None
+    default: ast.expr | None = None
+    operator: str = ""
+    result: ast.expr | None = None
+
+
+def operation_of(syntax: Syntax, node: ast.Name | ast.Attribute) -> Operation:
+    """What is done to the cell that `node` names."""
+    parent = syntax.parents[node]
+    match parent:
+        case ast.Subscript(value=value) if value is node:
+            return _subscript(syntax, parent)
+        case ast.Attribute():
+            return _attribute(syntax, parent)
+        case ast.Compare():
+            return _comparison(parent, node)
+        case ast.For(iter=iterated) | ast.AsyncFor(iter=iterated) | ast.comprehension(iter=iterated) if (
+            iterated is node
+        ):
+            return Operation("iterate", node, result=node)
+        case ast.Call(func=function) if function is node:
+            return Operation("call", parent)
+        case ast.Call(func=ast.Name(id=name)) if name in WHOLE_READS:
+            return Operation("len" if name == "len" else "read", parent, result=parent)
+        case _:
+            return _variable(syntax, node, parent)
+
+
+def _variable(syntax: Syntax, node: ast.Name | ast.Attribute, parent: ast.AST) -> Operation:
+    match parent:
+        case ast.AugAssign(target=target, value=value, op=operator) if target is node:
+            return Operation("augment", parent, value=value, operator=type(operator).__name__)
+        case ast.Assign(targets=[_], value=value) if isinstance(node.ctx, ast.Store):
+            return Operation("rebind", parent, value=value)
+        case ast.AnnAssign(value=ast.expr() as value) if isinstance(node.ctx, ast.Store):
+            return Operation("rebind", parent, value=value)
+        case ast.NamedExpr(target=target, value=value) if target is node:
+            return Operation("rebind", parent, value=value, result=parent)
+        case _ if isinstance(node.ctx, ast.Store):
+            return Operation("rebind", syntax.statement(node))
+        case _ if isinstance(node.ctx, ast.Del):
+            return Operation("unbind", syntax.statement(node))
+        case ast.If() | ast.While() | ast.IfExp() | ast.UnaryOp(op=ast.Not()) | ast.BoolOp():
+            return Operation("truth", node, result=node)
+        case ast.Call() | ast.keyword():
+            return Operation("escape", node, result=node)
+        case _:
+            return Operation("read", node, result=node)
+
+
+def _comparison(compare: ast.Compare, node: ast.expr) -> Operation:
+    match compare:
+        case ast.Compare(left=left, ops=[ast.In()], comparators=[right]) if right is node:
+            return Operation("contains", compare, key=left, result=compare)
+        case ast.Compare(left=left, ops=[ast.NotIn()], comparators=[right]) if right is node:
+            return Operation("lacks", compare, key=left, result=compare)
+        case _:
+            return Operation("read", compare, result=compare)
+
+
+def _subscript(syntax: Syntax, node: ast.Subscript) -> Operation:
+    key = node.slice
+    parent = syntax.parents[node]
+    match parent:
+        case ast.Assign(targets=[target], value=value) if target is node:
+            return Operation("put", parent, key=key, value=value)
+        case ast.AnnAssign(target=target, value=ast.expr() as value) if target is node:
+            return Operation("put", parent, key=key, value=value)
+        case ast.AugAssign(target=target, value=value, op=operator) if target is node:
+            return Operation("augment_key", parent, key=key, value=value, operator=type(operator).__name__)
+        case ast.Delete(targets=[_]):
+            return Operation("delete", parent, key=key)
+        case _ if isinstance(node.ctx, ast.Load):
+            if _changes_inside(syntax, node):
+                return Operation("nested", syntax.statement(node), key=key)
+            return Operation("require", node, key=key, result=node)
+        case _:
+            return Operation("nested", syntax.statement(node), key=key)
+
+
+def _changes_inside(syntax: Syntax, node: ast.expr) -> bool:
+    """Whether the value at a key is itself changed in place: `d[k][f] = v`, `d[k].append(x)`."""
+    parent = syntax.parents[node]
+    match parent:
+        case ast.Subscript(value=value) if value is node:
+            if not isinstance(parent.ctx, ast.Load):
+                return True
+            return _changes_inside(syntax, parent)
+        case ast.Attribute(value=value, attr=attribute) if value is node:
+            if not isinstance(parent.ctx, ast.Load):
+                return True
+            call = syntax.parents[parent]
+            is_call = isinstance(call, ast.Call) and call.func is parent
+            return attribute in NESTED_CHANGES if is_call else _changes_inside(syntax, parent)
+        case _:
+            return False
+
+
+def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
+    call = syntax.parents[attribute]
+    if not isinstance(attribute.ctx, ast.Load):
+        return Operation("nested", syntax.statement(attribute))
+    if not (isinstance(call, ast.Call) and call.func is attribute):
+        return Operation("attribute", attribute, result=attribute)
+    has_plain = not call.keywords and not any(isinstance(each, ast.Starred) for each in call.args)
+    operands: list[ast.expr] = call.args if has_plain else []
+    match attribute.attr, operands:
+        case "get", [key]:
+            return _read_or_nested(syntax, Operation("get", call, key=key, result=call))
+        case "get", [key, default]:
+            return _read_or_nested(syntax, Operation("get", call, key=key, default=default, result=call))
+        case "pop", [key]:
+            return Operation("pop", call, key=key, result=call)
+        case "pop", [key, default]:
+            return Operation("pop", call, key=key, default=default, result=call)
+        case "setdefault", [key, default]:
+            return _read_or_nested(syntax, Operation("setdefault", call, key=key, default=default, result=call))
+        case ("append" | "add" | "discard" | "remove" | "extend") as method, [value]:
+            return Operation(method, call, value=value, result=call)
+        case ("items" | "keys" | "values" | "clear" | "copy") as method, []:
+            return Operation(method, call, result=call)
+        case method, _ if method in METHODS:
+            return Operation(f"method:{method}", call, result=call)
+        case method, _:
+            return Operation(f"unknown:{method}", call, result=call)
+
+
+def _read_or_nested(syntax: Syntax, operation: Operation) -> Operation:
+    """`d.get(k).append(x)` changes what it reads."""
+    whole = operation.whole
+    if isinstance(whole, ast.expr) and _changes_inside(syntax, whole):
+        return Operation("nested", syntax.statement(whole), key=operation.key)
+    return operation

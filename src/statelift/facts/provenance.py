@@ -1,0 +1,247 @@
+"""An expression -> what is known of its value without running it: sources, type, purity, threats."""
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from statelift.facts.fates import fates_of
+from statelift.facts.scopes import Scope
+from statelift.facts.syntax import Syntax
+from statelift.facts.values import Atom, Value
+
+DEPTH = 6  # how many local assignments are followed
+ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.environ.get"})
+NONDETERMINISTIC = ("time.", "random.", "secrets.", "uuid.", "datetime.", "os.urandom")
+TYPES_OF_CALLS = {
+    "str": "str", "repr": "str", "int": "int", "len": "int", "float": "float", "bool": "bool", "bytes": "bytes",
+    "os.getenv": "str", "os.environ.get": "str", "time.time": "float", "time.monotonic": "float",
+    "time.time_ns": "int", "json.dumps": "str", "json.loads": "json", "secrets.token_hex": "str",
+    "secrets.token_urlsafe": "str", "hash": "int", "round": "codec", "uuid.uuid4": "codec", "uuid.uuid1": "codec",
+    "datetime.datetime.now": "codec", "datetime.datetime.utcnow": "codec", "datetime.date.today": "codec",
+    "isinstance": "bool", "random.randint": "int", "random.random": "float", "copy.deepcopy": "codec?",
+}  # fmt: skip
+STRING_METHODS = frozenset(
+    "hex hexdigest isoformat strftime lower upper strip lstrip rstrip title format join replace decode".split()
+)
+STRING_ATTRIBUTES = frozenset({"hex"})
+IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
+PURE_CALLS = frozenset({*TYPES_OF_CALLS, "max", "min", "abs", "sorted", "sum", "tuple", "list", "dict", "set"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    atoms: frozenset[Atom]
+    type: str
+    threats: frozenset[str]
+    is_pure: bool
+
+
+HARMLESS = frozenset({"read", "returned", "dropped", "cell"})
+_NONE: frozenset[str] = frozenset()
+_ANYTHING = frozenset({"unknown"})
+_OPAQUE = _Known(frozenset({Atom("opaque")}), "unknown", _ANYTHING, is_pure=False)
+_CONSTANT = frozenset({Atom("const")})
+
+
+class Provenance:
+    """Answers `value_of` for the expressions of one module."""
+
+    def __init__(self, syntax: Syntax) -> None:
+        self.syntax = syntax
+
+    def value_of(self, node: ast.expr) -> Value:
+        """What is known of an expression."""
+        known = self._known(node, DEPTH)
+        return Value(
+            self.syntax.span(node), ast.unparse(node), known.atoms, known.type, known.threats, known.is_pure
+        )
+
+    def _known(self, node: ast.expr, depth: int) -> _Known:
+        if depth == 0:
+            return _OPAQUE
+        match node:
+            case ast.Constant(value=value):
+                return _Known(_CONSTANT, _type_of_constant(value), threats=_NONE, is_pure=True)
+            case ast.Name():
+                return self._name(node, depth)
+            case ast.Attribute() | ast.Subscript():
+                return self._part(node, depth)
+            case ast.Call():
+                return self._call(node, depth)
+            case ast.JoinedStr(values=values):
+                return self._text(values, depth)
+            case ast.Dict(keys=keys, values=values):
+                return self._display([*(key for key in keys if key), *values], depth)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
+                return self._display(elements, depth)
+            case ast.IfExp(body=one, orelse=other):
+                return self._join([one, other], depth)
+            case ast.BoolOp(values=values):
+                return self._join(values, depth)
+            case ast.BinOp(left=left, right=right):
+                return self._arithmetic([left, right], depth)
+            case ast.UnaryOp(operand=operand, op=op):
+                known = self._arithmetic([operand], depth)
+                return known if not isinstance(op, ast.Not) else _retyped(known, "bool")
+            case ast.Compare(left=left, comparators=others):
+                return _retyped(self._arithmetic([left, *others], depth), "bool")
+            case ast.NamedExpr(value=value) | ast.Await(value=value) | ast.Starred(value=value):
+                return self._known(value, depth)
+            case _:
+                return _OPAQUE
+
+    # ------------------------------------------------------------ names and parts
+
+    def _name(self, node: ast.Name, depth: int) -> _Known:
+        scope = self.syntax.scope(node).binding(node.id)
+        if scope is None:
+            return _OPAQUE
+        if scope.kind == "module":
+            imported = self.syntax.imports.get((scope, node.id))
+            atom = Atom("import", imported) if imported else Atom("name", node.id)
+            return _Known(frozenset({atom}), "unknown", threats=_ANYTHING, is_pure=True)
+        return self._variable(node, scope, depth)
+
+    def _variable(self, node: ast.Name, scope: Scope, depth: int) -> _Known:
+        given = self.syntax.assigned(scope, node.id)
+        parts: list[_Known] = []
+        if node.id in _parameter_names(scope.node):
+            detail = f"{scope.qualname}:{node.id}"
+            parts = [_Known(frozenset({Atom("param", detail)}), f"param:{detail}", _NONE, is_pure=True)]
+        if not (given or parts) or any(_is_target(each) for each in given):
+            return _OPAQUE
+        known = _joined([*parts, *(self._known(each, depth - 1) for each in given)])
+        threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, node.id)
+        return _Known(known.atoms, known.type, threats, known.is_pure and len(given) <= 1)
+
+    def _threats(self, scope: Scope, name: str) -> frozenset[str]:
+        """What the function does to a variable's object beyond looking at it."""
+        loads = self.syntax.loads(scope, name)
+        return _NONE.union(*(fates_of(self.syntax, load) for load in loads)) - HARMLESS
+
+    def _part(self, node: ast.Attribute | ast.Subscript, depth: int) -> _Known:
+        if self.syntax.dotted(node) in STRING_ATTRIBUTES:
+            return _OPAQUE
+        if _is_environment(self.syntax, node):
+            return _Known(frozenset({Atom("env", ast.unparse(node))}), "str", threats=_NONE, is_pure=True)
+        base = self._known(node.value, depth)
+        step = f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{ast.unparse(node.slice)}]"
+        atoms = frozenset(_extended(atom, step) for atom in base.atoms)
+        if isinstance(node, ast.Attribute):
+            kind = "str" if node.attr in STRING_ATTRIBUTES else "unknown"
+            return _Known(atoms, kind, _NONE if kind == "str" else base.threats, base.is_pure)
+        index = self._known(node.slice, depth) if not isinstance(node.slice, ast.Slice) else base
+        kind = base.type if base.type.startswith("param:") or base.type == "json" else "unknown"
+        kind = f"{kind}[]" if kind.startswith("param:") and not kind.endswith("[]") else kind
+        return _Known(atoms | index.atoms, kind, base.threats, base.is_pure and index.is_pure)
+
+    # ------------------------------------------------------------ calls
+
+    def _call(self, node: ast.Call, depth: int) -> _Known:
+        name = self.syntax.dotted(node.func)
+        inputs = [*node.args, *(keyword.value for keyword in node.keywords)]
+        given = [self._known(each, depth) for each in inputs]
+        atoms = frozenset().union(*(each.atoms for each in given)) if given else frozenset[Atom]()
+        is_pure = name in PURE_CALLS and all(each.is_pure for each in given)
+        if name in ENVIRONMENT_CALLS:
+            return _Known(atoms | {Atom("env", ast.unparse(node))}, "str", threats=_NONE, is_pure=True)
+        if name.startswith(NONDETERMINISTIC):
+            return _Known(atoms | {Atom("nondet", name)}, TYPES_OF_CALLS.get(name, "unknown"), _NONE, False)
+        if isinstance(node.func, ast.Attribute):
+            method = self._method(node.func, name, atoms, depth)
+            if method is not None:
+                return method
+        if name in PURE_CALLS:
+            kind = TYPES_OF_CALLS.get(name, "unknown")
+            is_new = kind in IMMUTABLE or kind in ("json", "codec")
+            return _Known(atoms | _CONSTANT, kind, _NONE if is_new else _ANYTHING, is_pure)
+        threats = frozenset({f"result:{name}"}) if name else _ANYTHING
+        return _Known(atoms | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
+
+    def _method(self, func: ast.Attribute, name: str, atoms: frozenset[Atom], depth: int) -> _Known | None:
+        base = self._known(func.value, depth)
+        if func.attr in STRING_METHODS and not name.startswith(("os.", "json.")):
+            return _Known(atoms | base.atoms, "str", threats=_NONE, is_pure=base.is_pure)
+        is_event_part = base.type.startswith("param:") or base.type == "json"
+        if func.attr == "get" and is_event_part:
+            extended = frozenset(_extended(atom, ".get") for atom in base.atoms)
+            kind = "json" if base.type == "json" else f"{base.type.removesuffix('[]')}[]"
+            return _Known(atoms | extended, kind, base.threats, base.is_pure)
+        if not name:
+            return _Known(atoms | base.atoms | {Atom("call", "")}, "unknown", threats=_ANYTHING, is_pure=False)
+        return None
+
+    # ------------------------------------------------------------ composites
+
+    def _text(self, values: Iterable[ast.expr], depth: int) -> _Known:
+        parts = [self._known(each.value, depth) for each in values if isinstance(each, ast.FormattedValue)]
+        atoms = frozenset().union(*(part.atoms for part in parts)) if parts else _CONSTANT
+        return _Known(atoms, "str", threats=_NONE, is_pure=all(part.is_pure for part in parts))
+
+    def _display(self, elements: list[ast.expr], depth: int) -> _Known:
+        parts = [self._known(each, depth) for each in elements]
+        atoms = frozenset(_CONSTANT).union(*(part.atoms for part in parts))
+        return _Known(atoms, _container(parts), _threats(parts), all(p.is_pure for p in parts))
+
+    def _join(self, nodes: Iterable[ast.expr], depth: int) -> _Known:
+        return _joined([self._known(each, depth) for each in nodes])
+
+    def _arithmetic(self, nodes: Iterable[ast.expr], depth: int) -> _Known:
+        joined = self._join(nodes, depth)
+        kind = joined.type if joined.type in IMMUTABLE else "unknown"
+        return _Known(joined.atoms, kind, joined.threats, joined.is_pure)
+
+
+def _container(parts: Iterable[_Known]) -> str:
+    """Type of something made of these parts: "codec" where all are exactly storable, `+` joins open questions."""
+    kinds = {part.type for part in parts}
+    if "unknown" in kinds or "codec?" in kinds:
+        return "unknown"
+    open_kinds = sorted({kind for each in kinds if ":" in each for kind in each.split("+") if ":" in kind})
+    return "+".join(open_kinds) if open_kinds else "codec"
+
+
+def _retyped(known: _Known, kind: str) -> _Known:
+    return _Known(known.atoms, kind, threats=_NONE, is_pure=known.is_pure)
+
+
+def _extended(atom: Atom, step: str) -> Atom:
+    return Atom(atom.kind, atom.detail, atom.path + step) if atom.kind == "param" else atom
+
+
+def _parameter_names(node: ast.AST) -> frozenset[str]:
+    match node:
+        case ast.FunctionDef(args=args) | ast.AsyncFunctionDef(args=args) | ast.Lambda(args=args):
+            return frozenset(each.arg for each in [*args.posonlyargs, *args.args, *args.kwonlyargs])
+        case _:
+            return frozenset()
+
+
+def _is_environment(syntax: Syntax, node: ast.Attribute | ast.Subscript) -> bool:
+    return isinstance(node, ast.Subscript) and syntax.dotted(node.value) == "os.environ"
+
+
+def _type_of_constant(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool() | int() | float() | str() | bytes():
+            return type(value).__name__
+        case _:
+            return "unknown"
+
+
+def _joined(parts: Sequence[_Known]) -> _Known:
+    atoms = frozenset[Atom]().union(*(part.atoms for part in parts))
+    kinds = {part.type for part in parts}
+    kind = kinds.pop() if len(kinds) == 1 else _container(parts)
+    return _Known(atoms, kind, _threats(parts), all(part.is_pure for part in parts))
+
+
+def _is_target(node: ast.expr) -> bool:
+    """Whether an "assigned value" is the target itself: a loop variable or an unpacked tuple."""
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _threats(parts: Iterable[_Known]) -> frozenset[str]:
+    return _NONE.union(*(part.threats for part in parts))

@@ -1,0 +1,163 @@
+"""A parsed file -> its tree with parents, scopes and path conditions: what the collectors ask."""
+
+import ast
+from collections.abc import Iterator
+
+from statelift.facts.flow import Condition, GuardedTree
+from statelift.facts.scopes import FUNCTIONS, Scope, Scopes
+from statelift.model import Place, Span
+from statelift.source import Parsed
+
+MODULE = ""  # the function name of code that runs at import
+
+
+class Syntax:
+    """One module's tree. Lives inside the facts stage only."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        self.parsed = parsed
+        self.tree = parsed.tree
+        self.scopes = Scopes(parsed.tree)
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.nodes: list[ast.AST] = []
+        stack: list[ast.AST] = [self.tree]
+        while stack:
+            node = stack.pop()
+            self.nodes.append(node)
+            children = list(ast.iter_child_nodes(node))
+            self.parents.update((child, node) for child in children)
+            stack.extend(reversed(children))
+        self.guarded = GuardedTree(self.tree)
+        self.imports = _imported_names(self.nodes, self.scopes)
+        self._assigned: dict[Scope, dict[str, list[ast.expr]]] = {}
+        self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
+        self._index_locals()
+
+    def _index_locals(self) -> None:
+        for node in self.nodes:
+            match node:
+                case ast.Name(id=name):
+                    scope = self.scopes.of[node].binding(name)
+                    if scope is not None and isinstance(node.ctx, ast.Load):
+                        self._loads.setdefault(scope, {}).setdefault(name, []).append(node)
+                case ast.Assign(targets=targets, value=value):
+                    for target in targets:
+                        self._assign(target, value)
+                case ast.AnnAssign(target=target, value=ast.expr() as value):
+                    self._assign(target, value)
+                case ast.NamedExpr(target=target, value=value):
+                    self._assign(target, value)
+                case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                    self._assign(target, value)
+                case ast.AugAssign(target=target) | ast.For(target=target) | ast.comprehension(target=target):
+                    self._assign(target, target)
+                case _:
+                    pass
+
+    def _assign(self, target: ast.expr, value: ast.expr) -> None:
+        names = [target] if isinstance(target, ast.Name) else _names_in(target)
+        for name in names:
+            scope = self.scopes.of[name].binding(name.id)
+            if scope is not None:
+                given = value if name is target else name
+                self._assigned.setdefault(scope, {}).setdefault(name.id, []).append(given)
+
+    # ------------------------------------------------------------ questions
+
+    def scope(self, node: ast.AST) -> Scope:
+        """The scope in which a node is evaluated."""
+        return self.scopes.of[node]
+
+    def function(self, node: ast.AST) -> str:
+        """Qualified name of the function whose call evaluates the node; "" at import."""
+        scope = self.scopes.of[node].function()
+        return MODULE if scope is None else scope.qualname
+
+    def assigned(self, scope: Scope, name: str) -> list[ast.expr]:
+        """Everything assigned to a variable. A node that is itself a target means: unknown value."""
+        return self._assigned.get(scope, {}).get(name, [])
+
+    def loads(self, scope: Scope, name: str) -> list[ast.Name]:
+        """Every place that reads a variable."""
+        return self._loads.get(scope, {}).get(name, [])
+
+    def statement(self, node: ast.AST) -> ast.stmt:
+        """The innermost statement around a node."""
+        while not isinstance(node, ast.stmt):
+            node = self.parents[node]
+        return node
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Parents, innermost first, up to the enclosing function or module."""
+        while node in self.parents:
+            node = self.parents[node]
+            yield node
+            if isinstance(node, (*FUNCTIONS, ast.Lambda, ast.Module)):
+                return
+
+    def conditions(self, node: ast.AST) -> tuple[Condition, ...]:
+        """The path conditions of a node within its function."""
+        return self.guarded.conditions(node, self.parents)
+
+    def span(self, node: ast.expr | ast.stmt) -> Span:
+        """Byte span of a node in the file."""
+        return self.parsed.span(node)
+
+    def place(self, node: ast.expr | ast.stmt) -> Place:
+        """Place of a node, for people."""
+        return self.parsed.place(node)
+
+    def dotted(self, node: ast.AST) -> str:
+        """`a.b.c` with imports resolved to what they name (`b3.client` -> `boto3.client`); "" if not a name."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([self._head(node), *reversed(parts)])
+
+    def _head(self, name: ast.Name) -> str:
+        scope = self.scopes.of[name].binding(name.id)
+        imported = None if scope is None else self.imports.get((scope, name.id))
+        return imported or name.id
+
+    def is_local(self, name: ast.Name) -> bool:
+        """Whether the name is a variable of a function (not of the module, not a builtin)."""
+        scope = self.scopes.of[name].binding(name.id)
+        return scope is not None and scope.kind != "module"
+
+
+def _names_in(target: ast.AST) -> list[ast.Name]:
+    match target:
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            return [name for element in elements for name in _names_in(element)]
+        case ast.Starred(value=value):
+            return _names_in(value)
+        case ast.Name():
+            return [target]
+        case _:
+            return []
+
+
+def _imported_names(nodes: list[ast.AST], scopes: Scopes) -> dict[tuple[Scope, str], str]:
+    found: dict[tuple[Scope, str], str] = {}
+    for node in nodes:
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    local = alias.asname or alias.name.partition(".")[0]
+                    found[_home(node, local, scopes), local] = alias.name if alias.asname else local
+            case ast.ImportFrom(module=module, names=names, level=level):
+                prefix = "." * level + (module or "")
+                for alias in names:
+                    local = alias.asname or alias.name
+                    dot = "" if prefix.endswith(".") or not prefix else "."
+                    found[_home(node, local, scopes), local] = f"{prefix}{dot}{alias.name}"
+            case _:
+                pass
+    return found
+
+
+def _home(node: ast.AST, local: str, scopes: Scopes) -> Scope:
+    return scopes.of[node].binding(local) or scopes.module

@@ -1,0 +1,253 @@
+"""What the facts stage says of one file: plain frozen values, no syntax trees."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from statelift.model import Place, Span
+
+
+CellKind = Literal["dict", "list", "set", "int", "number", "text", "none", "bool", "call", "other"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Atom:
+    """One source of a value.
+
+    Kinds: const, env (detail: variable), param (detail: name of the function's parameter, `path` the
+    subscripts applied to it), call (detail: dotted callee, or "" where unknown), name (detail: a module-level
+    name of this file), import (detail: dotted imported name), nondet (clock, random, uuid), opaque.
+    """
+
+    kind: Literal["const", "env", "param", "call", "name", "import", "nondet", "opaque"]
+    detail: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is known of an expression without running it.
+
+    `type` is one of str int float bool none bytes json (part of the event) codec (several exactly storable
+    types) or "unknown"; `param:NAME` and `call:DOTTED` are resolved when the program is linked. `threats` are
+    the fates through which the object could still change: `unknown`, `mutated`, `stored`, `passed:CALLEE:ARG`,
+    `result:CALLEE` (made by a function of the program that may keep it).
+    """
+
+    span: Span
+    text: str
+    atoms: frozenset[Atom]
+    type: str
+    threats: frozenset[str]
+    is_pure: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Test:
+    """An atomic condition on a cell or path: `relation` holds (or not) for subject and key."""
+
+    subject: str
+    key: str
+    relation: Literal["present", "none", "truthy", "other"]
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any)."""
+
+    kind: Literal["if", "loop", "try", "except", "case", "function"]
+    at: int
+    holds: bool
+    mode: Literal["all", "any"] = "all"
+    tests: tuple[Test, ...] = ()
+    catches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A module-level name (`SESSIONS`) or class attribute (`Api.sessions`) and what it holds at import."""
+
+    name: str
+    kind: CellKind
+    place: Place
+    value: Value | None
+    definition_count: int
+    statement: Span
+    line: Span | None
+    callee: str = ""
+    is_top_level: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One use of a cell inside a function, with everything that a decision or a rewrite needs.
+
+    `subject` is the cell's name in this file, or the dotted imported name. `op` names the operation:
+    put require get contains lacks delete pop setdefault update items keys values iterate len truth clear
+    method attribute rebind unbind augment augment_key nested read escape append add discard remove extend.
+    `span` covers the whole operation, `name` the cell's own text, `parts` the joints: spans of key, value,
+    default … in source order. `fates` say what happens to the value that the operation gives.
+    """
+
+    subject: str
+    op: str
+    function: str
+    place: Place
+    span: Span
+    name: Span
+    statement: Span
+    order: int
+    guards: tuple[Guard, ...]
+    key: Value | None = None
+    value: Value | None = None
+    default: Value | None = None
+    operator: str = ""
+    fates: frozenset[str] = frozenset()
+    is_statement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a call: position ("0", "1" …) or keyword, `*` or `**` where unpacked.
+
+    `has_locals` says that its text means something only inside the calling function.
+    """
+
+    name: str
+    value: Value
+    has_locals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of something that may be a function of the program."""
+
+    callee: str
+    function: str
+    place: Place
+    span: Span
+    order: int
+    guards: tuple[Guard, ...]
+    arguments: tuple[Argument, ...]
+    fates: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FileEffect:
+    """What a call does to a path. `path` has `{}` for each unknown piece; `holes` are their texts."""
+
+    effect: Literal["read", "write", "append", "create", "exists", "remove", "list", "opaque"]
+    api: str
+    path: str
+    holes: tuple[str, ...]
+    function: str
+    place: Place
+    span: Span
+    callee: Span
+    order: int
+    guards: tuple[Guard, ...]
+    mode: str = ""
+    written: frozenset[Atom] = frozenset()
+    is_rewritable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A statement `connection.close()`: its line where it can be removed whole, otherwise its own span."""
+
+    word: Span
+    statement: Span
+    line: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client or connection that is built inside a function."""
+
+    constructor: str
+    text: str
+    function: str
+    place: Place
+    span: Span
+    order: int
+    guards: tuple[Guard, ...]
+    arguments: tuple[Argument, ...]
+    bound_to: str = ""
+    is_with: bool = False
+    closes: tuple[Close, ...] = ()
+    escapes: bool = False
+    mutated: str = ""
+    local_imports: tuple[str, ...] = ()
+    cell: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A name that an import binds: `target` is the dotted module, or module and attribute."""
+
+    local: str
+    module: str
+    name: str | None
+    level: int
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter, its default if any, and what the function does with the object that it is given."""
+
+    name: str
+    default: Value | None
+    fates: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the file. `references` are the names and attributes that its body mentions."""
+
+    qualname: str
+    place: Place
+    parameters: tuple[Parameter, ...]
+    annotations: tuple[str, ...]
+    decorators: tuple[str, ...]
+    references: frozenset[str]
+    attributes: frozenset[str]
+    returns: tuple[Value, ...]
+    class_name: str = ""
+    is_nested: bool = False
+    is_async: bool = False
+    has_generator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalStatement:
+    """`global a, b` in a function."""
+
+    function: str
+    names: tuple[str, ...]
+    line: Span
+    is_removable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFacts:
+    """All that later stages know of one file."""
+
+    path: str
+    encoding: str
+    newline: str
+    imports: tuple[Import, ...]
+    functions: tuple[Function, ...]
+    classes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    accesses: tuple[Access, ...]
+    calls: tuple[Call, ...]
+    files: tuple[FileEffect, ...]
+    connections: tuple[Connection, ...]
+    globals: tuple[GlobalStatement, ...]
+    exports: frozenset[str]
+    identifiers: frozenset[str]
+    unbound: tuple[Access, ...]
+    is_script: bool
+    has_dynamic_names: bool
+    environment_writes: tuple[str, ...]

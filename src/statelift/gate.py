@@ -1,0 +1,126 @@
+"""Changes -> Changes: what does not hold up is demoted with the reason. Nothing passes by being hard to check."""
+
+import ast
+import builtins
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from statelift.compose import ComposeError, Read, compose_changes
+from statelift.facts.scopes import Scopes
+from statelift.infra.patch import patch_template
+from statelift.infra.yamlpatch import Refusal
+from statelift.model import (
+    Change,
+    Edit,
+    EnsureEnv,
+    EnsureGrant,
+    EnsureResource,
+    FileWrite,
+    InfraOperation,
+    Operation,
+    Problem,
+    SourceFile,
+    Tier,
+)
+from statelift.source import parse_source
+from statelift.spans import has_overlap
+
+KNOWN = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__spec__", "__package__"}
+
+
+def pass_gate(changes: Sequence[Change], read: Read) -> list[Change]:
+    """Every change alone, then all together: re-parse, names resolve, templates provable, edits apart."""
+    checked = [_alone(change, read) for change in changes]
+    return _together(checked, read)
+
+
+def demoted(change: Change, reason: str) -> Change:
+    """The change as MANUAL: told, with the reason, never written."""
+    return replace(change, tier=Tier.MANUAL, ops=(), reasons=(*change.reasons, reason))
+
+
+def _alone(change: Change, read: Read) -> Change:
+    change = _with_provable_template(change, read)
+    try:
+        writes = compose_changes([change], read)
+    except ComposeError as error:
+        return demoted(change, str(error))
+    if not writes:
+        return demoted(change, "its operations change nothing")
+    return next((demoted(change, fault) for write in writes for fault in _faults(write)), change)
+
+
+def _faults(write: FileWrite) -> Iterator[str]:
+    """What is wrong with a composed Python file: it must parse and resolve as well as before."""
+    if not write.path.endswith(".py"):
+        return
+    after = parse_source(SourceFile(write.path, write.after))
+    if isinstance(after, Problem):
+        yield f"{write.path} would no longer parse: {after.message}"
+        return
+    before = parse_source(SourceFile(write.path, write.before or b""))
+    known = unresolved(before.tree) if not isinstance(before, Problem) else frozenset()
+    for name in sorted(unresolved(after.tree) - known):
+        yield f"{write.path} would use the name {name} without defining it"
+
+
+def unresolved(tree: ast.Module) -> frozenset[str]:
+    """Names that are read somewhere and bound nowhere. Empty where a star import may bind anything."""
+    scopes = Scopes(tree)
+    if "*" in scopes.module.bound:
+        return frozenset()
+    loads = [node for node in scopes.of if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    return frozenset(node.id for node in loads if scopes.of[node].binding(node.id) is None) - KNOWN
+
+
+# ---------------------------------------------------------------- templates
+
+
+def _with_provable_template(change: Change, read: Read) -> Change:
+    """A change whose template cannot be patched provably keeps its needs, but loses SAFE."""
+    by_template: dict[str, list[InfraOperation]] = {}
+    for operation in change.ops:
+        if isinstance(operation, (EnsureResource, EnsureEnv, EnsureGrant)) and operation.template is not None:
+            by_template.setdefault(operation.template, []).append(operation)
+    for template, operations in by_template.items():
+        try:
+            patch_template(read(template), operations)
+        except Refusal as refusal:
+            reason = f"{template} is not patched: {refusal}"
+            ops = tuple(_detached(operation) for operation in change.ops)
+            change = replace(change, ops=ops, tier=max(change.tier, Tier.REVIEW), reasons=(*change.reasons, reason))
+    return change
+
+
+def _detached(operation: Operation) -> Operation:
+    match operation:
+        case EnsureResource() | EnsureEnv() | EnsureGrant():
+            return replace(operation, template=None)
+        case _:
+            return operation
+
+
+# ---------------------------------------------------------------- combinations
+
+
+def _together(changes: list[Change], read: Read) -> list[Change]:
+    """Demote the later one of two changes whose edits touch the same bytes, then check all at once."""
+    clashing = {later.id: earlier for earlier, later in combinations(changes, 2) if _clash(earlier, later)}
+    apart = [
+        demoted(change, f"it touches the same text as {clashing[change.id].id}: apply that first, then plan again")
+        if change.id in clashing
+        else change
+        for change in changes
+    ]
+    try:
+        compose_changes([change for change in apart if change.tier is not Tier.MANUAL], read)
+    except ComposeError as error:
+        return [demoted(change, f"the changes do not combine: {error}") for change in apart]
+    return apart
+
+
+def _clash(one: Change, other: Change) -> bool:
+    mine = [op for op in one.ops if isinstance(op, Edit)]
+    theirs = [op for op in other.ops if isinstance(op, Edit)]
+    return any(a != b and a.path == b.path and has_overlap(a, b) for a in mine for b in theirs)

@@ -1,0 +1,115 @@
+"""Uses of a cell -> the reasons why it is a cache or a lazy singleton, if it is one (rules 6 and 7)."""
+
+from statelift.facts.values import Access, Cell
+from statelift.judge.evidence import KEY_ERRORS, Evidence, is_miss
+from statelift.link.program import CellKey
+from statelift.link.sources import Source, is_write
+
+EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "unbind"})
+FILLS = frozenset({"put", "setdefault"})
+PLAIN_READS = frozenset({"get", "require", "contains", "lacks", "truth", "len", "read"})
+Uses = list[tuple[str, Access]]
+
+
+def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tuple[str, ...]:
+    """Rule 6: a sentinel test of the cell itself leads to every write, and no request decides the value."""
+    writes = [(path, use) for path, use in uses if is_write(use.op)]
+    fills = [(path, use) for path, use in writes if not _is_reset(cell, use)]
+    if cell.kind in ("dict", "list", "set") and not all(use.op == "rebind" for _, use in fills):
+        return ()
+    if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
+        return ()
+    if not all(any(is_miss(guard, use.subject, "") for guard in use.guards) for _, use in fills):
+        return ()
+    sources = _sources(evidence, fills)
+    if any(source.kind in ("event", "context") or source == Source("cell", key[1]) for source in sources):
+        return ()
+    line = fills[0][1].place.line
+    return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
+
+
+_FREE = "its value comes from constants, the environment or an external source, never from the request"
+
+
+def _is_reset(cell: Cell, use: Access) -> bool:
+    return use.op == "unbind" or (use.op == "rebind" and use.value is not None and use.value.text == "None")
+
+
+def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tuple[str, ...]:
+    """Rule 7: every fill lies on a miss path of the same key, every reader can miss, nothing changes values."""
+    if cell.kind not in ("dict", "call"):
+        return ()
+    fills = [(path, use) for path, use in uses if use.op in FILLS]
+    others = [use for _, use in uses if is_write(use.op) and use.op not in FILLS | EVICTIONS]
+    if not fills or any(not _is_eviction(use) for use in others):
+        return ()
+    if not all(_is_on_miss_path(use, uses) for _, use in fills):
+        return ()
+    if not all(_is_derived(evidence, key, path, use) for path, use in fills):
+        return ()
+    if not all(_can_miss(evidence, path, use, fills) for path, use in uses):
+        return ()
+    line = fills[0][1].place.line
+    return (
+        f"rule 7: line {line} fills it only where the key is missing (or stale), with a value computed there",
+        "every reader has that fallback, so a lost entry costs time, not correctness",
+    )
+
+
+def _is_eviction(use: Access) -> bool:
+    is_empty = use.value is not None and use.value.text in ("{}", "dict()")
+    return use.op == "rebind" and is_empty
+
+
+def _is_on_miss_path(use: Access, uses: Uses) -> bool:
+    if use.op == "setdefault":
+        return True
+    key = use.key.text if use.key else ""
+    if any(is_miss(guard, use.subject, key) for guard in use.guards):
+        return True
+    tried = {guard.at for guard in use.guards if guard.kind == "except" and set(guard.catches) & KEY_ERRORS}
+    return any(
+        other.op == "require" and other.key is not None and other.key.text == key
+        and any(guard.kind == "try" and guard.at in tried for guard in other.guards)
+        for _, other in uses
+    )  # fmt: skip
+
+
+def _is_derived(evidence: Evidence, cell: CellKey, path: str, use: Access) -> bool:
+    """Whether the stored value can be computed again from its key alone."""
+    given = use.default if use.op == "setdefault" else use.value
+    if given is None or use.key is None:
+        return False
+    sources = evidence.sources.of(path, given)
+    keys = evidence.sources.of(path, use.key)
+    kinds = {source.kind for source in sources}
+    if Source("cell", cell[1]) in sources or (kinds <= {"nondet", "const"} and "nondet" in kinds):
+        return False
+    foreign = {source for source in sources if source.kind in ("event", "context")} - keys
+    if foreign:
+        return False
+    is_request_data = not kinds & {"external", "opaque", "nondet", "env"} and "event" in kinds and not given.is_pure
+    return not is_request_data
+
+
+def _can_miss(evidence: Evidence, path: str, use: Access, fills: Uses) -> bool:
+    """Whether a use is a fill, an eviction, or a read whose function has a fill to fall back on."""
+    if use.op in FILLS | EVICTIONS or use.op == "rebind":
+        return not (use.op == "pop" and use.fates - {"dropped"})
+    if use.op not in PLAIN_READS or "mutated" in use.fates:
+        return False
+    if use.op in ("len", "truth", "read"):
+        return not use.fates & {"returned", "stored"} and use.op != "read"
+    return any(
+        (fill_path, fill.function) == (path, use.function)
+        or _calls(evidence, (path, use.function), (fill_path, fill.function))
+        for fill_path, fill in fills
+    )
+
+
+def _calls(evidence: Evidence, caller: tuple[str, str], callee: tuple[str, str]) -> bool:
+    return any(target == callee for _, target in evidence.program.calls.get(caller, ()))
+
+
+def _sources(evidence: Evidence, fills: Uses) -> set[Source]:
+    return {s for path, use in fills if use.value is not None for s in evidence.sources.of(path, use.value)}

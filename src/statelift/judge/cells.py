@@ -1,0 +1,226 @@
+"""One cell and all its uses -> a verdict: the decision rules for memory and counters, first match wins."""
+
+from collections.abc import Iterator
+
+from statelift.facts.values import Access, Cell
+from statelift.judge.caches import cache_reasons, lazy_reasons
+from statelift.judge.counters import judge_counter
+from statelift.judge.evidence import Evidence, uses_of
+from statelift.judge.stores import judge_store
+from statelift.judge.values import Judgement, Subject
+from statelift.link.program import CellKey
+from statelift.link.sources import is_write
+from statelift.link.trace import Step, dominates
+from statelift.model import Tier, Verdict
+
+CONTAINERS = frozenset({"dict", "list", "set", "call"})
+KILLS = frozenset({"rebind", "clear"})
+GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
+Uses = list[tuple[str, Access]]
+
+
+def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
+    """A judgement for every cell that some function touches."""
+    for key, uses in sorted(evidence.program.accesses.items()):
+        cell = evidence.program.cells.get(key)
+        if cell is not None:
+            judgement = _judge(evidence, key, cell, uses)
+            if judgement is not None:
+                yield judgement
+    yield from _broken(evidence)
+
+
+def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
+    reachable = [(path, use) for path, use in uses if evidence.is_reachable(path, use.function)]
+    writes = [(path, use) for path, use in reachable if is_write(use.op)]
+    subject = Subject(key[0], cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
+    make = _Maker(key, cell, subject, uses)
+    if not writes:
+        return _unwritten(make, uses)
+    for reasons, verdict in (
+        (_request_scoped(evidence, key, reachable), Verdict.REQUEST_SCOPED),
+        (_latch(cell, reachable), Verdict.LATCH),
+        (lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT),
+        (cache_reasons(evidence, key, cell, reachable), Verdict.CACHE),
+    ):
+        if reasons:
+            return make("SL103" if cell.kind not in CONTAINERS else "SL101", verdict, _LEFT[verdict], reasons)
+    return _state(evidence, make, reachable)
+
+
+_LEFT = {
+    Verdict.REQUEST_SCOPED: "is set before it is read on every call",
+    Verdict.LATCH: "is a once-per-container flag that no reply depends on",
+    Verdict.LAZY_CLIENT: "is built once per container and does not depend on a request",
+    Verdict.CACHE: "is a cache: every miss is computed again",
+}
+
+
+class _Maker:
+    """Makes judgements on one cell."""
+
+    def __init__(self, key: CellKey, cell: Cell, subject: Subject, uses: Uses) -> None:
+        self.key, self.cell, self.subject, self.uses = key, cell, subject, uses
+
+    def __call__(
+        self, rule: str, verdict: Verdict, what: str, reasons: tuple[str, ...], tier: Tier = Tier.SAFE
+    ) -> Judgement:
+        return Judgement(
+            rule=rule,
+            subject=self.subject,
+            verdict=verdict,
+            message=f"{self.key[1]} {what}",
+            reasons=reasons,
+            tier=tier,
+            cell=(self.key, self.cell),
+            accesses=tuple(self.uses),
+        )
+
+
+def _unwritten(make: _Maker, uses: Uses) -> Judgement | None:
+    rule = "SL101" if make.cell.kind in CONTAINERS else "SL103"
+    outside = sorted({use.function for _, use in uses if use.function and is_write(use.op)})
+    if outside:
+        reason = f"rule 1: only {', '.join(outside)}() changes it, and no entry point reaches that"
+        return make(rule, Verdict.NOT_REACHABLE, "is not changed by any handler", (reason,))
+    return make(rule, Verdict.CONSTANT, "is never changed after import", ("rule 1: no handler writes it",))
+
+
+# ---------------------------------------------------------------- rules 3 and 5
+
+
+def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, ...]:
+    """Rule 3: on every entry point, a kill of the same key or the whole cell lies before every read."""
+    mine = {id(use) for _, use in uses}
+    kills = 0
+    for trace in evidence.traces:
+        steps = [step for step in trace.steps if id(step.item) in mine]
+        for step in steps:
+            if _is_kill(step):
+                kills += 1
+            elif not any(_covers(kill, step) for kill in steps if _is_kill(kill)):
+                return ()
+    is_complete = {id(s.item) for t in evidence.traces for s in t.steps} >= mine
+    if not kills or not is_complete:
+        return ()
+    return (f"rule 3: {key[1]} is set anew before every use, on every path of every handler",)
+
+
+def _is_kill(step: Step) -> bool:
+    use = step.item
+    return isinstance(use, Access) and (use.op in KILLS or use.op == "put")
+
+
+def _covers(kill: Step, step: Step) -> bool:
+    one, other = kill.item, step.item
+    assert isinstance(one, Access) and isinstance(other, Access)
+    is_same = one.op in KILLS or (
+        one.key is not None and other.key is not None and one.key.text == other.key.text and other.op != "put"
+    )
+    return is_same and dominates(kill, step)
+
+
+def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
+    """Rule 5: set to one constant, and looked at only in tests whose outcome is not returned."""
+    writes = [use for _, use in uses if is_write(use.op)]
+    reads = [use for _, use in uses if not is_write(use.op)]
+    values = {use.value.text for use in writes if use.op == "rebind" and use.value is not None}
+    is_single = len(values) == 1 and all(use.op == "rebind" for use in writes)
+    is_constant = is_single and all(use.value and {a.kind for a in use.value.atoms} == {"const"} for use in writes)
+    is_flag = cell.kind in ("bool", "none") and values <= {"True", "False"}
+    if is_constant and is_flag and reads and all(use.op == "truth" for use in reads):
+        return (f"rule 5: it is only ever set to {values.pop()}, and only tested",)
+    return ()
+
+
+# ---------------------------------------------------------------- state
+
+
+def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
+    dynamic = evidence.program.modules[make.key[0]].has_dynamic_names
+    counter = judge_counter(make, uses)
+    judgement = counter or _by_shape(evidence, make, uses)
+    if dynamic:
+        reason = "rule 2: the module uses globals(), eval() or exec(), so its names may change unseen"
+        judgement = judgement.lowered(Tier.MANUAL, reason)
+    return judgement
+
+
+def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
+    reads = [use for _, use in uses if not is_write(use.op) or use.fates - {"dropped"}]
+    if make.cell.kind == "dict":
+        if not reads:
+            return make(
+                "SL104", Verdict.WRITE_ONLY, "is filled by every call and read by none",
+                ("rule 4: nothing reads it: delete it, or log what it collects",), Tier.MANUAL,
+            )  # fmt: skip
+        return judge_store(evidence, make, uses)
+    if make.cell.kind in CONTAINERS and any(use.op in GROWING for _, use in uses):
+        return _accumulator(evidence, make, uses, bool(reads))
+    return make(
+        "SL103", Verdict.STATE, "remembers a value of one invocation for the next",
+        (
+            "rule 9b: a later invocation can read what an earlier one assigned",
+            "make it a local variable if it is meant per request; otherwise keep it as one item of a table",
+        ),
+        Tier.MANUAL,
+    )  # fmt: skip
+
+
+def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) -> Judgement:
+    if not has_reads:
+        reason = "rule 4: nothing reads it: it only fills the container's memory; delete it or log its items"
+        return make(
+            "SL104", Verdict.WRITE_ONLY, "grows with every call and is read by none", (reason,), Tier.MANUAL
+        )
+    if _is_leak(evidence, uses):
+        reasons = (
+            "rule 9: every handler that reads it appends first, so it looks as if it was meant for one request",
+            "move it into the function if so; if it is meant to grow, keep one item per element in a table",
+        )
+        return make("SL102", Verdict.LEAK, "still holds what earlier requests appended", reasons, Tier.MANUAL)
+    reasons = (
+        "rule 9: a later invocation reads what an earlier one added",
+        "keep one item per element in a table; for de-duplication use a conditional put",
+    )
+    return make("SL102", Verdict.STATE, "collects elements over invocations", reasons, Tier.MANUAL)
+
+
+def _is_leak(evidence: Evidence, uses: Uses) -> bool:
+    """Whether no entry point reads without having added before."""
+    mine = {id(use) for _, use in uses}
+    for trace in evidence.traces:
+        has_grown = False
+        for step in trace.steps:
+            if id(step.item) in mine and isinstance(step.item, Access):
+                if step.item.op in GROWING:
+                    has_grown = True
+                elif not has_grown:
+                    return False
+    return True
+
+
+def _broken(evidence: Evidence) -> Iterator[Judgement]:
+    """A counter that is incremented without `global`: the original always raises UnboundLocalError."""
+    for path, module in evidence.program.modules.items():
+        for use in module.unbound:
+            cell = evidence.program.cells.get((path, use.subject))
+            if cell is None or not evidence.is_reachable(path, use.function):
+                continue
+            subject = Subject(
+                path, cell.place, use.subject, evidence.handlers([(path, use)]), uses_of([(path, use)])
+            )
+            yield Judgement(
+                rule="SL203",
+                subject=subject,
+                verdict=Verdict.BROKEN,
+                message=f"{use.subject} is incremented without `global`: {use.function}() always raises",
+                reasons=(
+                    f"line {use.place.line} assigns {use.subject} in {use.function}(), which makes it a local"
+                    " variable: reading it raises UnboundLocalError",
+                    "decide what the code should do before it is migrated: there is no behaviour to keep",
+                ),
+                tier=Tier.MANUAL,
+                cell=((path, use.subject), cell),
+                accesses=((path, use),),
+            )

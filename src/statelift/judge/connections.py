@@ -1,0 +1,162 @@
+"""A connection that is built inside a function -> whether it may outlive the invocation, and how."""
+
+from collections.abc import Iterator
+
+from statelift.catalogue import Library, constructors
+from statelift.facts.values import Argument, Connection
+from statelift.judge.evidence import Evidence, is_miss
+from statelift.judge.values import Judgement, Subject
+from statelift.link.sources import Source
+from statelift.model import Tier, Use, Verdict
+
+SKIPPED_KINDS = frozenset({"http-implicit", "sql-embedded"})
+CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
+CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
+CONSTRUCTORS_OF_OPTIONS = ("botocore.config.Config", "botocore.client.Config")
+FIXED = frozenset({"const", "env"})
+
+
+def judge_connections(evidence: Evidence) -> Iterator[Judgement]:
+    """A judgement for every connection that a handler's call builds."""
+    table = constructors()
+    for path, connection in evidence.program.connections():
+        library = table[connection.constructor]
+        if library.kind in SKIPPED_KINDS or not evidence.is_reachable(path, connection.function):
+            continue
+        yield _judge(evidence, path, connection, library)
+
+
+def _judge(evidence: Evidence, path: str, connection: Connection, library: Library) -> Judgement:
+    make = _Maker(evidence, path, connection, library)
+    lazy = _lazy(evidence, path, connection)
+    if lazy:
+        return make(Verdict.LAZY_CLIENT, "is built once and kept", (lazy,))
+    dependent = _dependence(evidence, path, connection)
+    if dependent:
+        return make(Verdict.EVENT_DEPENDENT, "is never shared", (dependent,))
+    judgement = make(Verdict.PER_CALL, "is built again on every call", (_why(connection),))
+    for tier, reason in _obstacles(evidence, path, connection, library):
+        judgement = judgement.lowered(tier, reason)
+    return judgement
+
+
+class _Maker:
+    def __init__(self, evidence: Evidence, path: str, connection: Connection, library: Library) -> None:
+        entries = evidence.reach.entries_of((path, connection.function))
+        use = Use(path, connection.place.line, "connect")
+        self.subject = Subject(path, connection.place, connection.constructor, entries, (use,))
+        self.rule = "SL402" if library.kind.startswith("sql") else "SL401"
+        self.path, self.connection = path, connection
+
+    def __call__(self, verdict: Verdict, what: str, reasons: tuple[str, ...]) -> Judgement:
+        return Judgement(
+            rule=self.rule,
+            subject=self.subject,
+            verdict=verdict,
+            message=f"{_short(self.connection.text)} {what}",
+            reasons=reasons,
+            connection=(self.path, self.connection),
+        )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _why(connection: Connection) -> str:
+    return f"{connection.function}() builds it in line {connection.place.line}, with arguments that stay the same"
+
+
+def _lazy(evidence: Evidence, path: str, connection: Connection) -> str:
+    if connection.cell and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
+        return f"line {connection.place.line} builds it only where {connection.cell} does not hold it yet"
+    function = evidence.program.functions[path, connection.function]
+    cached = sorted(set(function.decorators) & CACHING)
+    return f"{connection.function}() is decorated with {cached[0]}" if cached else ""
+
+
+def _dependence(evidence: Evidence, path: str, connection: Connection) -> str:
+    """Why the connection belongs to one request or tenant, or ""."""
+    if connection.mutated:
+        return f"{connection.mutated} is changed after it is built: a shared client would keep that"
+    for argument in connection.arguments:
+        sources = evidence.sources.of(path, argument.value)
+        text = argument.value.text
+        if any(source.kind in ("event", "context") for source in sources):
+            return f"its argument {text} comes from the request"
+        if any("assume_role" in source.detail for source in sources):
+            return f"its argument {text} holds assumed credentials, which expire and belong to one role"
+        if argument.name in CREDENTIALS and not {source.kind for source in sources} <= FIXED:
+            return f"its argument {text} holds credentials that are not constant"
+        if any(source.kind in ("opaque", "cell") for source in sources):
+            return f"its argument {text} cannot be followed to a constant or the environment"
+    return ""
+
+
+def _obstacles(
+    evidence: Evidence, path: str, connection: Connection, library: Library
+) -> Iterator[tuple[Tier, str]]:
+    yield from _library(connection, library)
+    for argument in connection.arguments:
+        yield from _argument(evidence, path, argument)
+    yield from _surroundings(evidence, path, connection, library)
+    test = evidence.mentioning_test("patch", connection.constructor.rpartition(".")[0])
+    if test is not None:
+        yield (
+            Tier.REVIEW,
+            f"{test} patches {connection.constructor.partition('.')[0]}: a kept client may outlive the patch",
+        )
+
+
+def _library(connection: Connection, library: Library) -> Iterator[tuple[Tier, str]]:
+    is_async = "async" in connection.constructor.lower() or library.is_loop_bound
+    if is_async:
+        yield Tier.MANUAL, f"{library.name} connections are bound to the event loop that made them"
+    elif library.tier != "safe":
+        tier = Tier.MANUAL if library.tier == "manual" else Tier.REVIEW
+        yield (
+            tier,
+            f"{library.name}: {library.hazards}" if library.hazards else f"{library.name} keeps session state",
+        )
+
+
+def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tuple[Tier, str]]:
+    text = argument.value.text
+    if argument.name in ("*", "**"):
+        yield Tier.REVIEW, f"its arguments are unpacked from {text}"
+    for source in sorted(evidence.sources.of(path, argument.value)):
+        if source.kind in ("external", "nondet") and not _is_option(source):
+            yield (
+                Tier.REVIEW,
+                f"{text} is computed by {source.detail or 'a call'}() on every call; the getter asks once",
+            )
+        if source.kind == "env" and _is_rewritten(evidence, source):
+            yield Tier.REVIEW, f"the program itself changes the environment that {text} reads"
+
+
+def _is_option(source: Source) -> bool:
+    return source.detail in CONSTRUCTORS_OF_OPTIONS
+
+
+def _is_rewritten(evidence: Evidence, source: Source) -> bool:
+    written = {name for module in evidence.program.modules.values() for name in module.environment_writes}
+    return any(name == "*" or name in source.detail for name in written)
+
+
+def _surroundings(
+    evidence: Evidence, path: str, connection: Connection, library: Library
+) -> Iterator[tuple[Tier, str]]:
+    function = evidence.program.functions[path, connection.function]
+    is_sql = library.kind.startswith("sql")
+    if function.is_async or function.has_generator:
+        yield Tier.MANUAL, f"{connection.function}() is a coroutine or generator"
+    if connection.is_with:
+        yield Tier.MANUAL, "it is opened by a with statement, which closes it or ends a transaction"
+    if any(guard.kind == "function" for guard in connection.guards):
+        yield Tier.REVIEW, "it is built inside a lambda"
+    if connection.escapes and is_sql:
+        yield Tier.MANUAL, "it leaves the function that opens it, so where it is closed cannot be seen"
+    elif connection.escapes and not connection.cell and library.kind != "aws":
+        yield Tier.REVIEW, "it leaves the function that builds it, and may be closed elsewhere"
+    if is_sql and not connection.bound_to:
+        yield Tier.MANUAL, "it is not kept in a variable, so its transaction cannot be ended"

@@ -1,0 +1,80 @@
+"""Uses of a number -> what kind of counter it is (rules 4 and 8)."""
+
+import ast
+from collections.abc import Callable
+
+from statelift.facts.values import Access
+from statelift.judge.values import Judgement
+from statelift.model import Tier, Verdict
+
+STEPS = {"Add": 1, "Sub": -1}
+Uses = list[tuple[str, Access]]
+
+
+def increment_of(use: Access) -> str | None:
+    """The text of what a statement adds to its cell (`n += 1`, `n = n + 1`), or None.
+
+    Only integers count: adding floats in a table is not what Python does.
+    """
+    if use.value is None or not use.is_statement:
+        return None
+    if use.op == "augment":
+        is_integer = use.value.type == "int" and use.operator in STEPS
+        return (use.value.text if use.operator == "Add" else f"-{use.value.text}") if is_integer else None
+    return _long_form(use.subject, use.value.text) if use.op == "rebind" else None
+
+
+def _long_form(name: str, text: str) -> str | None:
+    match ast.parse(text, mode="eval").body:
+        case ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=ast.Constant(value=int() as step)) if (
+            left == name
+        ):
+            return str(step)
+        case ast.BinOp(left=ast.Constant(value=int() as step), op=ast.Add(), right=ast.Name(id=right)) if (
+            right == name
+        ):
+            return str(step)
+        case ast.BinOp(left=ast.Name(id=left), op=ast.Sub(), right=ast.Constant(value=int() as step)) if (
+            left == name
+        ):
+            return str(-step)
+        case _:
+            return None
+
+
+def is_own_operand(use: Access, uses: Uses) -> bool:
+    """Whether a read is only the right-hand side of the cell's own `n = n + 1`."""
+    return use.op == "read" and any(
+        other.op == "rebind" and increment_of(other) is not None
+        and other.span.start < use.span.start < other.span.end and other.function == use.function
+        for _, other in uses
+    )  # fmt: skip
+
+
+def judge_counter(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:
+    """A judgement where every write is an integer step; None where the cell is something else."""
+    cell = make.cell  # type: ignore[attr-defined]
+    if cell.kind != "int":
+        return None
+    kept = [(path, use) for path, use in uses if not is_own_operand(use, uses)]
+    steps = [use for _, use in kept if increment_of(use) is not None]
+    reads = [use for _, use in kept if use.op in ("read", "escape", "truth", "len")]
+    if not steps or len(steps) + len(reads) != len(kept):
+        return None
+    if not reads:
+        return _write_only(make, steps)
+    lines = ", ".join(str(line) for line in sorted({use.place.line for use in reads}))
+    reasons = (
+        f"rule 8: line {lines} uses the value, so a CloudWatch metric alone would change what the code does",
+        "the count now covers all containers: values that one container reached late, or never, come sooner",
+    )
+    return make("SL202", Verdict.STATE, "counts one container only, and code relies on it", reasons, Tier.REVIEW)
+
+
+def _write_only(make: Callable[..., Judgement], steps: list[Access]) -> Judgement:
+    is_positive = all(not (increment_of(use) or "-").startswith("-") for use in steps)
+    reasons = ("rule 4: it is only ever incremented; no statement of the program reads it",)
+    if is_positive:
+        return make("SL201", Verdict.WRITE_ONLY, "counts one container only, and nobody reads it", reasons)
+    lowered = (*reasons, "it also counts down: a sum over containers is not a gauge")
+    return make("SL201", Verdict.WRITE_ONLY, "counts one container only, and nobody reads it", lowered, Tier.MANUAL)

@@ -1,0 +1,68 @@
+"""Program -> the questions that all judges ask: reachability, traces, sources, test files."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from statelift.facts.values import Access, Guard
+from statelift.link.program import CellKey, Program
+from statelift.link.reach import Reach
+from statelift.link.sources import Sources
+from statelift.link.trace import Trace, trace_of
+from statelift.model import Use
+
+MISSES = {("present", False), ("none", True), ("truthy", False)}
+HITS = {("present", True), ("none", False), ("truthy", True)}
+KEY_ERRORS = frozenset({"KeyError", "LookupError", "Exception", "BaseException"})
+FILE_ERRORS = frozenset({"FileNotFoundError", "OSError", "IOError", "Exception", "BaseException"})
+
+
+class Evidence:
+    """One program and what can be asked of it. `tests` are test files beside it, by path."""
+
+    def __init__(self, program: Program, tests: Mapping[str, bytes]) -> None:
+        self.program = program
+        self.tests = tests
+        self.reach = Reach(program)
+        self.sources = Sources(program)
+
+    @cached_property
+    def traces(self) -> tuple[Trace, ...]:
+        """What each entry point does, in order."""
+        return tuple(trace_of(self.program, key) for key in self.program.entries)
+
+    def handlers(self, uses: list[tuple[str, Access]]) -> tuple[str, ...]:
+        """Ids of the entry points that reach any of these uses."""
+        found = {entry for path, use in uses for entry in self.reach.entries_of((path, use.function))}
+        return tuple(sorted(found))
+
+    def is_reachable(self, path: str, function: str) -> bool:
+        """Whether an entry point can run the function."""
+        return bool(function) and self.reach.has((path, function))
+
+    def mentioning_test(self, *words: str) -> str | None:
+        """The first test file that holds all of these words."""
+        needles = [word.encode() for word in words]
+        for path, data in sorted(self.tests.items()):
+            if all(needle in data for needle in needles):
+                return path
+        return None
+
+
+def uses_of(accesses: list[tuple[str, Access]]) -> tuple[Use, ...]:
+    """The uses as they are reported, in order of place."""
+    return tuple(sorted({Use(path, access.place.line, access.op) for path, access in accesses}))
+
+
+def is_miss(guard: Guard, subject: str, key: str) -> bool:
+    """Whether a guard says that the cell does not hold the key (or not in a usable state)."""
+    return any(
+        test.subject == subject
+        and (test.key == key or not key or not test.key)
+        and ((test.relation, test.holds) in MISSES or test.relation == "other")
+        for test in guard.tests
+    )
+
+
+def symbol_text(key: CellKey) -> str:
+    """How a cell is called in messages."""
+    return key[1]

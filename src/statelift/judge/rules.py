@@ -1,0 +1,39 @@
+"""The rules by code: what `--select`, `rules` and `explain` speak of."""
+
+from dataclasses import dataclass
+
+from statelift.model import Family
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of finding. `name` names the bad pattern, not the cure."""
+
+    code: str
+    name: str
+    family: Family
+    summary: str
+
+
+RULES = (
+    Rule("SL101", "session-in-memory", "memory", "A dict of the container is used as a store between invocations."),
+    Rule("SL102", "accumulator-in-memory", "memory", "A list or set of the container grows from call to call."),
+    Rule("SL103", "slot-in-memory", "memory", "A global remembers one value for the next invocation."),
+    Rule("SL104", "write-only-state", "memory", "State is collected in the container, and nobody reads it."),
+    Rule("SL201", "counter-in-memory", "counter", "A counter that nobody reads counts one container only."),
+    Rule("SL202", "read-counter-in-memory", "counter", "Code relies on a counter that counts one container only."),
+    Rule(
+        "SL203", "counter-without-global", "counter", "A global is incremented without `global`: every call raises."
+    ),
+    Rule("SL301", "file-kept-in-tmp", "tmp", "A file in /tmp is written in one invocation and read in another."),
+    Rule("SL401", "client-per-call", "connection", "A self-healing client is built on every call."),
+    Rule("SL402", "connection-per-call", "connection", "A database connection is opened on every call."),
+    Rule("SL901", "foreign-codemod", "foreign", "A change that a user's own codemod proposes."),
+)
+BY_CODE = {rule.code: rule for rule in RULES}
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def rule_of(word: str) -> Rule | None:
+    """The rule of a code or name, or None."""
+    return BY_CODE.get(word.upper()) or BY_NAME.get(word.lower())

@@ -1,0 +1,128 @@
+"""Uses of a dict -> whether it is a store between invocations, and how sure a rewrite of it is (rule 10)."""
+
+from collections.abc import Callable, Iterator
+
+from statelift.facts.values import Access, Value
+from statelift.judge.evidence import Evidence
+from statelift.judge.values import Judgement
+from statelift.link.sources import IMMUTABLE, STORABLE
+from statelift.model import Tier, Verdict
+
+SAFE_OPERATIONS = frozenset({"put", "require", "get", "contains", "lacks", "delete", "pop", "setdefault"})
+REVIEW_OPERATIONS = frozenset({"items", "len"})
+WRITES = frozenset({"put", "delete", "pop", "setdefault"})
+ADVICE = {
+    "nested": "the stored value is changed in place: read it, change it and put it back in one step",
+    "clear": "clearing the whole store is not one atomic operation on a table",
+    "rebind": "replacing the whole store is not one atomic operation on a table",
+    "augment_key": "adding to a stored value must be one atomic update",
+    "escape": "the whole dict is passed on, so not every use of it can be seen",
+    "iterate": "iterating needs a scan of the table",
+    "values": "reading all values needs a scan of the table",
+    "keys": "reading all keys needs a scan of the table",
+}
+Uses = list[tuple[str, Access]]
+Lowered = tuple[Tier, str]
+
+
+def judge_store(evidence: Evidence, make: Callable[..., Judgement], uses: Uses) -> Judgement:
+    """Verdict state, at the lowest tier of all uses."""
+    judgement = make(
+        "SL101", Verdict.STATE, "is read by later invocations, which may run in another container", (_why(uses),)
+    )
+    for tier, reason in _obstacles(evidence, judgement, uses):
+        judgement = judgement.lowered(tier, reason)
+    return judgement
+
+
+def _why(uses: Uses) -> str:
+    writes = sorted({use.place.line for _, use in uses if use.op in ("put", "setdefault", "nested", "augment_key")})
+    reads = sorted({use.place.line for _, use in uses if use.op not in ("put", "nested", "augment_key")})
+    return f"rule 10: written in line {_lines(writes)}, read in line {_lines(reads)} without any other source"
+
+
+def _lines(lines: list[int]) -> str:
+    return ", ".join(map(str, lines)) or "-"
+
+
+def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
+    yield from _definition(judgement)
+    yield from _operations(list(judgement.accesses))
+    yield from _key_and_value(evidence, uses)
+    yield from _check_then_act(uses)
+    yield from _read_results(evidence, uses)
+
+
+def _definition(judgement: Judgement) -> Iterator[Lowered]:
+    assert judgement.cell is not None
+    _, cell = judgement.cell
+    if cell.definition_count > 1 or not cell.is_top_level:
+        yield Tier.MANUAL, "it is defined in more than one place, or conditionally"
+    if cell.value is None or cell.value.text not in ("{}", "dict()"):
+        yield Tier.MANUAL, "it starts with entries: a table would have to be seeded with them"
+
+
+def _operations(uses: Uses) -> Iterator[Lowered]:
+    """Every use counts, also in functions that no handler reaches: half a rewrite is a broken program."""
+    for _, use in uses:
+        where = f"line {use.place.line}"
+        if not use.function:
+            yield Tier.MANUAL, f"{where} uses it at import time"
+        elif use.op in REVIEW_OPERATIONS:
+            yield Tier.REVIEW, f"{where} reads the whole store: one scan per call, whose cost grows with the table"
+        elif use.op not in SAFE_OPERATIONS:
+            advice = ADVICE.get(use.op, f"{use.op.partition(':')[2] or use.op} has no counterpart on a table yet")
+            yield Tier.MANUAL, f"{where}: {advice}"
+        elif any(guard.kind == "function" for guard in use.guards):
+            yield Tier.REVIEW, f"{where} uses it inside a lambda"
+
+
+def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
+    for path, use in uses:
+        line = use.place.line
+        if use.op in SAFE_OPERATIONS and use.key is not None:
+            kind = evidence.sources.type_of(path, use.key.type)
+            if kind not in STORABLE:
+                yield Tier.REVIEW, f"line {line}: the type of the key {use.key.text} is not known"
+        given = use.value if use.op == "put" else use.default if use.op == "setdefault" else None
+        if given is not None:
+            yield from _value(evidence, path, line, given, use.subject)
+
+
+def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str) -> Iterator[Lowered]:
+    kind = evidence.sources.type_of(path, given.type)
+    if kind not in STORABLE:
+        yield (
+            Tier.REVIEW,
+            f"line {line}: the type of {given.text} is not known; one that JSON cannot hold would raise",
+        )
+    if kind not in IMMUTABLE:
+        for danger in evidence.sources.dangers(path, given.threats):
+            yield Tier.REVIEW, f"line {line}: {given.text} is stored as a copy, but {danger}"
+    if any(source.kind == "cell" for source in evidence.sources.of(path, given)):
+        yield (
+            Tier.REVIEW,
+            f"line {line}: the new value depends on stored state; two invocations may do that at once",
+        )
+
+
+def _check_then_act(uses: Uses) -> Iterator[Lowered]:
+    for _, use in uses:
+        tests = [t for guard in use.guards for t in guard.tests if t.subject == use.subject]
+        if use.op in WRITES and tests:
+            yield (
+                Tier.REVIEW,
+                (f"line {use.place.line} acts on a check of the store: another invocation may come in between"),
+            )
+
+
+def _read_results(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
+    stored = [use.value or use.default for _, use in uses if use.op in ("put", "setdefault")]
+    kinds = {evidence.sources.type_of(path, v.type) for path, use in uses for v in [use.value or use.default] if v}
+    if stored and kinds <= IMMUTABLE:
+        return
+    for path, use in uses:
+        if use.op in ("get", "require", "pop", "setdefault", "items"):
+            for danger in evidence.sources.returned_fates(path, use.function, use.fates):
+                tier = Tier.MANUAL if danger == "it is changed in place" else Tier.REVIEW
+                yield tier, f"line {use.place.line}: what is read becomes a copy, but {danger}"

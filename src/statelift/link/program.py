@@ -1,0 +1,199 @@
+"""ModuleFacts of one code root -> Program: what every name means across its files."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from statelift.facts.values import Access, Call, Cell, Connection, FileEffect, Function, Import, ModuleFacts
+from statelift.model import CodeRoot, EntryPoint
+
+FunctionKey = tuple[str, str]  # path, qualified name
+CellKey = tuple[str, str]  # path, name
+HOPS = 6  # how many re-exports are followed
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a dotted name denotes in the program."""
+
+    kind: str  # function, class, cell or module
+    path: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One code root, linked."""
+
+    root: CodeRoot
+    modules: Mapping[str, ModuleFacts]
+
+    @cached_property
+    def functions(self) -> dict[FunctionKey, Function]:
+        """Every function of the program."""
+        return {(path, f.qualname): f for path, module in self.modules.items() for f in module.functions}
+
+    @cached_property
+    def cells(self) -> dict[CellKey, Cell]:
+        """Every cell of the program."""
+        return {(path, cell.name): cell for path, module in self.modules.items() for cell in module.cells}
+
+    @cached_property
+    def _dotted(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path in self.modules:
+            inside = path.removeprefix(f"{self.root.path}/") if self.root.path else path
+            name = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            found[name] = path
+        return found
+
+    def dotted(self, path: str) -> str:
+        """Module name of a file, as its siblings import it."""
+        return next(name for name, found in self._dotted.items() if found == path)
+
+    @cached_property
+    def _imports(self) -> dict[str, dict[str, Import]]:
+        return {path: {each.local: each for each in module.imports} for path, module in self.modules.items()}
+
+    # ------------------------------------------------------------ names
+
+    def resolve(self, path: str, name: str) -> Target | None:
+        """What a dotted name, as facts give it (imports already replaced), denotes in the program."""
+        own = self._member(path, name, HOPS)
+        return own or self._absolute(path, name, HOPS)
+
+    def _absolute(self, path: str, name: str, hops: int) -> Target | None:
+        if hops == 0:
+            return None
+        for base in self._bases(path, name):
+            parts = base.split(".")
+            for size in range(len(parts), 0, -1):
+                module = self._dotted.get(".".join(parts[:size]))
+                if module is not None:
+                    rest = ".".join(parts[size:])
+                    return self._member(module, rest, hops) if rest else Target("module", module)
+        return None
+
+    def _bases(self, path: str, name: str) -> Iterator[str]:
+        """The absolute names that an imported name can mean: relative ones, then from the root, then siblings."""
+        package = self._package(path)
+        if name.startswith("."):
+            level = len(name) - len(name.lstrip("."))
+            parts = package.split(".") if package else []
+            kept = parts[: len(parts) - (level - 1)]
+            yield ".".join([*kept, name.lstrip(".")])
+            return
+        yield name
+        while package:
+            yield f"{package}.{name}"
+            package = package.rpartition(".")[0]
+
+    def _package(self, path: str) -> str:
+        dotted = self.dotted(path)
+        return dotted if path.endswith("/__init__.py") else dotted.rpartition(".")[0]
+
+    def _member(self, path: str, name: str, hops: int) -> Target | None:
+        module = self.modules[path]
+        if (path, name) in self.functions:
+            return Target("function", path, name)
+        if (path, name) in self.cells:
+            return Target("cell", path, name)
+        if name in module.classes:
+            return Target("class", path, name)
+        head, _, rest = name.partition(".")
+        imported = self._imports[path].get(head)
+        if imported is None or hops == 0:
+            return None
+        target = import_target(imported)
+        return self._absolute(path, f"{target}.{rest}" if rest else target, hops - 1)
+
+    # ------------------------------------------------------------ uses
+
+    @cached_property
+    def accesses(self) -> dict[CellKey, list[tuple[str, Access]]]:
+        """Every use of every cell, wherever it stands, in program order within a file."""
+        found: dict[CellKey, list[tuple[str, Access]]] = defaultdict(list)
+        for path, module in self.modules.items():
+            for access in module.accesses:
+                target = self.resolve(path, access.subject)
+                if target is not None and target.kind == "cell":
+                    found[target.path, target.name].append((path, access))
+                elif access.subject in {name for g in module.globals for name in g.names}:
+                    found[path, access.subject].append((path, access))
+        return dict(found)
+
+    @cached_property
+    def calls(self) -> dict[FunctionKey, list[tuple[Call, FunctionKey]]]:
+        """Calls of program functions, by the calling function ("" at import)."""
+        found: dict[FunctionKey, list[tuple[Call, FunctionKey]]] = defaultdict(list)
+        for path, module in self.modules.items():
+            for call in module.calls:
+                callee = self.callee(path, call.callee)
+                if callee is not None:
+                    found[path, call.function].append((call, callee))
+        return dict(found)
+
+    def callee(self, path: str, name: str) -> FunctionKey | None:
+        """The program function that a call of `name` runs (`__init__` for a class)."""
+        target = self.resolve(path, name)
+        match target:
+            case Target(kind="function"):
+                return (target.path, target.name)
+            case Target(kind="class") if (target.path, f"{target.name}.__init__") in self.functions:
+                return (target.path, f"{target.name}.__init__")
+            case _:
+                return None
+
+    @cached_property
+    def call_sites(self) -> dict[FunctionKey, list[tuple[str, Call]]]:
+        """Where each program function is called."""
+        found: dict[FunctionKey, list[tuple[str, Call]]] = defaultdict(list)
+        for (path, _), calls in self.calls.items():
+            for call, callee in calls:
+                found[callee].append((path, call))
+        return dict(found)
+
+    @cached_property
+    def entries(self) -> dict[FunctionKey, tuple[EntryPoint, ...]]:
+        """Entry points by function, re-exports followed."""
+        found: dict[FunctionKey, tuple[EntryPoint, ...]] = {}
+        for entry in self.root.entries:
+            if entry.path not in self.modules:
+                continue
+            target = self._member(entry.path, entry.attribute, HOPS)
+            if target is not None and target.kind == "function":
+                key = (target.path, target.name)
+                found[key] = (*found.get(key, ()), entry)
+        return found
+
+    def has_star_import_of(self, path: str) -> bool:
+        """Whether a file of the program takes every name of this module."""
+        for importer, names in self._imports.items():
+            star = names.get("*")
+            if star is not None:
+                target = self._absolute(importer, "." * star.level + star.module, HOPS)
+                if target is not None and target.path == path:
+                    return True
+        return False
+
+    def connections(self) -> Iterator[tuple[str, Connection]]:
+        """Every connection that is built inside a function."""
+        for path, module in self.modules.items():
+            for connection in module.connections:
+                yield path, connection
+
+    def files(self) -> Iterator[tuple[str, FileEffect]]:
+        """Every effect on a file below /tmp."""
+        for path, module in self.modules.items():
+            for effect in module.files:
+                yield path, effect
+
+
+def import_target(imported: Import) -> str:
+    """The dotted name that an import binds."""
+    prefix = "." * imported.level + imported.module
+    if imported.name is None:
+        return prefix if imported.local == prefix else prefix.partition(".")[0]
+    dot = "" if prefix.endswith(".") or not prefix else "."
+    return f"{prefix}{dot}{imported.name}"

@@ -1,0 +1,87 @@
+"""Program -> which entry points reach which function."""
+
+from collections import defaultdict
+
+from statelift.facts.values import Function
+from statelift.link.program import FunctionKey, Program, Target
+
+INERT_DECORATORS = frozenset(
+    """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch
+    staticmethod classmethod property dataclasses.dataclass contextlib.contextmanager contextlib.asynccontextmanager
+    abc.abstractmethod typing.overload typing.override override pytest.fixture""".split()
+)
+
+
+class Reach:
+    """Answers `entries_of`: the ids of the entry points from which a function can run."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._methods = self._methods_by_name()
+        self._registered = [key for key, function in program.functions.items() if _is_registered(function)]
+        self._edges: dict[FunctionKey, frozenset[FunctionKey]] = {}
+        self._found: dict[FunctionKey, set[str]] = defaultdict(set)
+        for key, entries in program.entries.items():
+            for entry in entries:
+                self._spread(key, entry.function)
+
+    def entries_of(self, key: FunctionKey) -> tuple[str, ...]:
+        """Ids of the entry points that reach a function, sorted."""
+        return tuple(sorted(self._found.get(key, ())))
+
+    def has(self, key: FunctionKey) -> bool:
+        """Whether any entry point reaches the function."""
+        return key in self._found
+
+    def _spread(self, start: FunctionKey, entry: str) -> None:
+        waiting = [start, *self._registered]
+        while waiting:
+            key = waiting.pop()
+            if entry not in self._found[key]:
+                self._found[key].add(entry)
+                waiting.extend(self._next(key))
+
+    def _next(self, key: FunctionKey) -> frozenset[FunctionKey]:
+        if key not in self._edges:
+            self._edges[key] = frozenset(self._targets(key))
+        return self._edges[key]
+
+    def _targets(self, key: FunctionKey) -> set[FunctionKey]:
+        path, _ = key
+        function = self.program.functions[key]
+        found: set[FunctionKey] = set()
+        for name in (*function.references, *function.decorators):
+            found |= self._named(path, function, name)
+        for attribute in function.attributes:
+            found |= self._methods.get(attribute, set())
+        return found
+
+    def _named(self, path: str, function: Function, name: str) -> set[FunctionKey]:
+        nested = (path, f"{function.qualname}.{name}")
+        if nested in self.program.functions:
+            return {nested}
+        match self.program.resolve(path, name):
+            case Target(kind="function") as target:
+                return {(target.path, target.name)}
+            case Target(kind="class") as target:
+                return self._special_methods(target)
+            case _:
+                return set()
+
+    def _special_methods(self, target: Target) -> set[FunctionKey]:
+        prefix = f"{target.name}.__"
+        return {key for key in self.program.functions if key[0] == target.path and key[1].startswith(prefix)}
+
+    def _methods_by_name(self) -> dict[str, set[FunctionKey]]:
+        found: dict[str, set[FunctionKey]] = defaultdict(set)
+        for key, function in self.program.functions.items():
+            if function.class_name:
+                found[function.qualname.rpartition(".")[2]].add(key)
+        return found
+
+
+def _is_registered(function: Function) -> bool:
+    """Whether a decorator may hand the function to a framework, which calls it for some request."""
+    return any(
+        name not in INERT_DECORATORS and not name.endswith((".setter", ".getter")) for name in function.decorators
+    )

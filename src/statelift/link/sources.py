@@ -1,0 +1,243 @@
+"""Values of the facts -> where they come from, of which type they are and who can still change them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from statelift.facts.values import Atom, Call, Function, Value
+from statelift.link.program import FunctionKey, Program, Target
+
+DEPTH = 6
+HARMLESS = frozenset({"read", "returned", "dropped", "cell", "called"})
+STORABLE = frozenset({"str", "int", "float", "bool", "none", "bytes", "json", "codec"})
+IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """One origin of a value, seen from the whole program. `detail` is a path into the event, or a name."""
+
+    kind: Literal["const", "env", "event", "context", "external", "nondet", "cell", "opaque"]
+    detail: str = ""
+
+
+class Sources:
+    """Answers questions on values of one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    # ------------------------------------------------------------ origins
+
+    def of(self, path: str, value: Value, depth: int = DEPTH) -> frozenset[Source]:
+        """Every origin of a value in the file `path`."""
+        return self.of_atoms(path, value.atoms, depth)
+
+    def of_atoms(self, path: str, atoms: frozenset[Atom], depth: int = DEPTH) -> frozenset[Source]:
+        """Every origin of these atoms of the file `path`."""
+        return frozenset(source for atom in atoms for source in self._atom(path, atom, depth))
+
+    def _atom(self, path: str, atom: Atom, depth: int) -> frozenset[Source]:
+        if depth == 0:
+            return frozenset({Source("opaque")})
+        match atom.kind:
+            case "const":
+                return frozenset({Source("const")})
+            case "env":
+                return frozenset({Source("env", atom.detail)})
+            case "nondet":
+                return frozenset({Source("nondet", atom.detail)})
+            case "param":
+                return self._parameter(path, atom, depth)
+            case "call":
+                return self._result(path, atom.detail, depth)
+            case "name" | "import":
+                return self._global(path, atom.detail, depth)
+            case _:
+                return frozenset({Source("opaque")})
+
+    def _parameter(self, path: str, atom: Atom, depth: int) -> frozenset[Source]:
+        qualname, _, name = atom.detail.rpartition(":")
+        key = (path, qualname)
+        found: set[Source] = set()
+        for entry in self.program.entries.get(key, ()):
+            position = _position(self.program.functions[key], name)
+            is_event = entry.origin == "public" or position == 0
+            found.add(Source("event" if is_event else "context", f"{name}{atom.path}"))
+        for site, value in self._arguments(key, name):
+            if value is None:
+                found.add(Source("opaque"))
+            else:
+                found |= {_deeper(each, atom.path) for each in self.of(site, value, depth - 1)}
+        return frozenset(found or {Source("opaque")})
+
+    def _arguments(self, key: FunctionKey, name: str) -> Iterator[tuple[str, Value | None]]:
+        """What each call site passes for a parameter; None where that cannot be told."""
+        function = self.program.functions.get(key)
+        if function is None:
+            return
+        position = _position(function, name)
+        default = next((each.default for each in function.parameters if each.name == name), None)
+        for site, call in self.program.call_sites.get(key, ()):
+            given = argument_of(call, name, position - int(bool(function.class_name)))
+            if given is not None:
+                yield site, given
+            else:
+                yield key[0], default
+
+    def _result(self, path: str, callee: str, depth: int) -> frozenset[Source]:
+        key = self.program.callee(path, callee)
+        if key is None or not self.program.functions[key].returns:
+            return frozenset({Source("external", callee)})
+        returns = self.program.functions[key].returns
+        return frozenset(source for value in returns for source in self.of(key[0], value, depth - 1))
+
+    def _global(self, path: str, name: str, depth: int) -> frozenset[Source]:
+        target = self.program.resolve(path, name)
+        match target:
+            case Target(kind="function" | "class" | "module"):
+                return frozenset({Source("const")})
+            case Target(kind="cell"):
+                return self._cell(target, depth)
+            case _ if name in self.program.modules[path].exports:
+                return frozenset({Source("opaque")})
+            case _:
+                return frozenset({Source("external", name)})
+
+    def _cell(self, target: Target, depth: int) -> frozenset[Source]:
+        if self.is_written((target.path, target.name)):
+            return frozenset({Source("cell", target.name)})
+        value = self.program.cells[target.path, target.name].value
+        if value is None:
+            return frozenset({Source("opaque")})
+        return frozenset({Source("const")}) | {
+            each for each in self.of(target.path, value, depth - 1) if each.kind == "env"
+        }
+
+    def is_written(self, key: tuple[str, str]) -> bool:
+        """Whether any function of the program writes the cell."""
+        return any(access.function and is_write(access.op) for _, access in self.program.accesses.get(key, ()))
+
+    # ------------------------------------------------------------ types
+
+    def type_of(self, path: str, kind: str, depth: int = DEPTH) -> str:
+        """Resolve a facts type to one of STORABLE or "unknown"."""
+        if ":" not in kind:
+            return kind if kind in STORABLE else "unknown"
+        if depth == 0:
+            return "unknown"
+        found = {self._one_type(path, each, depth) for each in kind.split("+")}
+        if "unknown" in found:
+            return "unknown"
+        return found.pop() if len(found) == 1 else "codec"
+
+    def _one_type(self, path: str, kind: str, depth: int) -> str:
+        if kind.startswith("call:"):
+            return self._result_type(path, kind.removeprefix("call:"), depth)
+        is_part = kind.endswith("[]")
+        qualname, _, name = kind.removeprefix("param:").removesuffix("[]").rpartition(":")
+        key = (path, qualname)
+        entries = self.program.entries.get(key, ())
+        found = {self._entry_type(key, name, entry.origin) for entry in entries}
+        for site, value in self._arguments(key, name):
+            found.add("unknown" if value is None else self.type_of(site, value.type, depth - 1))
+        if not found or "unknown" in found:
+            return "unknown"
+        kind = found.pop() if len(found) == 1 else "codec"
+        return kind if not is_part or kind in ("json", "str") else "unknown"
+
+    def _entry_type(self, key: FunctionKey, name: str, origin: str) -> str:
+        is_event = origin != "public" and _position(self.program.functions[key], name) == 0
+        return "json" if is_event else "unknown"
+
+    def _result_type(self, path: str, callee: str, depth: int) -> str:
+        key = self.program.callee(path, callee)
+        if key is None:
+            return "unknown"
+        function = self.program.functions[key]
+        if function.has_generator or function.is_async or not function.returns:
+            return "unknown"
+        found = {self.type_of(key[0], value.type, depth - 1) for value in function.returns}
+        if "unknown" in found:
+            return "unknown"
+        return found.pop() if len(found) == 1 else "codec"
+
+    # ------------------------------------------------------------ fates
+
+    def dangers(self, path: str, fates: frozenset[str], depth: int = DEPTH) -> tuple[str, ...]:
+        """The fates that may change or keep the object, followed into program functions; () if harmless."""
+        found: set[str] = set()
+        for fate in sorted(fates - HARMLESS):
+            found |= self._danger(path, fate, depth)
+        return tuple(sorted(found))
+
+    def _danger(self, path: str, fate: str, depth: int) -> set[str]:
+        kind, _, rest = fate.partition(":")
+        match kind:
+            case "mutated":
+                return {"it is changed in place"}
+            case "stored":
+                return {"it is stored in another object"}
+            case "passed" if rest:
+                return self._passed(path, rest, depth)
+            case "result":
+                return self._made_by(path, rest, depth)
+            case _:
+                return {"it is used in a way that cannot be followed"}
+
+    def _passed(self, path: str, rest: str, depth: int) -> set[str]:
+        callee, _, argument = rest.rpartition(":")
+        unknown = {f"it is passed to {callee}()"}
+        key = self.program.callee(path, callee)
+        if key is None or depth == 0:
+            return unknown
+        function = self.program.functions[key]
+        shift = int(bool(function.class_name))
+        for position, parameter in enumerate(function.parameters):
+            if argument in (parameter.name, str(position - shift)):
+                return set(self.dangers(key[0], parameter.fates - {"returned"}, depth - 1))
+        return unknown
+
+    def _made_by(self, path: str, callee: str, depth: int) -> set[str]:
+        key = self.program.callee(path, callee)
+        if key is None or depth == 0:
+            return {f"{callee}() may keep what it returns"}
+        returns = self.program.functions[key].returns
+        found = [self.dangers(key[0], value.threats, depth - 1) for value in returns]
+        return {each for dangers in found for each in dangers}
+
+    def returned_fates(
+        self, path: str, function: str, fates: frozenset[str], depth: int = DEPTH
+    ) -> tuple[str, ...]:
+        """Dangers of a value, its way through `return` to the callers included."""
+        found = set(self.dangers(path, fates))
+        if "returned" in fates and depth:
+            for site, call in self.program.call_sites.get((path, function), ()):
+                found |= set(self.returned_fates(site, call.function, call.fates, depth - 1))
+        return tuple(sorted(found))
+
+
+READS = frozenset(
+    "get require contains lacks items keys values iterate len truth read attribute copy escape".split()
+)
+
+
+def is_write(op: str) -> bool:
+    """Whether an operation changes the cell (an unknown one may)."""
+    return op not in READS
+
+
+def argument_of(call: Call, name: str, position: int) -> Value | None:
+    """The argument that a call passes for a parameter."""
+    for argument in call.arguments:
+        if argument.name in (name, str(position)):
+            return argument.value
+    return None
+
+
+def _position(function: Function, name: str) -> int:
+    return next((i for i, each in enumerate(function.parameters) if each.name == name), -1)
+
+
+def _deeper(source: Source, path: str) -> Source:
+    return Source("event", f"{source.detail}{path}") if source.kind == "event" else source

@@ -1,0 +1,170 @@
+"""Files and declared functions -> code roots: which files form one program, and where the outside enters it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from statelift.facts.values import Function, ModuleFacts
+from statelift.model import CodeRoot, EntryPoint, FunctionRef
+
+EVENT_NAMES = frozenset({"event", "evt", "events", "lambda_event", "payload", "e"})
+CONTEXT_NAMES = frozenset({"context", "ctx", "contex", "lambda_context", "_", "__", "c"})
+TEST_FOLDERS = frozenset({"test", "tests", "testing", "e2e"})
+IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+
+
+def is_test(path: str) -> bool:
+    """Whether a file belongs to a test suite."""
+    pure = PurePosixPath(path)
+    is_named = pure.name.startswith("test_") or pure.stem.endswith("_test") or pure.name == "conftest.py"
+    return is_named or bool(TEST_FOLDERS & set(pure.parts[:-1]))
+
+
+def group_files(
+    files: Sequence[str], declared: Sequence[FunctionRef], read: Callable[[str], bytes]
+) -> dict[str, tuple[str, ...]]:
+    """Root folder -> its Python files. Declared code roots come first; the rest is joined along imports."""
+    homes = sorted({ref.root for ref in declared if ref.path}, key=len, reverse=True)
+    found: dict[str, list[str]] = defaultdict(list)
+    loose: list[str] = []
+    for path in files:
+        home = next((root for root in homes if _is_below(path, root)), None)
+        if home is None:
+            loose.append(path)
+        else:
+            found[home].append(path)
+    for root, members in _join_along_imports(loose, read).items():
+        found[root] += members
+    return {root: tuple(sorted(members)) for root, members in sorted(found.items())}
+
+
+def _is_below(path: str, root: str) -> bool:
+    return not root or path.startswith(f"{root}/")
+
+
+def _join_along_imports(files: Sequence[str], read: Callable[[str], bytes]) -> dict[str, list[str]]:
+    """Folders form one program where files of one import modules that lie below a common parent."""
+    folders: dict[str, list[str]] = defaultdict(list)
+    for path in files:
+        folders[_folder(path)].append(path)
+    modules = {path.removesuffix(".py").removesuffix("/__init__") for path in files} | set(folders)
+    home = {folder: _package_root(folder, set(files)) for folder in folders}
+    for folder, members in folders.items():
+        for head in sorted({name for path in members for name in _imported(read(path))}):
+            for parent in _parents(home[folder]):
+                target = f"{parent}/{head}" if parent else head
+                if parent != home[folder] and target in modules:
+                    home[folder] = parent
+                    home[target if target in home else parent] = parent
+                    break
+    found: dict[str, list[str]] = defaultdict(list)
+    for folder, members in folders.items():
+        found[_final(home, folder)] += members
+    return found
+
+
+def _final(home: Mapping[str, str], folder: str) -> str:
+    """The outermost root that a folder was joined to."""
+    seen: set[str] = set()
+    while home.get(folder, folder) != folder and folder not in seen:
+        seen.add(folder)
+        folder = home[folder]
+    return folder
+
+
+def _imported(data: bytes) -> set[str]:
+    return {match.decode() for match in IMPORT.findall(data)}
+
+
+def _folder(path: str) -> str:
+    parent = str(PurePosixPath(path).parent)
+    return "" if parent == "." else parent
+
+
+def _parents(folder: str) -> Iterable[str]:
+    """The folder itself and everything above it, innermost first."""
+    while folder:
+        yield folder
+        folder = _folder(folder)
+    yield ""
+
+
+def _package_root(folder: str, files: set[str]) -> str:
+    """The folder above the outermost package that a file lies in: what Python would have on its path."""
+    while folder and f"{folder}/__init__.py" in files:
+        folder = _folder(folder)
+    return folder
+
+
+def enter_roots(
+    groups: Mapping[str, tuple[str, ...]],
+    facts: Mapping[str, ModuleFacts],
+    declared: Sequence[FunctionRef],
+    *,
+    strict: bool,
+) -> tuple[CodeRoot, ...]:
+    """Groups of files with their entry points: declared functions, else signatures, else public functions."""
+    roots: list[CodeRoot] = []
+    for root, members in groups.items():
+        files = tuple(path for path in members if path in facts and not is_test(path))
+        entries = _declared(declared, files)
+        if not entries:
+            entries = [entry for path in files for entry in _by_signature(root, facts[path])]
+            if not strict:
+                entries += _public(root, files, facts, {entry.path for entry in entries})
+        if entries:
+            roots.append(CodeRoot(root, files, tuple(entries)))
+    return tuple(roots)
+
+
+def _declared(declared: Sequence[FunctionRef], files: Sequence[str]) -> list[EntryPoint]:
+    return [
+        EntryPoint(ref.path, ref.attribute, ref.logical_id, "template", ref)
+        for ref in declared
+        if ref.path is not None and ref.path in files
+    ]
+
+
+def _by_signature(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
+    for function in module.functions:
+        if not function.is_nested and not function.class_name and has_handler_signature(function):
+            name = f"{_dotted(root, module.path)}.{function.qualname}"
+            yield EntryPoint(module.path, function.qualname, name, "signature")
+
+
+def has_handler_signature(function: Function) -> bool:
+    """Whether a function takes an event and a context, as the runtime passes them."""
+    names = [each.name.strip("_").lower() or "_" for each in function.parameters]
+    required = sum(each.default is None for each in function.parameters)
+    if len(names) < 2 or required > 2:
+        return False
+    is_typed = "LambdaContext" in function.annotations[1]
+    is_named = "handler" in function.qualname.lower() and len(names) == 2
+    has_names = names[0] in EVENT_NAMES and names[1] in CONTEXT_NAMES
+    return has_names or is_typed or (is_named and names[1] in CONTEXT_NAMES)
+
+
+def _public(
+    root: str, files: Sequence[str], facts: Mapping[str, ModuleFacts], entered: set[str]
+) -> Iterable[EntryPoint]:
+    """Public functions of modules that are no scripts and that no module with a handler imports."""
+    heads = {each.module.rpartition(".")[2] for path in entered for each in facts[path].imports}
+    heads |= {each.name for path in entered for each in facts[path].imports if each.name}
+    for path in files:
+        stem = PurePosixPath(path).stem
+        is_open = path not in entered and stem not in heads and stem not in ("__init__", "setup")
+        if is_open and not facts[path].is_script:
+            for function in facts[path].functions:
+                if _is_public(function):
+                    name = f"{_dotted(root, path)}.{function.qualname}"
+                    yield EntryPoint(path, function.qualname, name, "public")
+
+
+def _is_public(function: Function) -> bool:
+    return not (function.is_nested or function.class_name or function.qualname.startswith("_"))
+
+
+def _dotted(root: str, path: str) -> str:
+    inside = path.removeprefix(f"{root}/") if root else path
+    return inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

@@ -1,0 +1,285 @@
+"""Paths -> Plan: runs the stages one after the other. Nothing is written, and no user code is imported."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+
+from statelift.compose import compose_changes, hash_of, touched
+from statelift.discover import Project, discover, read_file
+from statelift.facts.collect import collect_facts
+from statelift.facts.values import ModuleFacts
+from statelift.gate import demoted, pass_gate
+from statelift.judge.cells import judge_cells
+from statelift.judge.connections import judge_connections
+from statelift.judge.evidence import Evidence
+from statelift.judge.files import judge_files
+from statelift.judge.rules import rule_of
+from statelift.judge.values import Judgement, finding_of
+from statelift.link.program import Program
+from statelift.locate.roots import enter_roots, group_files, is_test
+from statelift.locate.templates import Located, locate_functions
+from statelift.model import Change, CodeRoot, Finding, Options, Plan, Problem, SourceFile, Tier, Verdict
+from statelift.registry import codemod_for
+from statelift.sieve import may_hold_state
+from statelift.source import parse_source
+from statelift.workspace import Workspace
+
+Progress = Callable[[str, int, int], None]  # what is done, how many of how many
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    del what, done, total
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All judgements of a project, constants included, and the bytes that they rest on."""
+
+    project: Project
+    located: Located
+    workspaces: tuple[Workspace, ...]
+    judgements: tuple[tuple[Workspace, Judgement, str], ...]
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, bytes]
+    file_count: int
+
+    def read(self, path: str) -> bytes:
+        """Bytes of any file of the project, as first read. FileNotFoundError where there is none."""
+        if path in self.sources:
+            return self.sources[path]
+        return read_file(self.project.root, path)
+
+
+def analyse(
+    paths: Sequence[Path], options: Options, exclude: Sequence[str] = (), progress: Progress = _silent
+) -> Analysis:
+    """Discover, locate, sieve, take facts, link and judge. discover's PathNotFoundError passes through."""
+    return analyse_project(discover(paths, exclude), options, {}, progress)
+
+
+def analyse_project(
+    project: Project, options: Options, overlay: Mapping[str, bytes], progress: Progress = _silent
+) -> Analysis:
+    """As `analyse`, with the bytes of some files replaced."""
+    reader = _Reader(project, overlay)
+    located = locate_functions(sorted({*project.files, *overlay}), reader)
+    python = sorted({path for path in (*project.files, *overlay) if path.endswith(".py")})
+    groups = group_files([path for path in python if reader.has(path)], located.functions, reader)
+    kept = {root: files for root, files in groups.items() if any(may_hold_state(reader(path)) for path in files)}
+    facts = _facts(sorted({path for files in kept.values() for path in files}), reader, progress)
+    roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers)
+    tests = {path: reader(path) for path in python if is_test(path) and reader.has(path)}
+    workspaces = tuple(_workspace(root, facts, tests, reader.bytes) for root in roots)
+    judged = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence)]
+    problems = (*project.problems, *located.problems, *reader.problems)
+    return Analysis(project, located, workspaces, tuple(_identified(judged)), problems, reader.bytes, len(python))
+
+
+class _Reader:
+    """Reads each file once; what cannot be read or parsed is reported and left out."""
+
+    def __init__(self, project: Project, overlay: Mapping[str, bytes]) -> None:
+        self.root = project.root
+        self.bytes: dict[str, bytes] = dict(overlay)
+        self.problems: list[Problem] = []
+        self._missing: set[str] = set()
+
+    def __call__(self, path: str) -> bytes:
+        if path not in self.bytes:
+            self.bytes[path] = read_file(self.root, path)
+        return self.bytes[path]
+
+    def has(self, path: str) -> bool:
+        """Whether the file can be read; a failure is reported once."""
+        if path in self._missing:
+            return False
+        try:
+            self(path)
+        except OSError as error:
+            self._missing.add(path)
+            self.problems.append(Problem(path, 0, "unreadable", f"{path} cannot be read: {error.strerror}"))
+            return False
+        return True
+
+
+def _facts(paths: Sequence[str], reader: _Reader, progress: Progress) -> dict[str, ModuleFacts]:
+    found: dict[str, ModuleFacts] = {}
+    for number, path in enumerate(paths):
+        progress("analysing", number, len(paths))
+        facts = facts_of(SourceFile(path, reader(path)))
+        if isinstance(facts, Problem):
+            reader.problems.append(facts)
+        else:
+            found[path] = facts
+    return found
+
+
+@cache
+def facts_of(file: SourceFile) -> ModuleFacts | Problem:
+    """Facts of one file, or why there are none."""
+    parsed = parse_source(file)
+    if isinstance(parsed, Problem):
+        return parsed
+    try:
+        return collect_facts(parsed)
+    except RecursionError:
+        return Problem(file.path, 1, "too-deep", "The code is nested too deeply to be analysed.")
+
+
+def _workspace(
+    root: CodeRoot, facts: Mapping[str, ModuleFacts], tests: Mapping[str, bytes], sources: Mapping[str, bytes]
+) -> Workspace:
+    program = Program(root, {path: facts[path] for path in root.files})
+    return Workspace(Evidence(program, tests), sources)
+
+
+def _judge(evidence: Evidence) -> Iterator[Judgement]:
+    public = {entry.function for entry in evidence.program.root.entries if entry.origin == "public"}
+    for judge in (judge_cells, judge_files, judge_connections):
+        for judgement in judge(evidence):
+            if public >= set(judgement.subject.handlers) and not judgement.is_left_alone:
+                judgement = judgement.lowered(Tier.REVIEW, _ASSUMED)
+            yield judgement
+
+
+_ASSUMED = (
+    "no handler calls this: it is assumed that its public functions are called from outside, once per invocation"
+)
+
+
+def _identified(
+    judged: Iterable[tuple[Workspace, Judgement]],
+) -> Iterator[tuple[Workspace, Judgement, str]]:
+    """Give ids that survive edits elsewhere: rule, path, symbol and a running number. Doubles are dropped."""
+    seen: set[tuple[str, str, int, int]] = set()
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    for workspace, judgement in judged:
+        subject = judgement.subject
+        place = (judgement.rule, subject.path, subject.place.line, subject.place.column)
+        if place not in seen:
+            seen.add(place)
+            name = (judgement.rule, subject.path, subject.symbol)
+            digest = blake2b(f"{subject.path}\0{subject.symbol}\0{numbers[name]}".encode(errors="replace"))
+            numbers[name] += 1
+            yield workspace, judgement, f"{judgement.rule}-{digest.hexdigest()[:6]}"
+
+
+# ---------------------------------------------------------------- the plan
+
+
+def make_plan(
+    paths: Sequence[Path],
+    options: Options,
+    exclude: Sequence[str] = (),
+    only: Collection[str] | None = None,
+    progress: Progress = _silent,
+) -> Plan:
+    """Find, judge, propose, check. With `only`, changes of other ids are not even proposed."""
+    analysis = analyse(paths, options, exclude, progress)
+    return plan_of(analysis, options, only)
+
+
+def plan_of(analysis: Analysis, options: Options, only: Collection[str] | None = None) -> Plan:
+    """The plan of an analysis."""
+    chosen = [each for each in analysis.judgements if _is_chosen(each[1], analysis.project, options)]
+    proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
+    foreign = _foreign(analysis, options)
+    proposed += [change for _, change in foreign]
+    kept = [change for change in proposed if only is None or change.id in only]
+    changes = _settled(analysis, options, pass_gate(kept, analysis.read))
+    found = [_finding(judgement, id_, changes) for _, judgement, id_ in chosen]
+    found += [_with_changes(finding, changes) for finding, _ in foreign]
+    written = [change for change in changes if change.tier is not Tier.MANUAL]
+    paths = sorted({path for change in written for op in change.ops for path in touched(op)})
+    return Plan(
+        root=str(analysis.project.root),
+        options=options,
+        files=tuple(hash_of(path, analysis.read) for path in paths),
+        findings=tuple(f for f in found if f.tier is not None),
+        left_alone=tuple(f for f in found if f.tier is None and f.verdict is not Verdict.CONSTANT),
+        changes=tuple(written),
+        errors=analysis.problems,
+        file_count=analysis.file_count,
+        function_count=sum(len(each.program.root.entries) for each in analysis.workspaces),
+    )
+
+
+def _is_chosen(judgement: Judgement, project: Project, options: Options) -> bool:
+    if judgement.subject.path not in project.wanted:
+        return False
+    rule = judgement.rule
+    is_selected = not options.select or any(_covers(word, rule) for word in options.select)
+    return is_selected and not any(_covers(word, rule) for word in options.ignore)
+
+
+def _covers(word: str, code: str) -> bool:
+    """Whether a selection word (code, beginning of a code, or name) means a rule."""
+    rule = rule_of(word)
+    return rule.code == code if rule is not None else code.startswith(word.upper())
+
+
+def _changes(workspace: Workspace, judgement: Judgement, finding: str) -> Iterator[Change]:
+    codemod = None if judgement.is_left_alone else codemod_for(judgement.rule)
+    if codemod is None:
+        return
+    proposals = list(codemod.propose(judgement, workspace))
+    for proposal in proposals:
+        yield Change(
+            id=f"{finding}.{proposal.style}",
+            rule=judgement.rule,
+            tier=max(judgement.tier, proposal.tier),
+            title=proposal.title,
+            reasons=(*judgement.reasons, *proposal.reasons),
+            ops=proposal.ops,
+            alternatives_of=finding if len(proposals) > 1 else None,
+        )
+
+
+def _foreign(analysis: Analysis, options: Options) -> list[tuple[Finding, Change]]:
+    if not options.codemods:
+        return []
+    from statelift.foreign import foreign_changes
+
+    wanted = [SourceFile(path, analysis.read(path)) for path in analysis.project.wanted]
+    return [pair for script in options.codemods for pair in foreign_changes(Path(script), wanted)]
+
+
+def _settled(analysis: Analysis, options: Options, changes: list[Change]) -> list[Change]:
+    """Demote every change after which the same finding would be made again: a second run must find nothing."""
+    written = [change for change in changes if change.tier is not Tier.MANUAL]
+    if not written:
+        return changes
+    overlay = {write.path: write.after for write in compose_changes(written, analysis.read)}
+    again = analyse_project(analysis.project, options, {**analysis.sources, **overlay})
+    still = {(j.rule, j.subject.path, j.subject.symbol) for _, j, _ in again.judgements if not j.is_left_alone}
+    names = {id_: (j.rule, j.subject.path, j.subject.symbol) for _, j, id_ in analysis.judgements}
+    manual = {id_ for _, j, id_ in analysis.judgements if not j.is_left_alone} - {_owner(c) for c in written}
+    stubborn = still - {names[id_] for id_ in manual}
+    return [
+        demoted(change, "a second run would find the same again")
+        if change in written and names.get(_owner(change)) in stubborn
+        else change
+        for change in changes
+    ]
+
+
+def _owner(change: Change) -> str:
+    return change.id.partition(".")[0]
+
+
+def _finding(judgement: Judgement, identifier: str, changes: Sequence[Change]) -> Finding:
+    finding = finding_of(judgement, identifier)
+    return finding if finding.tier is None else _with_changes(finding, changes)
+
+
+def _with_changes(finding: Finding, changes: Sequence[Change]) -> Finding:
+    """The finding takes tier and reasons of its best change; without one it is MANUAL."""
+    own = [change for change in changes if _owner(change) == finding.id]
+    written = [change for change in own if change.tier is not Tier.MANUAL]
+    best = min(own, key=lambda change: change.tier, default=None)
+    reasons = finding.reasons if best is None else tuple(dict.fromkeys((*finding.reasons, *best.reasons)))
+    tier = Tier.MANUAL if best is None else best.tier
+    return replace(finding, tier=tier, reasons=reasons, changes=tuple(change.id for change in written))

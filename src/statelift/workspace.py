@@ -1,0 +1,156 @@
+"""Program, sources and templates -> what codemods ask: source text, names, infrastructure for a cell."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Literal
+
+from statelift.infra.names import env_name
+from statelift.judge.evidence import Evidence
+from statelift.judge.values import Judgement
+from statelift.link.program import Program
+from statelift.model import (
+    EnsureEnv,
+    EnsureGrant,
+    EnsureHelperPart,
+    EnsureImport,
+    EnsureResource,
+    EntryPoint,
+    Operation,
+    Span,
+    Tier,
+)
+from statelift.runtime import ACTIONS, HELPER_FILE
+
+HELPER_MODULE = HELPER_FILE.removesuffix(".py")
+APART = "it works today only if one container serves both"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a codemod would do about a judgement. `style` tells alternatives of one finding apart."""
+
+    style: str
+    title: str
+    ops: tuple[Operation, ...]
+    tier: Tier
+    reasons: tuple[str, ...] = ()
+
+    def lowered(self, tier: Tier, reason: str) -> "Proposal":
+        """The same proposal at this tier or lower, with one more reason."""
+        return replace(self, tier=max(self.tier, tier), reasons=(*self.reasons, reason))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One program with its bytes. Read-only."""
+
+    evidence: Evidence
+    sources: Mapping[str, bytes]
+
+    @property
+    def program(self) -> Program:
+        """The linked code root."""
+        return self.evidence.program
+
+    def text(self, path: str, span: Span) -> str:
+        """Source text of a span."""
+        return self.sources[path][span.start : span.end].decode(self.program.modules[path].encoding)
+
+    def between(self, path: str, start: int, end: int) -> str:
+        """Source text between two offsets."""
+        return self.text(path, Span(start, end))
+
+    @property
+    def helper_path(self) -> str:
+        """Where the generated helper file of this code root lies."""
+        root = self.program.root.path
+        return f"{root}/{HELPER_FILE}" if root else HELPER_FILE
+
+    def helper(self, path: str, name: str, parts: Iterable[str]) -> tuple[Operation, ...]:
+        """The import of `name` into `path`, and the helper parts behind it."""
+        needed = (EnsureHelperPart(self.helper_path, part) for part in sorted(set(parts)))
+        return (EnsureImport(path, HELPER_MODULE, name), *needed)
+
+    def entry_points(self, judgement: Judgement) -> tuple[EntryPoint, ...]:
+        """The entry points that reach the judged subject."""
+        wanted = set(judgement.subject.handlers)
+        return tuple(entry for entry in self.program.root.entries if entry.function in wanted)
+
+    def infrastructure(
+        self,
+        judgement: Judgement,
+        resource: str,
+        kind: Literal["table", "bucket"],
+        parts: Iterable[str],
+        key_prefix: str | None = None,
+    ) -> tuple[Operation, ...]:
+        """The resource, and for each function that reaches it the variable and the rights that `parts` need."""
+        entries = self.entry_points(judgement)
+        template = _template(entries)
+        origin = f"{judgement.subject.path}:{judgement.subject.symbol}" if kind == "table" else "files in /tmp"
+        actions = tuple(sorted({action for part in parts for action in ACTIONS[part]}))
+        made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin),), template)]
+        for entry in entries:
+            made.append(EnsureEnv(entry.function, env_name(resource), resource, "name", template))
+            made.append(EnsureGrant(entry.function, resource, actions, key_prefix, None, template))
+        return tuple(made)
+
+    def obstacles(self, judgement: Judgement, *, needs_resource: bool) -> Iterable[tuple[Tier, str]]:
+        """Why a change that needs a helper file (and a resource) is not SAFE here."""
+        entries = self.entry_points(judgement)
+        if needs_resource:
+            yield from _shared(entries)
+            yield from _unpatched(entries)
+        yield from self._unpackaged(entries)
+
+    def _unpackaged(self, entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
+        for entry in entries:
+            if entry.ref is not None and entry.ref.packaging:
+                yield Tier.REVIEW, f"{HELPER_FILE} may not be deployed: {entry.ref.packaging}"
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether a new file in the code root is provably deployed with every entry point."""
+        entries = self.program.root.entries
+        return all(entry.ref is not None and not entry.ref.packaging for entry in entries)
+
+    def unused_name(self, path: str, wished: str, make: Callable[[str], str] | None = None) -> str:
+        """`wished`, or the first variant of it that is free in the module.
+
+        A name that already has the very definition that `make` gives it is free: an earlier run made it.
+        """
+        module = self.program.modules[path]
+        taken = module.identifiers | module.exports
+        text = self.sources[path].decode(module.encoding).replace("\r\n", "\n")
+        for name in (wished, *(f"{wished}_{number}" for number in count(2))):
+            if name not in taken or (make is not None and make(name) in text):
+                return name
+        raise AssertionError("count() never ends")
+
+
+def _template(entries: tuple[EntryPoint, ...]) -> str | None:
+    """The one template that declares all these functions and can be patched."""
+    refs = [entry.ref for entry in entries]
+    templates = {ref.template for ref in refs if ref is not None and not ref.patchable}
+    is_whole = all(ref is not None and not ref.patchable for ref in refs)
+    return templates.pop() if is_whole and len(templates) == 1 else None
+
+
+def _shared(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
+    deployed = sorted({entry.function for entry in entries if entry.ref is not None})
+    if len(deployed) > 1:
+        names = " and ".join(deployed)
+        yield Tier.REVIEW, f"{names} are separate functions that share it: {APART}"
+
+
+def _unpatched(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
+    if any(entry.ref is None for entry in entries):
+        yield (
+            Tier.REVIEW,
+            "no template declares the handler, so resource, variable and rights are not patched:"
+            " `statelift infra` prints them",
+        )
+    for entry in entries:
+        if entry.ref is not None and entry.ref.patchable:
+            yield Tier.REVIEW, f"{entry.ref.template} is not patched for {entry.function}: {entry.ref.patchable}"
