@@ -140,9 +140,8 @@ def _judge(evidence: Evidence) -> Iterator[Judgement]:
     public = {entry.function for entry in evidence.program.root.entries if entry.origin == "public"}
     for judge in (judge_cells, judge_files, judge_connections):
         for judgement in judge(evidence):
-            if public >= set(judgement.subject.handlers) and not judgement.is_left_alone:
-                judgement = judgement.lowered(Tier.REVIEW, _ASSUMED)
-            yield judgement
+            is_assumed = public >= set(judgement.subject.handlers) and not judgement.is_left_alone
+            yield judgement.lowered(Tier.REVIEW, _ASSUMED) if is_assumed else judgement
 
 
 _ASSUMED = (

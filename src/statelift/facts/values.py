@@ -5,7 +5,6 @@ from typing import Literal
 
 from statelift.model import Place, Span
 
-
 CellKind = Literal["dict", "list", "set", "int", "number", "text", "none", "bool", "call", "other"]
 
 

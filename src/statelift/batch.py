@@ -1,0 +1,136 @@
+"""Repositories -> one result each: a repository that fails never stops the others."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from statelift.model import Options, Plan, Tier
+
+Status = Literal["clean", "planned", "applied", "partly", "failed"]
+PLAN_FILE = Path(".statelift") / "plan.json"
+
+
+class RepositoryListError(ValueError):
+    """The list of repositories cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one repository."""
+
+    repository: str
+    status: Status
+    files: int = 0
+    safe: int = 0
+    review: int = 0
+    manual: int = 0
+    written: int = 0
+    errors: int = 0
+    message: str = ""
+
+
+def repositories(given: Sequence[Path]) -> list[Path]:
+    """Folders named directly, each sub-folder of a folder of repositories, or the lines of a file."""
+    found: list[Path] = []
+    for path in given:
+        if path.is_file():
+            found += _listed(path)
+        elif path.is_dir():
+            inner = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+            is_repository = (path / ".git").exists() or not inner or any(path.glob("*.py"))
+            found += [path] if is_repository else inner
+        else:
+            raise RepositoryListError(f"{path} does not exist.")
+    return list(dict.fromkeys(found))
+
+
+def _listed(path: Path) -> list[Path]:
+    """One folder per line, relative to the list; blank lines and # comments are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RepositoryListError(f"{path} cannot be read as a list of folders: {error}.") from error
+    names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return [path.parent / name for name in names]
+
+
+def each_outcome(
+    folders: Sequence[Path], work: Callable[[Path], Outcome], tell: Callable[[str], None]
+) -> Iterator[Outcome]:
+    """Run `work` on every repository. An expected failure becomes an outcome, and the rest goes on."""
+    from statelift.compose import ComposeError, StalePlanError
+    from statelift.discover import PathNotFoundError
+    from statelift.planfile import PlanError
+    from statelift.writing.errors import WritingError
+
+    for number, folder in enumerate(folders, start=1):
+        tell(f"[{number}/{len(folders)}] {folder}")
+        try:
+            yield work(folder)
+        except (PathNotFoundError, WritingError, ComposeError, StalePlanError, PlanError, OSError) as error:
+            yield Outcome(str(folder), "failed", message=str(error))
+
+
+def plan_repository(folder: Path, options: Options) -> Outcome:
+    """Plan one repository and keep the plan in its .statelift folder."""
+    from statelift.planfile import save_plan
+    from statelift.planning import make_plan
+
+    made = make_plan([folder], options)
+    home = folder / PLAN_FILE.parent
+    home.mkdir(exist_ok=True)
+    (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    save_plan(made, folder / PLAN_FILE)
+    return outcome_of(folder, made, "planned" if made.changes else "clean")
+
+
+def apply_repository(folder: Path, options: Options, upto: Tier, *, allow_dirty: bool) -> Outcome:
+    """Apply the kept plan of one repository, or a new one where none is kept."""
+    from statelift.compose import compose
+    from statelift.discover import read_file
+    from statelift.planfile import load_plan
+    from statelift.planning import make_plan
+    from statelift.selecting import chosen_changes
+    from statelift.writing.apply import apply_writes
+
+    kept = folder / PLAN_FILE
+    made = load_plan(kept) if kept.exists() else make_plan([folder], options)
+    chosen = chosen_changes(made, upto, only_accepted=False)
+    writes = compose(made, {change.id for change in chosen}, lambda path: read_file(folder, path))
+    if not writes:
+        return outcome_of(folder, made, "clean")
+    run = apply_writes(folder, writes, allow_dirty=allow_dirty, change_ids=[change.id for change in chosen])
+    kept.unlink(missing_ok=True)
+    status: Status = "applied" if len(chosen) == len(made.changes) else "partly"
+    return outcome_of(folder, made, status, len(run.files))
+
+
+def status_of(folder: Path) -> Outcome:
+    """What is known of a repository without analysing it again."""
+    from statelift.planfile import load_plan
+    from statelift.writing.guard import real_root
+    from statelift.writing.journal import State, list_runs
+
+    if not folder.is_dir():
+        return Outcome(str(folder), "failed", message=f"{folder} does not exist")
+    runs = list_runs(real_root(folder))
+    done = [run for run in runs if run.state is State.DONE]
+    if (folder / PLAN_FILE).exists():
+        return outcome_of(folder, load_plan(folder / PLAN_FILE), "planned")
+    if done:
+        return Outcome(str(folder), "applied", written=len(done[-1].files), message=f"run {done[-1].id}")
+    return Outcome(str(folder), "clean", message="not planned yet")
+
+
+def outcome_of(folder: Path, made: Plan, status: Status, written: int = 0) -> Outcome:
+    """The outcome of a plan."""
+    tiers = [finding.tier for finding in made.findings]
+    safe, review, manual = (tiers.count(tier) for tier in (Tier.SAFE, Tier.REVIEW, Tier.MANUAL))
+    return Outcome(str(folder), status, made.file_count, safe, review, manual, written, len(made.errors))
+
+
+def to_json(outcomes: Sequence[Outcome]) -> str:
+    """All outcomes as one JSON document."""
+    return json.dumps({"schema": 1, "repositories": [asdict(each) for each in outcomes]}, indent=2) + "\n"

@@ -1,0 +1,61 @@
+"""Arguments -> stages -> exit code. Reads the command line, runs the stages, decides nothing else.
+
+Heavy modules are imported inside the commands: `statelift --help` has to be instant.
+"""
+
+import sys
+from typing import NoReturn
+
+import click
+
+from statelift import __version__
+from statelift.cli.batch import batch
+from statelift.cli.explain import explain, rules
+from statelift.cli.plan import infra, plan, scan
+from statelift.cli.write import apply, review, undo
+
+EXITS = """\b
+Exit codes: 0 nothing to report, 1 findings or changes, 2 wrong usage or a stale plan,
+3 something could not be analysed or was rolled back, 130 interrupted (resumable)."""
+
+
+class _Commands(click.Group):
+    """Commands in the order in which people use them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, epilog=EXITS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="statelift")
+def statelift() -> None:
+    """Lift the state out of serverless Python: find it, plan the migration, review it, apply it."""
+
+
+for command in (scan, plan, review, apply, undo, infra, batch, explain, rules):
+    statelift.add_command(command)
+statelift.add_command(plan, "diff")
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; gives the exit code instead of leaving."""
+    try:
+        result = statelift.main(args=arguments, prog_name="statelift", standalone_mode=False)
+    except click.Abort:
+        click.echo("Interrupted. What was written is in the journal: run the same command again.", err=True)
+        return 130
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0

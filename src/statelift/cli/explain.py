@@ -1,0 +1,95 @@
+"""`explain` and `rules`: what a rule means, and why a line got its verdict."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from statelift.cli.options import OPTIONS_FOR_EXPLAIN, UsageError, analysis_of, write_data
+
+
+@click.command()
+@click.argument("subject", metavar="RULE|FILE:LINE")
+def explain(subject: str) -> int:
+    """Show a rule's page, or why a line is (or is not) a finding."""
+    place = re.fullmatch(r"(.+):(\d+)", subject)
+    if place is None:
+        write_data(_rule_page(subject))
+        return 0
+    pages = list(_verdicts(Path(place.group(1)), int(place.group(2))))
+    if not pages:
+        pages = [f"{subject}: nothing here outlives an invocation: no cell, no file in /tmp, no connection.\n"]
+    write_data("\n".join(pages))
+    return 0
+
+
+def _rule_page(word: str) -> str:
+    from statelift.judge.rules import rule_of
+    from statelift.registry import codemod_for
+
+    rule = rule_of(word)
+    if rule is None:
+        raise UsageError(f"There is no rule {word}; `statelift rules` lists them. For a line, write FILE:LINE.")
+    codemod = codemod_for(rule.code)
+    page = (
+        (codemod.__doc__ or "").strip()
+        if codemod is not None
+        else "No codemod rewrites this: it is told, with advice."
+    )
+    return f"{rule.code} {rule.name} ({rule.family})\n\n{rule.summary}\n\n{page}\n"
+
+
+def _verdicts(path: Path, line: int) -> Iterator[str]:
+    """A page for each judgement whose subject or use stands on the line."""
+    from statelift.planning import plan_of
+
+    analysis = analysis_of([path], OPTIONS_FOR_EXPLAIN, ())
+    plan = plan_of(analysis, OPTIONS_FOR_EXPLAIN)
+    found = {finding.id: finding for finding in (*plan.findings, *plan.left_alone)}
+    name = path.name
+    for _, judgement, identifier in analysis.judgements:
+        subject = judgement.subject
+        lines = {(subject.path, subject.place.line), *((use.path, use.line) for use in subject.uses)}
+        if (name, line) in lines:
+            finding = found.get(identifier)
+            tier = (
+                f" · {finding.tier.word}" if finding is not None and finding.tier is not None else " · left alone"
+            )
+            reasons = finding.reasons if finding is not None else judgement.reasons
+            yield _page(
+                f"{judgement.rule} {judgement.verdict}{tier}", judgement.message, reasons, lines, analysis.read
+            )
+
+
+def _page(head: str, message: str, reasons: tuple[str, ...], lines: set[tuple[str, int]], read: object) -> str:
+    from statelift.report.terminal import escape
+
+    assert callable(read)
+    quoted = []
+    for path, line in sorted(lines):
+        source = read(path).decode("utf-8", "replace").split("\n")
+        text = source[line - 1].strip() if line <= len(source) else ""
+        quoted.append(f"    {path}:{line}: {escape(text)}")
+    return "\n".join([f"{head}: {escape(message)}", *(f"  - {escape(reason)}" for reason in reasons), *quoted, ""])
+
+
+@click.command()
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True
+)
+def rules(form: str) -> int:
+    """List the rules."""
+    from statelift.judge.rules import RULES
+
+    match form:
+        case "json":
+            rows = [{"code": r.code, "name": r.name, "family": r.family, "summary": r.summary} for r in RULES]
+            write_data(json.dumps(rows, indent=2) + "\n")
+        case "markdown":
+            lines = [f"| {r.code} | {r.name} | {r.family} | {r.summary} |" for r in RULES]
+            write_data("\n".join(["| code | name | family | what |", "|---|---|---|---|", *lines, ""]))
+        case _:
+            write_data("".join(f"{r.code}  {r.name:24} {r.family:11} {r.summary}\n" for r in RULES))
+    return 0

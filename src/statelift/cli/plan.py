@@ -1,0 +1,168 @@
+"""`scan`, `plan` and `infra`: what never writes a user's file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from statelift.cli.options import (
+    TIERS,
+    UsageError,
+    new_plan,
+    options_of,
+    paths_argument,
+    plan_or_load,
+    selection,
+    talk,
+    write_data,
+)
+from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Plan, Tier
+
+FORMATS = ("full", "concise", "json", "json-lines", "github")
+
+
+def render(plan: Plan, form: str) -> str:
+    """The findings of a plan in one of FORMATS."""
+    from statelift.report import machine, text
+
+    match form:
+        case "full":
+            return text.full(plan)
+        case "concise":
+            return text.concise(plan)
+        case "json":
+            return machine.to_json(plan)
+        case "json-lines":
+            return machine.to_json_lines(plan)
+        case _:
+            return machine.github(plan)
+
+
+def exit_of(plan: Plan, *, has_news: bool) -> int:
+    """3 where something could not be analysed, else 1 where there is something to report."""
+    return 3 if plan.errors else int(has_news)
+
+
+@click.command()
+@paths_argument
+@selection
+@click.option("--format", "form", type=click.Choice(FORMATS), default="full", show_default=True)
+@click.option("--output", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file; repeatable.")
+@click.option(
+    "--fail-on", type=click.Choice([*TIERS, "never"]), default="safe", show_default=True,
+    help="Exit 1 for findings of this tier or beyond (safe < review < manual).",
+)  # fmt: skip
+def scan(
+    paths: Sequence[Path], form: str, output: Sequence[str], fail_on: str, strict_handlers: bool,
+    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
+) -> int:  # fmt: skip
+    """Find state; never writes."""
+    made = new_plan(paths, options_of(select, ignore, strict_handlers=strict_handlers), exclude)
+    write_data(render(made, form))
+    for target in output:
+        _write_report(made, target)
+    least = TIERS.get(fail_on)
+    return exit_of(made, has_news=any(least is not None and (f.tier or 0) >= least for f in made.findings))
+
+
+def _write_report(plan: Plan, target: str) -> None:
+    form, _, name = target.partition("=")
+    if form not in FORMATS or not name:
+        raise UsageError(f"--output takes FORMAT=FILE with a format of {', '.join(FORMATS)}, not {target!r}.")
+    try:
+        Path(name).write_bytes(render(plan, form).encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise UsageError(f"{name} cannot be written: {error.strerror}.") from error
+
+
+@click.command()
+@paths_argument
+@selection
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan as JSON.")
+@click.option(
+    "--tier", type=click.Choice(["safe", "review"]), default="review", show_default=True,
+    help="Show changes up to this tier in the diff.",
+)  # fmt: skip
+@click.option(
+    "--codemod", multiple=True, metavar="SCRIPT", help="Also run a Bowler script; its changes are REVIEW."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["diff", *FORMATS]), default="diff", show_default=True
+)  # fmt: skip
+def plan(
+    paths: Sequence[Path], output: Path | None, tier: str, codemod: Sequence[str], form: str, strict_handlers: bool,
+    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
+) -> int:  # fmt: skip
+    """Show the migration as a unified diff on stdout; never writes. Alias: diff."""
+    options = options_of(select, ignore, strict_handlers=strict_handlers, codemods=codemod)
+    made = new_plan(paths, options, exclude)
+    shown = tuple(
+        change for change in made.changes if change.tier <= TIERS[tier] and change.alternatives_of is None
+    )
+    write_data(diff_of(made, shown) if form == "diff" else render(made, form))
+    if output is not None:
+        _save(made, output)
+    talk(closing(made))
+    return exit_of(made, has_news=bool(made.changes))
+
+
+def _save(made: Plan, output: Path) -> None:
+    from statelift.planfile import save_plan
+
+    try:
+        save_plan(made, output)
+    except OSError as error:
+        raise UsageError(f"The plan cannot be saved as {output}: {error.strerror}.") from error
+    talk(f"Saved as {output}. Next: statelift review {output}, then statelift apply {output}")
+
+
+def diff_of(made: Plan, changes: Sequence[Change]) -> bytes:
+    """The diff of these changes of a plan, from the bytes on disk. UsageError where they are stale."""
+    from statelift.compose import ComposeError, StalePlanError, compose
+    from statelift.discover import read_file
+    from statelift.report.diff import render_plan
+
+    accepted = {change.id for change in changes}
+    try:
+        writes = compose(made, accepted, lambda path: read_file(Path(made.root), path))
+    except (StalePlanError, ComposeError, OSError) as error:
+        raise UsageError(str(error)) from error
+    return render_plan(made, writes, accepted)
+
+
+def closing(made: Plan) -> str:
+    """One line that says what there is."""
+    by_tier = {tier: sum(finding.tier is tier for finding in made.findings) for tier in Tier}
+    tiers = ", ".join(f"{number} {tier.word}" for tier, number in by_tier.items() if number)
+    found = f"{len(made.findings)} findings ({tiers})" if made.findings else "No state found"
+    trouble = f"; {len(made.errors)} could not be analysed" if made.errors else ""
+    for problem in made.errors:
+        talk(f"{problem.path}:{problem.line}: {problem.kind}: {problem.message}")
+    return f"{found}, {len(made.left_alone)} suspects left alone in {made.file_count} files{trouble}."
+
+
+@click.command()
+@paths_argument
+@selection
+@click.option(
+    "--target", type=click.Choice(["cloudformation", "sam"]), default="cloudformation", show_default=True,
+    help="The template language.",
+)  # fmt: skip
+def infra(
+    paths: Sequence[Path], target: str, strict_handlers: bool,
+    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
+) -> int:  # fmt: skip
+    """Print one stand-alone template with the tables, buckets and rights that the changes need."""
+    from statelift.infra import Refusal, render_infrastructure
+
+    made = plan_or_load(paths, options_of(select, ignore, strict_handlers=strict_handlers), exclude)
+    changes = [each for each in made.changes if each.decision != "rejected"]
+    found = [op for each in changes for op in each.ops if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
+    if not found:
+        talk("The changes of this plan need no infrastructure.")
+        return exit_of(made, has_news=False)
+    try:
+        write_data(render_infrastructure(found, "sam" if target == "sam" else "cloudformation"))
+    except Refusal as refusal:
+        raise UsageError(str(refusal)) from refusal
+    return exit_of(made, has_news=False)

@@ -1,0 +1,166 @@
+"""Part names -> `statelift_state.py`: writes the helper file that lives in a user's code root.
+
+A part is one method or function that rewritten code calls. The file holds only the parts in use and the
+sections that they need, and names its parts in one line, so that a later run can read them back.
+"""
+
+import ast
+import functools
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
+
+HELPER_FILE = "statelift_state.py"
+
+# The sections of the file in their order; each is a template of that name.
+_SECTIONS = (
+    *("setting", "dynamodb", "s3", "outcome", "encode", "decode", "key"),
+    *("store", "counter", "metric", "files", "connection"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One callable of the helper file: the sections and other parts it needs, the IAM actions it calls."""
+
+    needs: tuple[str, ...]
+    actions: tuple[str, ...] = ()
+
+
+_TABLE = ("setting", "dynamodb")
+_KEYED = (*_TABLE, "encode", "key", "store")
+_BUCKET = ("setting", "s3", "files")
+_GET, _UPDATE, _DELETE = "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
+# Without the right to list, a missing object is answered with 403 instead of 404.
+_LOOK = ("s3:GetObject", "s3:ListBucket")
+
+PARTS: Mapping[str, Part] = MappingProxyType(
+    {
+        "store.get": Part((*_KEYED, "decode"), (_GET,)),
+        "store.require": Part((*_KEYED, "decode"), (_GET,)),
+        "store.contains": Part(_KEYED, (_GET,)),
+        "store.put": Part(_KEYED, (_UPDATE,)),
+        "store.delete": Part((*_KEYED, "outcome"), (_GET, _UPDATE, _DELETE)),
+        "store.pop": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE, _DELETE)),
+        "store.setdefault": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE)),
+        "store.items": Part((*_TABLE, "decode", "store"), ("dynamodb:Scan",)),
+        "store.count": Part((*_TABLE, "store"), ("dynamodb:Scan",)),
+        "counter.add": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),
+        "counter.value": Part((*_TABLE, "counter"), (_GET,)),
+        "metric.count": Part(("metric",)),
+        "files.open_read": Part(_BUCKET, _LOOK),
+        "files.open_write": Part(_BUCKET, ("s3:PutObject",)),
+        "files.exists": Part(_BUCKET, _LOOK),
+        "files.remove": Part((*_BUCKET, "files.exists"), (*_LOOK, "s3:DeleteObject")),
+        "connection.slot": Part(("connection",)),
+    }
+)
+
+ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({name: part.actions for name, part in PARTS.items()})
+
+_MODULES = (
+    *("base64", "contextlib", "datetime", "decimal", "errno", "functools", "hashlib"),
+    *("io", "itertools", "json", "math", "os", "posixpath", "time", "uuid"),
+)
+_STANDARD_NAMES = (
+    ("collections.abc", ("Callable", "Hashable")),
+    ("typing", ("IO", "Any", "Generic", "TypeVar")),
+)
+_AWS_NAMES = (
+    ("botocore.config", ("Config",)),
+    ("botocore.exceptions", ("ClientError", "HTTPClientError")),
+)
+_PARTS_LINE = re.compile(r"^# statelift parts:(.*)$", re.MULTILINE)
+
+
+def render_helper(parts: Iterable[str]) -> str:
+    """Write the helper file with exactly these parts. KeyError names an unknown part."""
+    asked = sorted(set(parts))
+    if unknown := sorted(set(asked) - PARTS.keys()):
+        raise KeyError(f"no helper part is called {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
+    needed = _resolve(asked)
+    sections = [_render(f"{name}.py.j2", parts=needed).strip("\n") for name in _SECTIONS if name in needed]
+    body = "\n\n\n".join(sections)
+    header = _render("header.py.j2", parts_lines=_parts_lines(asked), imports=_imports(body))
+    if not body:
+        return header
+    gap = "\n\n" if body.startswith(("def ", "class ", "@")) else "\n"
+    return f"{header}{gap}{body}\n"
+
+
+def parts_of(text: str) -> frozenset[str] | None:
+    """Read the parts that a helper file names; None if the text is not a helper of statelift."""
+    lines = _PARTS_LINE.findall(text)
+    return frozenset(" ".join(lines).split()) if lines else None
+
+
+def is_pristine(text: str) -> bool:
+    """Answer whether the text is a helper as this version writes it, not edited since."""
+    parts = parts_of(text)
+    return parts is not None and parts <= PARTS.keys() and text == render_helper(parts)
+
+
+def render_inline_metric() -> tuple[str, str]:
+    """Write the metric function, name and text, for a module that no helper file can be packaged with.
+
+    The text is one top-level definition that imports what it needs by itself.
+    """
+    name = "emit_count"
+    return name, _render("metric.py.j2", name=name, inline=True)
+
+
+def _resolve(asked: Iterable[str]) -> frozenset[str]:
+    """Add to the parts all sections and parts that they need."""
+    needed: set[str] = set()
+    waiting = list(asked)
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        if name not in _SECTIONS:
+            waiting.extend(PARTS[name].needs)
+    return frozenset(needed)
+
+
+def _parts_lines(asked: list[str]) -> list[str]:
+    """Name the parts, on more than one line where they do not fit."""
+    prefix = "# statelift parts: "
+    names = " ".join(asked)
+    return textwrap.wrap(names, 88, initial_indent=prefix, subsequent_indent=prefix) or [prefix.rstrip()]
+
+
+def _imports(body: str) -> list[list[str]]:
+    """Write the imports of the names that the body uses: the standard library's, then the AWS SDK's."""
+    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    standard = [f"import {module}" for module in _MODULES if module in used]
+    sdk = ["import boto3"] if "boto3" in used else []
+    groups = [standard + _from_imports(_STANDARD_NAMES, used), sdk + _from_imports(_AWS_NAMES, used)]
+    return [group for group in groups if group]
+
+
+def _from_imports(known: Iterable[tuple[str, tuple[str, ...]]], used: set[str]) -> list[str]:
+    wanted = ((module, [name for name in names if name in used]) for module, names in known)
+    return [f"from {module} import {', '.join(names)}" for module, names in wanted if names]
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(f"runtime/{template}").render(values)
+
+
+@functools.cache
+def _environment() -> "jinja2.Environment":
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("statelift_templates", ""),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
