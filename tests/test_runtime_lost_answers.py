@@ -1,0 +1,265 @@
+"""Every method while the network loses answers: each call of each method in turn, below and above the SDK."""
+
+import boto3
+import pytest
+from botocore.exceptions import HTTPClientError
+from test_runtime_world import BUCKET, TABLE, WRITES, cloud, container, lose_in_transit, new_table, rows, watch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cloud():
+    with cloud():
+        yield
+
+
+def fresh():
+    """A new table with two keys and a file, and a container that has made no call yet."""
+    new_table()
+    store = container().Store(TABLE)
+    store.put("old", "before")
+    store.put("other", 1)
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket="files", Key="tmp/old.txt", Body=b"before")
+    s3.delete_object(Bucket="files", Key="tmp/new.txt")
+    return container()
+
+
+def store(module):
+    return module.Store(TABLE)
+
+
+def counter(module):
+    return module.Counter(TABLE, "app.count", initial=5)
+
+
+def write_file(module):
+    with module.FileStore(BUCKET).open("/tmp/new.txt", "w") as file:
+        file.write("new")
+
+
+def read_file(module):
+    with module.FileStore(BUCKET).open("/tmp/old.txt") as file:
+        return file.read()
+
+
+def add_twice(module):
+    count = counter(module)
+    return count.add(2), count.add(-10)
+
+
+KEPT = [("old", "before"), ("other", 1)]
+# What to do, its answer (or KeyError), and the entries and the count that it leaves.
+TABLE_CASES = {
+    "put new": (lambda m: store(m).put("new", 1), None, [*KEPT, ("new", 1)], 5),
+    "put old": (lambda m: store(m).put("old", 1), None, [("old", 1), ("other", 1)], 5),
+    "get": (lambda m: store(m).get("old"), "before", KEPT, 5),
+    "require": (lambda m: store(m).require("old"), "before", KEPT, 5),
+    "require missing": (lambda m: store(m).require("new"), KeyError, KEPT, 5),
+    "contains": (lambda m: store(m).contains("old"), True, KEPT, 5),
+    "delete": (lambda m: store(m).delete("old"), None, KEPT[1:], 5),
+    "delete missing": (lambda m: store(m).delete("new"), KeyError, KEPT, 5),
+    "pop": (lambda m: store(m).pop("old"), "before", KEPT[1:], 5),
+    "pop missing": (lambda m: store(m).pop("new"), KeyError, KEPT, 5),
+    "pop default": (lambda m: store(m).pop("new", 7), 7, KEPT, 5),
+    "setdefault new": (lambda m: store(m).setdefault("new", [1]), [1], [*KEPT, ("new", [1])], 5),
+    "setdefault old": (lambda m: store(m).setdefault("old", [1]), "before", KEPT, 5),
+    "items": (lambda m: store(m).items(), KEPT, KEPT, 5),
+    "count": (lambda m: store(m).count(), 2, KEPT, 5),
+    "add": (lambda m: counter(m).add(), 6, KEPT, 6),
+    "add twice": (add_twice, (7, -3), KEPT, -3),
+    "value": (lambda m: counter(m).value(), 5, KEPT, 5),
+}
+# What to do, its answer, and the objects that it leaves.
+FILE_CASES = {
+    "write": (write_file, None, ["tmp/new.txt", "tmp/old.txt"]),
+    "read": (read_file, "before", ["tmp/old.txt"]),
+    "exists": (lambda m: m.FileStore(BUCKET).exists("/tmp/old.txt"), True, ["tmp/old.txt"]),
+    "remove": (lambda m: m.FileStore(BUCKET).remove("/tmp/old.txt"), None, []),
+}
+
+
+def answer(action, module):
+    try:
+        return action(module)
+    except KeyError:
+        return KeyError
+
+
+def check_table(case, module):
+    action, expected, entries, count = case
+    assert answer(action, module) == expected
+    assert store(container()).items() == entries
+    assert counter(container()).value() == count
+
+
+def check_files(case, module):
+    action, expected, objects = case
+    assert action(module) == expected
+    listed = boto3.client("s3").list_objects_v2(Bucket="files").get("Contents", [])
+    assert [row["Key"] for row in listed] == objects
+
+
+def each_loss_below(check, case, getter):
+    """Check the case once for each of its requests, with the answer to that request lost in transit."""
+    number = 0
+    while True:
+        module = fresh()
+        requests = lose_in_transit(getattr(module, getter)(), number)
+        check(case, module)
+        if len(requests) <= number:
+            return number
+        number += 1
+
+
+@pytest.mark.parametrize("name", TABLE_CASES)
+def test_the_sdk_may_repeat_any_request_to_a_table(name):
+    assert each_loss_below(check_table, TABLE_CASES[name], "_dynamodb") >= 1
+
+
+@pytest.mark.parametrize("name", FILE_CASES)
+def test_the_sdk_may_repeat_any_request_to_a_bucket(name):
+    assert each_loss_below(check_files, FILE_CASES[name], "_s3") >= 1
+
+
+def writes_of(action, **options):
+    """The numbers of those calls of the action that write."""
+    module = fresh()
+    lossy = watch(module, **options)
+    answer(action, module)
+    return [number for number, name in enumerate(lossy.calls) if name in WRITES]
+
+
+@pytest.mark.parametrize("name", TABLE_CASES)
+def test_a_write_to_a_table_is_recognised_when_the_sdk_gives_up(name):
+    for number in writes_of(TABLE_CASES[name][0]):
+        module = fresh()
+        lossy = watch(module, lose=number)
+        check_table(TABLE_CASES[name], module)
+        assert len(lossy.calls) > number
+
+
+@pytest.mark.parametrize("name", ["write", "remove"])
+def test_a_write_to_a_bucket_is_repeated_when_the_sdk_gives_up(name):
+    [number] = writes_of(FILE_CASES[name][0], s3=True)
+    module = fresh()
+    lossy = watch(module, lose=number, s3=True)
+    check_files(FILE_CASES[name], module)
+    assert lossy.calls[-1] == lossy.calls[-2]
+
+
+@pytest.mark.parametrize("name", ["get", "require", "contains", "pop", "delete", "setdefault new", "value"])
+def test_a_lost_read_is_an_error_and_never_a_missing_key(name):
+    action, _, _, _ = TABLE_CASES[name]
+    module = fresh()
+    watch(module, lose=0)
+    with pytest.raises(HTTPClientError):
+        action(module)
+    assert store(container()).items() == KEPT
+
+
+# ---------------------------------------------------------------- another writer comes in between
+
+
+def overwrite():
+    store(container()).put("old", "theirs")
+
+
+def steal():
+    store(container()).pop("old", None)
+
+
+def replace():
+    steal()
+    overwrite()
+
+
+@pytest.mark.parametrize("name", ["pop", "delete"])
+@pytest.mark.parametrize("meanwhile", [overwrite, replace])
+def test_a_removal_that_cannot_be_known_is_named(name, meanwhile):
+    for above in (True, False):
+        module = fresh()
+        if above:
+            watch(module, lose=1, meanwhile=meanwhile)
+        else:
+            lose_in_transit(module._dynamodb(), 1, meanwhile)
+        with pytest.raises(module.OutcomeUnknownError, match="'old' may have been removed"):
+            TABLE_CASES[name][0](module)
+        assert store(container()).get("old") == "theirs"
+
+
+def test_a_later_removal_by_another_finds_nothing_and_hides_nothing():
+    module = fresh()
+    watch(module, lose=1, meanwhile=steal)
+    assert store(module).pop("old") == "before"
+    assert "old" not in dict(store(container()).items())
+
+
+def test_a_removal_that_never_arrived_is_no_key_error():
+    module = fresh()
+    watch(module, lose=1, arrives=False)
+    with pytest.raises(module.OutcomeUnknownError):
+        store(module).pop("old")
+    assert store(container()).items() == KEPT
+
+
+def test_setdefault_returns_what_another_writer_put_over_it():
+    module = fresh()
+    watch(module, lose=1, meanwhile=lambda: store(container()).put("new", "theirs"))
+    assert store(module).setdefault("new", "ours") == "theirs"
+
+
+def test_setdefault_names_an_entry_that_was_taken_at_once():
+    module = fresh()
+    watch(module, lose=1, meanwhile=lambda: store(container()).pop("new"))
+    with pytest.raises(module.OutcomeUnknownError, match="'new' may have been set"):
+        store(module).setdefault("new", "ours")
+    assert store(container()).items() == KEPT
+
+
+def test_an_addition_returns_its_own_sum_though_others_added_since():
+    module = fresh()
+    mine, theirs = counter(module), counter(container())
+    mine._slot, theirs._slot = 3, 4
+    watch(module, lose=0, meanwhile=lambda: theirs.add(100))
+    assert mine.add() == 6
+    assert theirs.value() == 106
+
+
+def test_an_addition_whose_slot_was_taken_over_is_named():
+    module = fresh()
+    mine, theirs = counter(module), counter(container())
+    mine._slot = theirs._slot = 3
+    watch(module, lose=0, meanwhile=lambda: theirs.add(100))
+    with pytest.raises(module.OutcomeUnknownError, match=r"1 may have been added to 'app\.count'"):
+        mine.add()
+    assert theirs.value() == 106
+    assert mine.add() == 107
+
+
+def test_an_emptied_item_that_could_not_be_deleted_is_no_entry():
+    module = fresh()
+    watch(module, lose=2, arrives=False)
+    assert store(module).pop("old") == "before"
+    assert len(rows()) == 2
+    later = store(container())
+    assert (later.get("old"), later.contains("old"), later.count()) == (None, False, 1)
+    assert later.items() == KEPT[1:]
+    with pytest.raises(KeyError):
+        later.delete("old")
+    assert later.setdefault("old", "again") == "again"
+    assert later.items() == [KEPT[1], ("old", "again")]
+
+
+def test_a_put_between_claim_and_deletion_survives():
+    module = fresh()
+    lossy = watch(module)
+    claim = lossy._client.update_item
+
+    def claim_then_put(**request):
+        done = claim(**request)
+        overwrite()
+        return done
+
+    lossy.update_item = claim_then_put
+    assert store(module).pop("old") == "before"
+    assert store(container()).get("old") == "theirs"

@@ -1,0 +1,234 @@
+"""The generated Store against a real dict: the same answers, errors and order."""
+
+import datetime as dt
+import decimal
+import enum
+import json
+from collections import OrderedDict, namedtuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_runtime_world import TABLE, cloud, container, new_table, rows
+
+HELPER = container()
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.binary(),
+    st.decimals(allow_nan=False),
+    st.datetimes(timezones=st.none() | st.just(dt.UTC)).map(lambda when: when.replace(fold=0)),
+    st.dates(),
+    st.timedeltas(),
+    st.uuids(),
+    st.sampled_from(["~", "~t", "", "\ud800", "~j1"]),
+)
+hashables = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=4)
+values = st.recursive(
+    scalars | st.decimals() | st.builds(bytearray, st.binary()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.text(), inner, max_size=3),
+        st.dictionaries(hashables, inner, max_size=2),
+        st.sets(scalars, max_size=3),
+        st.frozensets(hashables, max_size=2),
+    ),
+    max_leaves=8,
+)
+numbers = st.one_of(
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from([0.0, -0.0, 1.0, 0.5, 1e300, 2.0**70, 2**70, float("inf"), float("-inf")]),
+    st.sampled_from(["1", "1.0", "0.5", "0.1", "1E+2", "-0", "Infinity", "1e300"]).map(decimal.Decimal),
+)
+keys = st.recursive(
+    numbers | st.sampled_from(["1", "", "~", "~j1", "a", b"a", None, dt.date(2024, 1, 1)]),
+    lambda inner: st.lists(inner, max_size=2).map(tuple) | st.frozensets(inner, max_size=2),
+    max_leaves=3,
+)
+
+
+def shape(value):
+    """A text that differs where value, type or (in lists and dicts) order differs; NaN equals NaN."""
+    match value:
+        case dict():
+            return ["dict", [[shape(key), shape(item)] for key, item in value.items()]]
+        case list() | tuple():
+            return [type(value).__name__, [shape(item) for item in value]]
+        case set() | frozenset():
+            return [type(value).__name__, sorted((shape(item) for item in value), key=json.dumps)]
+        case _:
+            return [type(value).__name__, repr(value)]
+
+
+@given(values)
+@settings(max_examples=300, deadline=None)
+def test_values_come_back_with_their_exact_types(value):
+    text = HELPER._encode(value)
+    assert text.isascii()
+    assert shape(HELPER._decode(text)) == shape(value)
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Name(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (Colour.RED, "Colour"),
+        (Name("a"), "Name"),
+        (namedtuple("Point", "x")(1), "Point"),
+        (OrderedDict(a=1), "OrderedDict"),
+        ([object()], "builtins.object"),
+        (lambda: 1, "function"),
+        (1j, "complex"),
+        (dt.time(1), "datetime.time"),
+        (dt.datetime(2024, 1, 1, fold=1), "fold"),
+        (dt.datetime(2024, 1, 1, tzinfo=dt.timezone(dt.timedelta(0), "GMT")), "GMT"),
+    ],
+)
+def test_what_would_not_come_back_as_it_was_is_a_type_error_that_names_it(value, named):
+    with pytest.raises(TypeError, match=named):
+        HELPER._encode({"a": (value,)})
+
+
+def test_too_large_values_are_refused_with_their_size():
+    with pytest.raises(ValueError, match=r"400102 bytes as JSON, a DynamoDB item holds 400 KB"):
+        HELPER._encode("x" * 400_100)
+
+
+@given(keys, keys)
+@settings(max_examples=800, deadline=None)
+def test_keys_have_one_text_exactly_if_they_are_equal(one, other):
+    assert (HELPER._key_text(one) == HELPER._key_text(other)) == (one == other)
+
+
+def test_key_texts_stay_readable_and_short():
+    assert HELPER._key_text("user-1") == "user-1"
+    assert HELPER._key_text("~") == '~j"~"'
+    assert HELPER._key_text((1.0, True, "a")) == '~j{"~t":[1,1,"a"]}'
+    assert len(HELPER._key_text("x" * 2049)) == 66
+    assert HELPER._key_text("x" * 2049) != HELPER._key_text("x" * 2050)
+
+
+def test_equal_times_in_different_zones_are_one_key():
+    noon = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
+    later = noon.astimezone(dt.timezone(dt.timedelta(hours=1)))
+    assert HELPER._key_text(noon) == HELPER._key_text(later)
+    assert HELPER._key_text(noon) != HELPER._key_text(noon.replace(tzinfo=None))
+
+
+def test_unhashable_keys_raise_the_error_of_a_dict():
+    with pytest.raises(TypeError) as expected:
+        {}.get([])
+    with pytest.raises(TypeError) as raised:
+        HELPER._key_text([])
+    assert "unhashable" in str(raised.value)
+    assert "list" in str(expected.value)
+
+
+# ---------------------------------------------------------------- against a dict
+
+few_keys = st.sampled_from(["a", "b", "", "~", "~j1", "1", 1, True, 1.0, None, (1, "x"), (True, "x"), "k" * 3000])
+few_values = st.sampled_from(
+    [
+        None,
+        0,
+        1.5,
+        "text",
+        "",
+        [1, [2]],
+        {"a": {"~b": 1}},
+        {1: "one"},
+        (1, 2),
+        {3},
+        b"\x00",
+        decimal.Decimal("1.10"),
+    ]
+)
+operations = st.one_of(
+    st.tuples(st.sampled_from(["put", "put", "put", "setdefault"]), few_keys, few_values),
+    st.tuples(st.sampled_from(["get", "pop"]), few_keys, few_values),
+    st.tuples(st.sampled_from(["get", "require", "contains", "delete", "pop", "setdefault"]), few_keys),
+    st.tuples(st.sampled_from(["items", "count"])),
+)
+IN_A_DICT = {
+    "get": dict.get,
+    "require": dict.__getitem__,
+    "contains": dict.__contains__,
+    "put": dict.__setitem__,
+    "delete": dict.__delitem__,
+    "pop": dict.pop,
+    "setdefault": dict.setdefault,
+    "items": lambda d: list(d.items()),
+    "count": len,
+}
+
+
+def outcome(function, *arguments):
+    try:
+        return shape(function(*arguments))
+    except (KeyError, TypeError) as error:
+        return [type(error).__name__, shape(error.args)]
+
+
+@pytest.fixture(scope="module")
+def _cloud():
+    with cloud():
+        yield
+
+
+@pytest.mark.usefixtures("_cloud")
+@given(st.lists(operations, min_size=25, max_size=50))
+@settings(max_examples=32, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_a_store_answers_like_a_dict(steps):
+    new_table()
+    real, store = {}, HELPER.Store(TABLE)
+    for name, *arguments in steps:
+        expected = outcome(IN_A_DICT[name], real, *arguments)
+        assert outcome(getattr(store, name), *arguments) == expected
+    assert outcome(store.items) == shape(list(real.items()))
+    assert len(rows()) == len(real)
+
+
+@pytest.mark.usefixtures("_cloud")
+def test_another_container_sees_what_was_put_and_arguments_may_be_named():
+    new_table()
+    HELPER.Store(TABLE).put(value={"n": 1}, key=7)
+    assert container().Store(TABLE).items() == [(7, {"n": 1})]
+
+
+@pytest.mark.usefixtures("_cloud")
+def test_the_order_holds_while_the_clock_stands_still(monkeypatch):
+    new_table()
+    monkeypatch.setattr("time.time_ns", lambda: 1_700_000_000_000_000_000)
+    store = HELPER.Store(TABLE)
+    for key in "dacb":
+        store.put(key, None)
+    assert [key for key, _ in store.items()] == list("dacb")
+
+
+@pytest.mark.usefixtures("_cloud")
+def test_items_reads_all_pages():
+    new_table()
+    store = HELPER.Store(TABLE)
+    for number in range(6):
+        store.put(number, "x" * 350_000)
+    assert [key for key, _ in store.items()] == list(range(6))
+    assert store.count() == 6
+
+
+def test_a_missing_variable_is_no_key_error(monkeypatch):
+    monkeypatch.delenv("NO_SUCH_TABLE_NAME", raising=False)
+    with pytest.raises(RuntimeError, match="NO_SUCH_TABLE_NAME is not set"):
+        HELPER.Store("NO_SUCH_TABLE_NAME").require("a")
