@@ -132,7 +132,11 @@ class _Walk:
         start = _slashed(folder)
         if self._exclusion.verdict(start):
             return
-        stack = [(start, _ignores_above(folder))]
+        try:
+            stack = [(start, _ignores_above(folder))]
+        except OSError as error:
+            self._problem(self.name(folder), "unreadable", f"lies in a repository that cannot be read: {error}.")
+            return
         while stack:
             current, ignores = stack.pop()
             if current not in self._seen:
