@@ -128,6 +128,8 @@ def test_an_empty_file_is_a_module():
     ("data", "kind", "line", "words"),
     [
         (b"x = 1\ny = '\xe9'\n", "encoding", 2, "not utf-8"),
+        (b"\ny = '\xe9'\n", "encoding", 2, "not utf-8"),
+        (b"x = 1\n\n\ny = '\xe9'\n", "encoding", 4, "not utf-8"),
         (b"# coding: nonsense\n", "encoding", 1, "nonsense"),
         (b"# coding: ascii\n\n# \xc3\xa9\n", "encoding", 3, "not ascii"),
         (codecs.BOM_UTF8 + b"# coding: latin-1\n", "encoding", 1, "byte order mark"),

@@ -132,13 +132,7 @@ def _decode(data: bytes) -> tuple[str, str]:
         raise _RefusedError(line, "nul-bytes", f"Line {line} holds a NUL byte, so this is not Python source.")
     encoding = _declared(data)
     body = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        text = body.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise _RefusedError(line, "encoding", _undecodable(line, encoding)) from error
-    except (UnicodeError, LookupError) as error:
-        raise _RefusedError(1, "encoding", f"The file cannot be read as {encoding}: {error}.") from error
+    text = _decoded(body, encoding)
     if encoding != "utf-8" and not _is_plain(encoding, body, text):
         message = f"The encoding {encoding} has no fixed bytes per character. Save the file as UTF-8."
         raise _RefusedError(1, "encoding", message)
@@ -153,9 +147,21 @@ def _declared(data: bytes) -> str:
         reason = str(error.msg).rstrip(".")
         if data.startswith(codecs.BOM_UTF8):
             reason = "the byte order mark says UTF-8, the coding cookie says otherwise"
+        elif "missing" in str(error.msg):  # no cookie, and one of the first two lines is not UTF-8
+            _decoded(data, "utf-8")
         raise _RefusedError(1, "encoding", f"The encoding is unclear: {reason}. Save the file as UTF-8.") from error
     normal = codecs.lookup(name).name
     return "utf-8" if normal == "utf-8-sig" else normal
+
+
+def _decoded(body: bytes, encoding: str) -> str:
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise _RefusedError(line, "encoding", _undecodable(line, encoding)) from error
+    except (UnicodeError, LookupError) as error:
+        raise _RefusedError(1, "encoding", f"The file cannot be read as {encoding}: {error}.") from error
 
 
 def _undecodable(line: int, encoding: str) -> str:
