@@ -7,19 +7,19 @@ Finds constructors of client libraries (boto3, redis, SQL drivers and others) th
 Opening costs time on every call, and a busy function exhausts the database's connections.
 
 ## Becomes
-`boto3.client("s3")` becomes `_s3_client()`, with a `@functools.cache` function that builds it once per container. It is
-called where the constructor stood, so exceptions are raised in the same place, nothing happens at import, and tests
-can clear it with `_s3_client.cache_clear()`. SQL connections come from a slot that is validated before every use and
-rolled back where `close()` stood.
+`boto3.client("s3")` becomes `_s3_client()`, with a `@functools.cache` function that builds it once per
+container. It is called where the constructor stood, so exceptions are raised in the same place, nothing
+happens at import, and tests can clear it with `_s3_client.cache_clear()`. SQL connections come from a slot
+that is validated before every use and rolled back where `close()` stood.
 
 ## Left alone
-Clients built at import or behind a sentinel, pools, and every client that depends on the request: arguments from the
-event, assumed credentials, headers set after it is built.
+Clients built at import or behind a sentinel, pools, and every client that depends on the request: arguments
+from the event, assumed credentials, headers set after it is built.
 
 ## Safety
-SAFE for libraries that heal themselves, with arguments that are constant or come from the environment. REVIEW for SQL,
-for cookies, and where an argument is computed on every call. MANUAL for connections bound to an event loop and for
-with statements.
+SAFE for libraries that heal themselves, with arguments that are constant or come from the environment. REVIEW
+for SQL, for cookies, and where an argument is computed on every call. MANUAL for connections bound to an
+event loop and for with statements.
 
 ## Related
 AP-02 stateful operations.

@@ -8,21 +8,21 @@ Each container counts for itself and starts again with the next one: the number 
 
 ## Becomes
 A counter that nobody reads becomes a metric, which adds up over all containers: `requests += 1` becomes
-`count_metric("Requests", 1)`, one line in CloudWatch's embedded metric format on stdout, without a call or a right.
-A counter that code reads becomes an atomic counter in DynamoDB whose returned value is the one used:
+`count_metric("Requests", 1)`, one line in CloudWatch's embedded metric format on stdout, without a call or a
+right. A counter that code reads becomes an atomic counter in DynamoDB whose returned value is the one used:
 `requests += 1` becomes `requests = _requests.add(1)`, and the code behind it stays as it is.
 
 ## Left alone
 Local counters, counters that are reset before every use.
 
 ## Safety
-SAFE for a counter that is only ever incremented by whole numbers and read nowhere. REVIEW for a counter that is
-read: its value now counts all containers. MANUAL for floats, resets and counters in containers.
+SAFE for a counter that is only ever incremented by whole numbers and read nowhere. REVIEW for a counter that
+is read: its value now counts all containers. MANUAL for floats, resets and counters in containers.
 
 ## Where we differ from the seed documents
-The documents replace `if request_count % 1000 == 0: send_alert(...)` by a metric alone, which loses the alert. Ours
-keeps the branch, with a number that is exact over all containers. A counter that is incremented without `global`
-raises on every call; that is reported, and not repaired in silence.
+The documents replace `if request_count % 1000 == 0: send_alert(...)` by a metric alone, which loses the
+alert. Ours keeps the branch, with a number that is exact over all containers. A counter that is incremented
+without `global` raises on every call; that is reported, and not repaired in silence.
 
 ## Related
 AP-02 stateful operations, AP-10 global state assumptions.

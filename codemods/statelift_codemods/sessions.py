@@ -8,9 +8,9 @@ Every container has its own copy, and loses it without notice: sessions "expire"
 
 ## Becomes
 `SESSIONS = {}` becomes `SESSIONS = Store("SESSIONS_TABLE_NAME")`, and every use an explicit operation on one
-item of a DynamoDB table: `SESSIONS.put(key, value)`, `.get(key)`, `.require(key)` for `SESSIONS[key]` (it raises
-KeyError like the dict), `.contains(key)`, `.delete(key)`, `.pop(key)`. Reads are strongly consistent, values keep
-their exact Python type or are refused with a TypeError.
+item of a DynamoDB table: `SESSIONS.put(key, value)`, `.get(key)`, `.require(key)` for `SESSIONS[key]` (it
+raises KeyError like the dict), `.contains(key)`, `.delete(key)`, `.pop(key)`. Reads are strongly consistent,
+values keep their exact Python type or are refused with a TypeError.
 
 ## Left alone
 Caches whose every reader can fetch the value again, dicts that no handler changes, dicts that are set anew
@@ -22,8 +22,9 @@ of the store decides about a write, one deployed function uses it, and its templ
 change. REVIEW where one of these is an assumption. MANUAL where an operation has no counterpart on a table.
 
 ## Where we differ from the seed documents
-The documents add an expiry of one hour (`expires`). The dict had none, so ours has none: an expiry is a decision.
-They read with the default (eventually consistent) reads; a dict never answers with an older value, so we do not.
+The documents add an expiry of one hour (`expires`). The dict had none, so ours has none: an expiry is a
+decision. They read with the default (eventually consistent) reads; a dict never answers with an older value,
+so we do not.
 
 ## Related
 AP-10 global state assumptions, AP-21 in-memory session management.

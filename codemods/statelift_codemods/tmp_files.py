@@ -7,21 +7,21 @@ Finds paths below /tmp that one invocation writes and another one reads, or test
 /tmp belongs to one container. The next invocation may run in another one, where the file does not exist.
 
 ## Becomes
-`open("/tmp/results.json", "w")` becomes `TMP_FILES.open("/tmp/results.json", "w")`: the same file object, read from and
-written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.path.exists` and `os.remove` likewise. A missing object
-raises FileNotFoundError, as a missing file does.
+`open("/tmp/results.json", "w")` becomes `TMP_FILES.open("/tmp/results.json", "w")`: the same file object,
+read from and written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.path.exists` and `os.remove`
+likewise. A missing object raises FileNotFoundError, as a missing file does.
 
 ## Left alone
-Scratch files (written before they are read, in the same invocation), temporary files with a name of their own, and
-caches that are written only where they are missing.
+Scratch files (written before they are read, in the same invocation), temporary files with a name of their
+own, and caches that are written only where they are missing.
 
 ## Safety
-Always REVIEW: concurrent invocations now share the file. MANUAL for appending, databases, memory maps and everything
-else that S3 cannot do.
+Always REVIEW: concurrent invocations now share the file. MANUAL for appending, databases, memory maps and
+everything else that S3 cannot do.
 
 ## Where we differ from the seed documents
-The documents write one object per event (`results/{event['id']}.json`). The original has one file that every call
-replaces, and its reader passes no id: ours keeps one object.
+The documents write one object per event (`results/{event['id']}.json`). The original has one file that every
+call replaces, and its reader passes no id: ours keeps one object.
 
 ## Related
 AP-20 file system persistence.
@@ -54,12 +54,11 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     paths = sorted({path for path, _ in judgement.effects})
     stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{variable}")\n') for path in paths]
     imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
-    prefix = judgement.subject.symbol.removeprefix("/").partition("{}")
     ops = (
         *edits,
         *stores,
         *dict.fromkeys(imports),
-        *workspace.infrastructure(judgement, BUCKET, "bucket", parts, f"{prefix[0]}*" if prefix[1] else prefix[0]),
+        *workspace.infrastructure(judgement, BUCKET, "bucket", parts, _prefix(judgement.subject.symbol)),
     )
     proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):
@@ -79,3 +78,9 @@ def _part(effect: FileEffect) -> str:
             return "files.open_write"
         case _:
             return "files.open_read"
+
+
+def _prefix(pattern: str) -> str:
+    """The object's key, or the folder (with a slash at its end) that all keys of the pattern lie in."""
+    known, hole, _ = pattern.removeprefix("/").partition("{}")
+    return f"{known.rpartition('/')[0]}/" if hole else known

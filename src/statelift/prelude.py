@@ -14,12 +14,13 @@ class NoPlaceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Offsets where generated lines go, and whether a blank line must follow a first import."""
+    """Offsets where generated lines go, and what stands there."""
 
     standard: int
     local: int
     definitions: int
     has_imports: bool
+    is_followed_by_blank: bool
 
 
 def prelude_edits(
@@ -91,7 +92,8 @@ def _places(parsed: Parsed) -> _Places:
     leading = [each for each in _leading_imports(body) if not _is_future(each)]
     first = parsed.line_starts[leading[0].lineno - 1] if leading else head
     last = _line_after(parsed, leading[-1]) if leading else head
-    return _Places(first, last, max(_before_definitions(parsed), last), bool(leading))
+    is_blank = parsed.data[last:].startswith((b"\n", b"\r\n"))
+    return _Places(first, last, max(_before_definitions(parsed), last), bool(leading), is_blank)
 
 
 def _after_docstring(parsed: Parsed) -> int:
@@ -175,9 +177,10 @@ def _import_edits(path: str, missing: Sequence[EnsureImport], places: _Places) -
     if places.has_imports:
         pairs = [(places.standard, plain), (places.local, f"\n{local}" if local else "")]
     else:
-        blank = "\n" if plain or local else ""
+        above = "\n" if places.standard else ""
         gap = "\n" if plain and local else ""
-        pairs = [(places.standard, f"{blank if places.standard else ''}{plain}{gap}{local}{blank}")]
+        below = "" if places.is_followed_by_blank else "\n"
+        pairs = [(places.standard, f"{above}{plain}{gap}{local}{below}" if plain or local else "")]
     return [Edit(path, offset, offset, text) for offset, text in pairs if text]
 
 

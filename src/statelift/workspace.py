@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
 from typing import Literal
 
 from statelift.infra.names import env_name
@@ -123,10 +123,8 @@ class Workspace:
         module = self.program.modules[path]
         taken = module.identifiers | module.exports
         text = self.sources[path].decode(module.encoding).replace("\r\n", "\n")
-        for name in (wished, *(f"{wished}_{number}" for number in count(2))):
-            if name not in taken or (make is not None and make(name) in text):
-                return name
-        raise AssertionError("count() never ends")
+        candidates = chain([wished], (f"{wished}_{number}" for number in count(2)))
+        return next(name for name in candidates if name not in taken or (make is not None and make(name) in text))
 
 
 def _template(entries: tuple[EntryPoint, ...]) -> str | None:

@@ -132,13 +132,16 @@ def diff_of(made: Plan, changes: Sequence[Change]) -> bytes:
 
 def closing(made: Plan) -> str:
     """One line that says what there is."""
+    from statelift.report.text import count
+
     by_tier = {tier: sum(finding.tier is tier for finding in made.findings) for tier in Tier}
     tiers = ", ".join(f"{number} {tier.word}" for tier, number in by_tier.items() if number)
-    found = f"{len(made.findings)} findings ({tiers})" if made.findings else "No state found"
+    found = f"{count(len(made.findings), 'finding')} ({tiers})" if made.findings else "No state found"
     trouble = f"; {len(made.errors)} could not be analysed" if made.errors else ""
     for problem in made.errors:
         talk(f"{problem.path}:{problem.line}: {problem.kind}: {problem.message}")
-    return f"{found}, {len(made.left_alone)} suspects left alone in {made.file_count} files{trouble}."
+    alone = count(len(made.left_alone), "suspect")
+    return f"{found}, {alone} left alone in {count(made.file_count, 'file')}{trouble}."
 
 
 @click.command()

@@ -3,10 +3,12 @@
 import ast
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from statelift.facts.fates import fates_of
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
+from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import MODULE, Syntax
@@ -19,18 +21,15 @@ WRITES = frozenset({"put", "rebind", "augment", "augment_key", "delete", "nested
 NOT_AN_ACCESS = frozenset({"call"})
 
 
-def cells_of(syntax: Syntax, provenance: Provenance) -> list[Cell]:
+def cells_of(syntax: Syntax, provenance: Provenance, paths: Paths) -> list[Cell]:
     """Module-level names and attributes of module-level classes that are assigned a value."""
     found: dict[str, Cell] = {}
     for node in syntax.nodes:
         for name, value in _definitions(syntax, node):
             old = found.get(name)
-            cell = _cell(syntax, provenance, name, node, value)
+            cell = _cell(syntax, provenance, paths, name, node, value)
             if old is not None:
-                cell = Cell(
-                    old.name, old.kind, old.place, old.value, old.definition_count + 1, old.statement,
-                    old.line, old.callee, old.is_top_level,
-                )  # fmt: skip
+                cell = replace(old, definition_count=old.definition_count + 1)
             found[name] = cell
     return list(found.values())
 
@@ -52,7 +51,9 @@ def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[tuple[str, ast.expr 
             yield f"{scope.qualname}.{target.id}", given
 
 
-def _cell(syntax: Syntax, provenance: Provenance, name: str, node: ast.AST, value: ast.expr | None) -> Cell:
+def _cell(
+    syntax: Syntax, provenance: Provenance, paths: Paths, name: str, node: ast.AST, value: ast.expr | None
+) -> Cell:
     assert isinstance(node, (ast.Assign, ast.AnnAssign))
     callee = syntax.dotted(value.func) if isinstance(value, ast.Call) else ""
     owner = syntax.parents[node]
@@ -61,8 +62,9 @@ def _cell(syntax: Syntax, provenance: Provenance, name: str, node: ast.AST, valu
     )
     known = None if value is None else provenance.value_of(value)
     kind = _kind(value, callee)
+    file = "" if value is None else paths.pattern(value)
     return Cell(
-        name, kind, syntax.place(node), known, 1, syntax.span(node), whole_line(syntax, node), callee, is_top
+        name, kind, syntax.place(node), known, 1, syntax.span(node), whole_line(syntax, node), callee, is_top, file
     )
 
 

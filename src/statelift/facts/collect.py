@@ -25,7 +25,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
     syntax = Syntax(parsed)
     provenance = Provenance(syntax)
     paths = Paths(syntax)
-    cells = cells_of(syntax, provenance)
+    cells = cells_of(syntax, provenance, paths)
     rebound = {name for statement in global_statements(syntax) for name in statement.names}
     names = frozenset({cell.name for cell in cells} | rebound)
     classes = tuple(node.name for node in syntax.tree.body if isinstance(node, ast.ClassDef))
@@ -41,7 +41,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         classes=classes,
         cells=tuple(cells),
         accesses=tuple(sorted(accesses.collect(), key=lambda each: each.order)),
-        calls=tuple(_calls(syntax, provenance, guards)),
+        calls=tuple(_calls(syntax, provenance, paths, guards)),
         files=tuple(Files(syntax, provenance, paths, guards).collect()),
         connections=tuple(Connections(syntax, provenance, subjects, guards).collect()),
         globals=tuple(global_statements(syntax)),
@@ -116,7 +116,7 @@ def _parameters(
         yield Parameter(argument.arg, None if default is None else provenance.value_of(default), fates)
 
 
-def _calls(syntax: Syntax, provenance: Provenance, guards: Guards) -> Iterator[Call]:
+def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards) -> Iterator[Call]:
     for node in syntax.nodes:
         if not isinstance(node, ast.Call):
             continue
@@ -129,7 +129,7 @@ def _calls(syntax: Syntax, provenance: Provenance, guards: Guards) -> Iterator[C
                 span=syntax.span(node),
                 order=syntax.span(node).end,
                 guards=guards.of(node),
-                arguments=tuple(_arguments(provenance, node)),
+                arguments=tuple(_arguments(provenance, paths, node)),
                 fates=fates_of(syntax, node),
             )
 
@@ -146,11 +146,13 @@ def _callee(syntax: Syntax, node: ast.Call) -> str:
     return f"{scope.qualname}.{rest}" if scope.qualname else name
 
 
-def _arguments(provenance: Provenance, node: ast.Call) -> Iterator[Argument]:
+def _arguments(provenance: Provenance, paths: Paths, node: ast.Call) -> Iterator[Argument]:
     for position, value in enumerate(node.args):
-        yield Argument("*" if isinstance(value, ast.Starred) else str(position), provenance.value_of(value))
+        name = "*" if isinstance(value, ast.Starred) else str(position)
+        yield Argument(name, provenance.value_of(value), file=paths.pattern(value))
     for keyword in node.keywords:
-        yield Argument(keyword.arg or "**", provenance.value_of(keyword.value))
+        file = paths.pattern(keyword.value)
+        yield Argument(keyword.arg or "**", provenance.value_of(keyword.value), file=file)
 
 
 def _is_script(tree: ast.Module) -> bool:

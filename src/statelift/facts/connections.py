@@ -64,7 +64,7 @@ class Connections:
             bound_to="" if variable is None else variable.id,
             is_with=is_with,
             closes=tuple(self._closes(loads)),
-            escapes=bool(fates & {"stored", "returned"}),
+            fates=fates,
             mutated=self._mutation(loads),
             local_imports=tuple(self._local_imports(node)),
             cell=self._cell(node),

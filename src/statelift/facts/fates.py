@@ -15,6 +15,7 @@ LOOKING_METHODS = frozenset(
     decode isoformat strftime count index copy hex isdigit title rsplit partition rpartition find timestamp
     total_seconds as_integer_ratio bit_length zfill""".split()
 )
+KEYED_METHODS = frozenset({"get", "pop", "setdefault"})  # their first argument is hashed, nothing more
 CHANGING_METHODS = frozenset(
     """append extend insert remove pop popitem clear update setdefault add discard sort reverse appendleft popleft
     extendleft rotate move_to_end subtract difference_update intersection_update""".split()
@@ -24,7 +25,7 @@ CHANGING_METHODS = frozenset(
 def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[str]:
     """A subset of: read returned dropped cell stored called mutated passed `passed:CALLEE:ARG` unknown.
 
-    "cell" and "stored" say that the object itself lives on, in a module-level container or elsewhere.
+    `cell:NAME` and "stored" say that the object itself lives on, in a module-level container or elsewhere.
     """
     parent = syntax.parents[node]
     if depth == 0:
@@ -87,7 +88,8 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST) -> frozenset[str]:
     if given is call.func:
         return frozenset({"called"})
     name = syntax.dotted(call.func)
-    if name in LOOKING_CALLS or name.partition(".")[0] in {"logger", "log", "logging"}:
+    is_key = isinstance(call.func, ast.Attribute) and call.func.attr in KEYED_METHODS and call.args[:1] == [given]
+    if is_key or name in LOOKING_CALLS or name.partition(".")[0] in {"logger", "log", "logging"}:
         return frozenset({"read"})
     if isinstance(given, ast.keyword):
         position = given.arg or "**"
@@ -107,6 +109,6 @@ def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))
         case ast.Subscript(value=ast.Name() as base) if not syntax.is_local(base):
-            return frozenset({"cell"})
+            return frozenset({f"cell:{base.id}"})
         case _:
             return frozenset({"stored"})

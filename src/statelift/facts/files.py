@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from statelift.facts.guards import Guards
-from statelift.facts.paths import Path, Paths, is_temporary
+from statelift.facts.paths import Path, Paths, may_be_temporary
 from statelift.facts.provenance import Provenance
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, FileEffect
@@ -98,7 +98,7 @@ class Files:
     def _method(self, node: ast.Call, function: ast.Attribute) -> Iterator[FileEffect]:
         method = function.attr
         path = self.paths.path_of(function.value) if method in METHODS else None
-        if path is not None and is_temporary(path.pattern):
+        if path is not None and may_be_temporary(path.pattern):
             written = self._atoms(node.args) if METHODS[method] == "write" else frozenset[Atom]()
             yield self._effect(node, METHODS[method], f"Path.{method}", path, written=written)
             return
@@ -112,7 +112,7 @@ class Files:
         if len(node.args) <= argument:
             return None
         path = self.paths.path_of(node.args[argument])
-        return path if path is not None and is_temporary(path.pattern) else None
+        return path if path is not None and may_be_temporary(path.pattern) else None
 
     def _effect(
         self,

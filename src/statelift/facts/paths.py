@@ -3,6 +3,7 @@
 import ast
 from dataclasses import dataclass
 
+from statelift.facts.scopes import parameter_names
 from statelift.facts.syntax import Syntax
 
 DEPTH = 6
@@ -31,7 +32,7 @@ class Paths:
     def pattern(self, node: ast.expr) -> str:
         """The pattern of a path below /tmp, otherwise ""."""
         path = self.path_of(node)
-        return path.pattern if path is not None and is_temporary(path.pattern) else ""
+        return path.pattern if path is not None and may_be_temporary(path.pattern) else ""
 
     def path_of(self, node: ast.expr, depth: int = DEPTH) -> Path | None:
         """The path, or None where the expression is not known to be one."""
@@ -72,7 +73,14 @@ class Paths:
 
     def _name(self, node: ast.Name, name: str, depth: int) -> Path | None:
         scope = self.syntax.scope(node).binding(name)
-        given = [] if scope is None else self.syntax.assigned(scope, name)
+        if scope is None:
+            return None
+        given = self.syntax.assigned(scope, name)
+        imported = self.syntax.imports.get((scope, name))
+        if imported and not given:
+            return Path(f"<import {imported}>")
+        if not given and name in parameter_names(scope.node):
+            return Path(f"<param {scope.qualname}:{name}>")
         if len(given) != 1 or (isinstance(given[0], ast.Name) and isinstance(given[0].ctx, ast.Store)):
             return None
         return self.path_of(given[0], depth - 1)
@@ -98,3 +106,8 @@ class Paths:
 def is_temporary(pattern: str) -> bool:
     """Whether a path lies below /tmp."""
     return pattern == TEMPORARY or pattern.startswith(f"{TEMPORARY}/")
+
+
+def may_be_temporary(pattern: str) -> bool:
+    """Whether a path lies below /tmp, or starts with something that only the linked program knows."""
+    return is_temporary(pattern) or pattern.startswith(("<import ", "<param "))

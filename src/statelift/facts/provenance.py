@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from statelift.facts.fates import fates_of
-from statelift.facts.scopes import Scope
+from statelift.facts.scopes import Scope, parameter_names
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, Value
 
@@ -36,7 +36,7 @@ class _Known:
     is_pure: bool
 
 
-HARMLESS = frozenset({"read", "returned", "dropped", "cell"})
+HARMLESS = frozenset({"read", "returned", "dropped"})
 _NONE: frozenset[str] = frozenset()
 _ANYTHING = frozenset({"unknown"})
 _OPAQUE = _Known(frozenset({Atom("opaque")}), "unknown", _ANYTHING, is_pure=False)
@@ -105,7 +105,7 @@ class Provenance:
     def _variable(self, node: ast.Name, scope: Scope, depth: int) -> _Known:
         given = self.syntax.assigned(scope, node.id)
         parts: list[_Known] = []
-        if node.id in _parameter_names(scope.node):
+        if node.id in parameter_names(scope.node):
             detail = f"{scope.qualname}:{node.id}"
             parts = [_Known(frozenset({Atom("param", detail)}), f"param:{detail}", _NONE, is_pure=True)]
         if not (given or parts) or any(_is_target(each) for each in given):
@@ -126,7 +126,8 @@ class Provenance:
             return _Known(frozenset({Atom("env", ast.unparse(node))}), "str", threats=_NONE, is_pure=True)
         base = self._known(node.value, depth)
         step = f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{ast.unparse(node.slice)}]"
-        atoms = frozenset(_extended(atom, step) for atom in base.atoms)
+        is_event_part = base.type.startswith("param:") or base.type == "json"
+        atoms = frozenset(_extended(atom, step) for atom in base.atoms) if is_event_part else base.atoms
         if isinstance(node, ast.Attribute):
             kind = "str" if node.attr in STRING_ATTRIBUTES else "unknown"
             return _Known(atoms, kind, _NONE if kind == "str" else base.threats, base.is_pure)
@@ -207,14 +208,6 @@ def _retyped(known: _Known, kind: str) -> _Known:
 
 def _extended(atom: Atom, step: str) -> Atom:
     return Atom(atom.kind, atom.detail, atom.path + step) if atom.kind == "param" else atom
-
-
-def _parameter_names(node: ast.AST) -> frozenset[str]:
-    match node:
-        case ast.FunctionDef(args=args) | ast.AsyncFunctionDef(args=args) | ast.Lambda(args=args):
-            return frozenset(each.arg for each in [*args.posonlyargs, *args.args, *args.kwonlyargs])
-        case _:
-            return frozenset()
 
 
 def _is_environment(syntax: Syntax, node: ast.Attribute | ast.Subscript) -> bool:

@@ -150,3 +150,12 @@ def _outside_comprehension(scope: Scope) -> Scope:
     while scope.kind == "comprehension" and scope.parent is not None:
         scope = scope.parent
     return scope
+
+
+def parameter_names(node: ast.AST) -> frozenset[str]:
+    """Names of the plain parameters of a function or lambda."""
+    match node:
+        case ast.FunctionDef(args=args) | ast.AsyncFunctionDef(args=args) | ast.Lambda(args=args):
+            return frozenset(each.arg for each in [*args.posonlyargs, *args.args, *args.kwonlyargs])
+        case _:
+            return frozenset()

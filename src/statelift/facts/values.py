@@ -64,7 +64,10 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A module-level name (`SESSIONS`) or class attribute (`Api.sessions`) and what it holds at import."""
+    """A module-level name (`SESSIONS`) or class attribute (`Api.sessions`) and what it holds at import.
+
+    `file` is the path pattern that it stands for, if it is a path below /tmp.
+    """
 
     name: str
     kind: CellKind
@@ -75,6 +78,7 @@ class Cell:
     line: Span | None
     callee: str = ""
     is_top_level: bool = True
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +113,14 @@ class Access:
 class Argument:
     """One argument of a call: position ("0", "1" …) or keyword, `*` or `**` where unpacked.
 
-    `has_locals` says that its text means something only inside the calling function.
+    `has_locals` says that its text means something only inside the calling function; `file` is the path
+    pattern that it stands for, if it is a path below /tmp.
     """
 
     name: str
     value: Value
     has_locals: bool = False
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,7 @@ class Connection:
     bound_to: str = ""
     is_with: bool = False
     closes: tuple[Close, ...] = ()
-    escapes: bool = False
+    fates: frozenset[str] = frozenset()
     mutated: str = ""
     local_imports: tuple[str, ...] = ()
     cell: str = ""

@@ -3,7 +3,7 @@
 from statelift.facts.values import Access, Cell
 from statelift.judge.evidence import KEY_ERRORS, Evidence, is_miss
 from statelift.link.program import CellKey
-from statelift.link.sources import Source, is_write
+from statelift.link.sources import Source, is_container, is_write
 
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "unbind"})
 FILLS = frozenset({"put", "setdefault"})
@@ -13,7 +13,7 @@ Uses = list[tuple[str, Access]]
 
 def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tuple[str, ...]:
     """Rule 6: a sentinel test of the cell itself leads to every write, and no request decides the value."""
-    writes = [(path, use) for path, use in uses if is_write(use.op)]
+    writes = [(path, use) for path, use in uses if is_write(cell, use.op)]
     fills = [(path, use) for path, use in writes if not _is_reset(cell, use)]
     if cell.kind in ("dict", "list", "set") and not all(use.op == "rebind" for _, use in fills):
         return ()
@@ -37,10 +37,10 @@ def _is_reset(cell: Cell, use: Access) -> bool:
 
 def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tuple[str, ...]:
     """Rule 7: every fill lies on a miss path of the same key, every reader can miss, nothing changes values."""
-    if cell.kind not in ("dict", "call"):
+    if not is_container(cell):
         return ()
     fills = [(path, use) for path, use in uses if use.op in FILLS]
-    others = [use for _, use in uses if is_write(use.op) and use.op not in FILLS | EVICTIONS]
+    others = [use for _, use in uses if is_write(cell, use.op) and use.op not in FILLS | EVICTIONS]
     if not fills or any(not _is_eviction(use) for use in others):
         return ()
     if not all(_is_on_miss_path(use, uses) for _, use in fills):
@@ -85,11 +85,7 @@ def _is_derived(evidence: Evidence, cell: CellKey, path: str, use: Access) -> bo
     kinds = {source.kind for source in sources}
     if Source("cell", cell[1]) in sources or (kinds <= {"nondet", "const"} and "nondet" in kinds):
         return False
-    foreign = {source for source in sources if source.kind in ("event", "context")} - keys
-    if foreign:
-        return False
-    is_request_data = not kinds & {"external", "opaque", "nondet", "env"} and "event" in kinds and not given.is_pure
-    return not is_request_data
+    return not {source for source in sources if source.kind in ("event", "context")} - keys
 
 
 def _can_miss(evidence: Evidence, path: str, use: Access, fills: Uses) -> bool:

@@ -9,11 +9,10 @@ from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import CellKey
-from statelift.link.sources import is_write
+from statelift.link.sources import is_container, is_write
 from statelift.link.trace import Step, dominates
 from statelift.model import Tier, Verdict
 
-CONTAINERS = frozenset({"dict", "list", "set", "call"})
 KILLS = frozenset({"rebind", "clear"})
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
 Uses = list[tuple[str, Access]]
@@ -32,7 +31,7 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
     reachable = [(path, use) for path, use in uses if evidence.is_reachable(path, use.function)]
-    writes = [(path, use) for path, use in reachable if is_write(use.op)]
+    writes = [(path, use) for path, use in reachable if is_write(cell, use.op)]
     subject = Subject(key[0], cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
     make = _Maker(key, cell, subject, uses)
     if not writes:
@@ -44,7 +43,7 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
         (cache_reasons(evidence, key, cell, reachable), Verdict.CACHE),
     ):
         if reasons:
-            return make("SL103" if cell.kind not in CONTAINERS else "SL101", verdict, _LEFT[verdict], reasons)
+            return make("SL103" if not is_container(cell) else "SL101", verdict, _LEFT[verdict], reasons)
     return _state(evidence, make, reachable)
 
 
@@ -78,8 +77,8 @@ class _Maker:
 
 
 def _unwritten(make: _Maker, uses: Uses) -> Judgement | None:
-    rule = "SL101" if make.cell.kind in CONTAINERS else "SL103"
-    outside = sorted({use.function for _, use in uses if use.function and is_write(use.op)})
+    rule = "SL101" if is_container(make.cell) else "SL103"
+    outside = sorted({use.function for _, use in uses if use.function and is_write(make.cell, use.op)})
     if outside:
         reason = f"rule 1: only {', '.join(outside)}() changes it, and no entry point reaches that"
         return make(rule, Verdict.NOT_REACHABLE, "is not changed by any handler", (reason,))
@@ -122,8 +121,8 @@ def _covers(kill: Step, step: Step) -> bool:
 
 def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
     """Rule 5: set to one constant, and looked at only in tests whose outcome is not returned."""
-    writes = [use for _, use in uses if is_write(use.op)]
-    reads = [use for _, use in uses if not is_write(use.op)]
+    writes = [use for _, use in uses if is_write(cell, use.op)]
+    reads = [use for _, use in uses if not is_write(cell, use.op)]
     values = {use.value.text for use in writes if use.op == "rebind" and use.value is not None}
     is_single = len(values) == 1 and all(use.op == "rebind" for use in writes)
     is_constant = is_single and all(use.value and {a.kind for a in use.value.atoms} == {"const"} for use in writes)
@@ -147,7 +146,7 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
 
 
 def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
-    reads = [use for _, use in uses if not is_write(use.op) or use.fates - {"dropped"}]
+    reads = [use for _, use in uses if not is_write(make.cell, use.op) or use.fates - {"dropped"}]
     if make.cell.kind == "dict":
         if not reads:
             return make(
@@ -155,7 +154,7 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
                 ("rule 4: nothing reads it: delete it, or log what it collects",), Tier.MANUAL,
             )  # fmt: skip
         return judge_store(evidence, make, uses)
-    if make.cell.kind in CONTAINERS and any(use.op in GROWING for _, use in uses):
+    if is_container(make.cell) and any(use.op in GROWING for _, use in uses):
         return _accumulator(evidence, make, uses, bool(reads))
     return make(
         "SL103", Verdict.STATE, "remembers a value of one invocation for the next",

@@ -13,6 +13,7 @@ SKIPPED_KINDS = frozenset({"http-implicit", "sql-embedded"})
 CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
 CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 CONSTRUCTORS_OF_OPTIONS = ("botocore.config.Config", "botocore.client.Config")
+TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
 
 
@@ -154,9 +155,20 @@ def _surroundings(
         yield Tier.MANUAL, "it is opened by a with statement, which closes it or ends a transaction"
     if any(guard.kind == "function" for guard in connection.guards):
         yield Tier.REVIEW, "it is built inside a lambda"
-    if connection.escapes and is_sql:
+    if is_sql and connection.fates & {"stored", "returned"}:
         yield Tier.MANUAL, "it leaves the function that opens it, so where it is closed cannot be seen"
-    elif connection.escapes and not connection.cell and library.kind != "aws":
-        yield Tier.REVIEW, "it leaves the function that builds it, and may be closed elsewhere"
+    elif "stored" in connection.fates and not connection.cell:
+        yield Tier.REVIEW, "it is stored in an object, and may be changed or closed elsewhere"
+    elif "returned" in connection.fates:
+        yield from _callers(evidence, path, connection)
     if is_sql and not connection.bound_to:
         yield Tier.MANUAL, "it is not kept in a variable, so its transaction cannot be ended"
+
+
+def _callers(evidence: Evidence, path: str, connection: Connection) -> Iterator[tuple[Tier, str]]:
+    """A connection that a helper returns must not be closed or changed by those who asked for it."""
+    for site, call in evidence.program.call_sites.get((path, connection.function), ()):
+        caller = evidence.program.functions.get((site, call.function))
+        touched = sorted(caller.attributes & TOUCHES) if caller is not None else []
+        if touched:
+            yield Tier.REVIEW, f"{call.function}() gets it from {connection.function}(), and uses .{touched[0]}"

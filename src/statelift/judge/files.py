@@ -18,7 +18,7 @@ Effects = list[tuple[str, FileEffect]]
 def judge_files(evidence: Evidence) -> Iterator[Judgement]:
     """A judgement for every /tmp path that handlers write, and for databases kept there."""
     by_path: dict[str, Effects] = defaultdict(list)
-    for path, effect in evidence.program.files():
+    for path, effect in ((path, each) for path, found in evidence.program.files.items() for each in found):
         if effect.effect != "list" and effect.path.rstrip("/") != "/tmp":  # noqa: S108 - the path judged
             by_path[effect.path].append((path, effect))
     for pattern, effects in sorted(by_path.items()):

@@ -98,6 +98,8 @@ def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str)
         )
     if kind not in IMMUTABLE:
         for danger in evidence.sources.dangers(path, given.threats):
+            if danger == f"it is stored in {subject}":
+                continue
             yield Tier.REVIEW, f"line {line}: {given.text} is stored as a copy, but {danger}"
     if any(source.kind == "cell" for source in evidence.sources.of(path, given)):
         yield (

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from statelift.facts.values import Access, Call, Cell, Connection, FileEffect, Function, Import, ModuleFacts
@@ -183,11 +183,51 @@ class Program:
             for connection in module.connections:
                 yield path, connection
 
-    def files(self) -> Iterator[tuple[str, FileEffect]]:
-        """Every effect on a file below /tmp."""
-        for path, module in self.modules.items():
-            for effect in module.files:
-                yield path, effect
+    @cached_property
+    def files(self) -> dict[str, list[FileEffect]]:
+        """Effects on files below /tmp, by the Python file; paths resolved through constants and parameters."""
+        return {path: self._effects(path, module) for path, module in self.modules.items()}
+
+    def _effects(self, path: str, module: ModuleFacts) -> list[FileEffect]:
+        found: list[FileEffect] = []
+        for effect in module.files:
+            patterns = sorted(self._patterns(path, effect.path, HOPS))
+            for pattern in patterns:
+                is_only = len(patterns) == 1 and effect.is_rewritable
+                found.append(replace(effect, path=pattern, is_rewritable=is_only))
+        return found
+
+    def _patterns(self, path: str, pattern: str, hops: int) -> set[str]:
+        """The /tmp paths that a pattern can stand for; `<import …>` and `<param …>` are looked up."""
+        if not pattern.startswith("<"):
+            return {pattern} if pattern.startswith("/tmp") else set()  # noqa: S108 - the folder looked for
+        marker, _, rest = pattern[1:].partition(">")
+        kind, _, name = marker.partition(" ")
+        if hops == 0:
+            return set()
+        found = self._constant(path, name, hops) if kind == "import" else self._argument(path, name, hops)
+        return {f"{base}{rest}" for base in found}
+
+    def _constant(self, path: str, name: str, hops: int) -> set[str]:
+        target = self.resolve(path, name)
+        if target is None or target.kind != "cell":
+            return set()
+        cell = self.cells[target.path, target.name]
+        return self._patterns(target.path, cell.file, hops - 1) if cell.definition_count == 1 else set()
+
+    def _argument(self, path: str, name: str, hops: int) -> set[str]:
+        qualname, _, parameter = name.rpartition(":")
+        function = self.functions.get((path, qualname))
+        if function is None:
+            return set()
+        names = [each.name for each in function.parameters]
+        position = names.index(parameter) - int(bool(function.class_name))
+        found: set[str] = set()
+        for site, call in self.call_sites.get((path, qualname), ()):
+            for argument in call.arguments:
+                if argument.name in (parameter, str(position)):
+                    found |= self._patterns(site, argument.file, hops - 1)
+        return found
 
 
 def import_target(imported: Import) -> str:

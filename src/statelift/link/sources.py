@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from statelift.facts.values import Atom, Call, Function, Value
+from statelift.facts.values import Atom, Call, Cell, Function, Value
 from statelift.link.program import FunctionKey, Program, Target
 
 DEPTH = 6
-HARMLESS = frozenset({"read", "returned", "dropped", "cell", "called"})
+HARMLESS = frozenset({"read", "returned", "dropped", "called"})
 STORABLE = frozenset({"str", "int", "float", "bool", "none", "bytes", "json", "codec"})
 IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
 
@@ -116,7 +116,8 @@ class Sources:
 
     def is_written(self, key: tuple[str, str]) -> bool:
         """Whether any function of the program writes the cell."""
-        return any(access.function and is_write(access.op) for _, access in self.program.accesses.get(key, ()))
+        cell = self.program.cells.get(key)
+        return any(use.function and is_write(cell, use.op) for _, use in self.program.accesses.get(key, ()))
 
     # ------------------------------------------------------------ types
 
@@ -174,6 +175,8 @@ class Sources:
     def _danger(self, path: str, fate: str, depth: int) -> set[str]:
         kind, _, rest = fate.partition(":")
         match kind:
+            case "cell":
+                return {f"it is stored in {rest}"}
             case "mutated":
                 return {"it is changed in place"}
             case "stored":
@@ -189,6 +192,8 @@ class Sources:
         callee, _, argument = rest.rpartition(":")
         unknown = {f"it is passed to {callee}()"}
         key = self.program.callee(path, callee)
+        if key is None and callee.rpartition(".")[2] in SINKS:
+            return set()
         if key is None or depth == 0:
             return unknown
         function = self.program.functions[key]
@@ -217,13 +222,36 @@ class Sources:
         return tuple(sorted(found))
 
 
+# Methods of clients and loggers that send or print what they are given, and change nothing of it.
+SINKS = frozenset(
+    """execute executemany put_item get_item update_item delete_item query scan publish send_message put_object
+    put_events invoke post put patch request send write info debug warning error exception critical log
+    add_metric append_keys set setex hset decr incr incrby get""".split()
+)
 READS = frozenset(
     "get require contains lacks items keys values iterate len truth read attribute copy escape".split()
 )
 
 
-def is_write(op: str) -> bool:
-    """Whether an operation changes the cell (an unknown one may)."""
+STORES = frozenset({"rebind", "unbind", "augment", "augment_key", "put", "delete", "nested"})
+CONTAINER_CALLS = frozenset(
+    """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
+    queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap weakref.WeakValueDictionary
+    weakref.WeakKeyDictionary collections.UserDict dict list set""".split()
+)
+
+
+def is_container(cell: Cell) -> bool:
+    """Whether the cell holds a collection, as far as its definition tells."""
+    return cell.kind in ("dict", "list", "set") or (cell.kind == "call" and cell.callee in CONTAINER_CALLS)
+
+
+def is_write(cell: Cell | None, op: str) -> bool:
+    """Whether an operation changes the cell. An unknown method may change a container; on any other object
+    (a client, a logger) a call is its use, and only assignments count.
+    """
+    if cell is not None and not is_container(cell):
+        return op in STORES
     return op not in READS
 
 

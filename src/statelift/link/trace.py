@@ -71,9 +71,10 @@ class _Tracer:
 
     def _items(self, path: str, qualname: str) -> list[tuple[Access | FileEffect | Call, FunctionKey | None]]:
         module = self.program.modules[path]
+        effects = self.program.files[path]
         items: list[tuple[Access | FileEffect | Call, FunctionKey | None]] = [
             (call, callee) for call, callee in self.program.calls.get((path, qualname), ())
         ]
         items += [(access, None) for access in module.accesses if access.function == qualname]
-        items += [(effect, None) for effect in module.files if effect.function == qualname]
+        items += [(effect, None) for effect in effects if effect.function == qualname]
         return sorted(items, key=lambda each: each[0].order)

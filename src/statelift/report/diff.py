@@ -119,8 +119,9 @@ def render_plan(plan: Plan, writes: Sequence[FileWrite], shown: Collection[str] 
     parts: list[bytes] = []
     for write in writes:
         touching = [change for change in plan.changes if change.id in shown and _touches(change, write.path)]
+        notes = _comments(_file_notes(write, touching, seen))
         seen.update(change.id for change in touching)
-        parts += [_comments(_file_notes(write, touching)), unified(write.path, write.before, write.after)]
+        parts += [notes, unified(write.path, write.before, write.after)]
     parts += [_comments(_absent_notes(plan, seen)), _comments(_manual_notes(plan))]
     return b"".join(parts)
 
@@ -141,16 +142,24 @@ def _file_of(operation: Operation) -> str | None:
             return operation.template
 
 
-def _file_notes(write: FileWrite, changes: Iterable[Change]) -> Iterator[str]:
+def _file_notes(write: FileWrite, changes: Iterable[Change], seen: Collection[str]) -> Iterator[str]:
+    """The changes of a file; reasons stand where a change comes first."""
     yield write.path
     if write.before is None and not write.after:
         yield "  a new, empty file: a diff without git's own header cannot say that"
     for change in changes:
-        yield from _change_notes(change)
+        if change.id in seen:
+            yield f"{_headline(change)}, continued"
+        else:
+            yield from _change_notes(change)
+
+
+def _headline(change: Change) -> str:
+    return f"{change.rule} {change.tier.word}: {change.title}  [{change.id}]"
 
 
 def _change_notes(change: Change) -> Iterator[str]:
-    yield f"{change.rule} {change.tier.word}: {change.title}  [{change.id}]"
+    yield _headline(change)
     yield from (f"  {reason}" for reason in change.reasons)
     if change.needs:
         yield f"  needs {', '.join(change.needs)}"
