@@ -2,7 +2,7 @@
 
 import boto3
 import pytest
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError
 from test_runtime_world import BUCKET, TABLE, WRITES, cloud, container, lose_in_transit, new_table, rows, watch
 
 
@@ -133,7 +133,7 @@ def writes_of(action, **options):
 def test_a_write_to_a_table_is_recognised_when_the_sdk_gives_up(name):
     for number in writes_of(TABLE_CASES[name][0]):
         module = fresh()
-        lossy = watch(module, lose=number)
+        lossy = watch(module, lose={number})
         check_table(TABLE_CASES[name], module)
         assert len(lossy.calls) > number
 
@@ -142,7 +142,7 @@ def test_a_write_to_a_table_is_recognised_when_the_sdk_gives_up(name):
 def test_a_write_to_a_bucket_is_repeated_when_the_sdk_gives_up(name):
     [number] = writes_of(FILE_CASES[name][0], s3=True)
     module = fresh()
-    lossy = watch(module, lose=number, s3=True)
+    lossy = watch(module, lose={number}, s3=True)
     check_files(FILE_CASES[name], module)
     assert lossy.calls[-1] == lossy.calls[-2]
 
@@ -151,7 +151,7 @@ def test_a_write_to_a_bucket_is_repeated_when_the_sdk_gives_up(name):
 def test_a_lost_read_is_an_error_and_never_a_missing_key(name):
     action, _, _, _ = TABLE_CASES[name]
     module = fresh()
-    watch(module, lose=0)
+    watch(module, lose={0})
     with pytest.raises(HTTPClientError):
         action(module)
     assert store(container()).items() == KEPT
@@ -179,7 +179,7 @@ def test_a_removal_that_cannot_be_known_is_named(name, meanwhile):
     for above in (True, False):
         module = fresh()
         if above:
-            watch(module, lose=1, meanwhile=meanwhile)
+            watch(module, lose={1}, meanwhile=meanwhile)
         else:
             lose_in_transit(module._dynamodb(), 1, meanwhile)
         with pytest.raises(module.OutcomeUnknownError, match="'old' may have been removed"):
@@ -189,14 +189,14 @@ def test_a_removal_that_cannot_be_known_is_named(name, meanwhile):
 
 def test_a_later_removal_by_another_finds_nothing_and_hides_nothing():
     module = fresh()
-    watch(module, lose=1, meanwhile=steal)
+    watch(module, lose={1}, meanwhile=steal)
     assert store(module).pop("old") == "before"
     assert "old" not in dict(store(container()).items())
 
 
 def test_a_removal_that_never_arrived_is_no_key_error():
     module = fresh()
-    watch(module, lose=1, arrives=False)
+    watch(module, lose={1}, arrives=False)
     with pytest.raises(module.OutcomeUnknownError):
         store(module).pop("old")
     assert store(container()).items() == KEPT
@@ -204,23 +204,69 @@ def test_a_removal_that_never_arrived_is_no_key_error():
 
 def test_setdefault_returns_what_another_writer_put_over_it():
     module = fresh()
-    watch(module, lose=1, meanwhile=lambda: store(container()).put("new", "theirs"))
+    watch(module, lose={1}, meanwhile=lambda: store(container()).put("new", "theirs"))
     assert store(module).setdefault("new", "ours") == "theirs"
 
 
 def test_setdefault_names_an_entry_that_was_taken_at_once():
     module = fresh()
-    watch(module, lose=1, meanwhile=lambda: store(container()).pop("new"))
+    watch(module, lose={1}, meanwhile=lambda: store(container()).pop("new"))
     with pytest.raises(module.OutcomeUnknownError, match="'new' may have been set"):
         store(module).setdefault("new", "ours")
     assert store(container()).items() == KEPT
+
+
+def test_of_two_that_set_a_default_the_first_wins():
+    module = fresh()
+    lossy = watch(module)
+    create = lossy._client.update_item
+
+    def create_too_late(**request):
+        store(container()).setdefault("new", "theirs")
+        return create(**request)
+
+    lossy.update_item = create_too_late
+    assert store(module).setdefault("new", "ours") == "theirs"
+    assert store(container()).get("new") == "theirs"
+
+
+def test_a_put_that_never_arrived_is_sent_again():
+    module = fresh()
+    watch(module, lose={0}, arrives=False)
+    store(module).put("new", 1)
+    assert store(container()).get("new") == 1
+
+
+@pytest.mark.parametrize(("name", "number"), [("pop", 1), ("setdefault new", 1), ("add", 0)])
+def test_when_the_look_is_lost_too_the_outcome_is_unknown(name, number):
+    module = fresh()
+    watch(module, lose={number, number + 1})
+    with pytest.raises(module.OutcomeUnknownError):
+        TABLE_CASES[name][0](module)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "named"), [("InternalServerError", 500, True), ("AccessDenied", 400, False)]
+)
+def test_only_errors_of_the_server_leave_the_outcome_open(code, status, named):
+    module = fresh()
+    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 4}}
+    lossy = watch(module)
+
+    def fail(**_):
+        raise ClientError(response, "UpdateItem")
+
+    lossy.update_item = fail
+    for action in ("pop", "setdefault new", "add"):
+        with pytest.raises(module.OutcomeUnknownError if named else ClientError):
+            TABLE_CASES[action][0](module)
 
 
 def test_an_addition_returns_its_own_sum_though_others_added_since():
     module = fresh()
     mine, theirs = counter(module), counter(container())
     mine._slot, theirs._slot = 3, 4
-    watch(module, lose=0, meanwhile=lambda: theirs.add(100))
+    watch(module, lose={0}, meanwhile=lambda: theirs.add(100))
     assert mine.add() == 6
     assert theirs.value() == 106
 
@@ -229,7 +275,7 @@ def test_an_addition_whose_slot_was_taken_over_is_named():
     module = fresh()
     mine, theirs = counter(module), counter(container())
     mine._slot = theirs._slot = 3
-    watch(module, lose=0, meanwhile=lambda: theirs.add(100))
+    watch(module, lose={0}, meanwhile=lambda: theirs.add(100))
     with pytest.raises(module.OutcomeUnknownError, match=r"1 may have been added to 'app\.count'"):
         mine.add()
     assert theirs.value() == 106
@@ -238,7 +284,7 @@ def test_an_addition_whose_slot_was_taken_over_is_named():
 
 def test_an_emptied_item_that_could_not_be_deleted_is_no_entry():
     module = fresh()
-    watch(module, lose=2, arrives=False)
+    watch(module, lose={2}, arrives=False)
     assert store(module).pop("old") == "before"
     assert len(rows()) == 2
     later = store(container())
@@ -247,7 +293,11 @@ def test_an_emptied_item_that_could_not_be_deleted_is_no_entry():
     with pytest.raises(KeyError):
         later.delete("old")
     assert later.setdefault("old", "again") == "again"
-    assert later.items() == [KEPT[1], ("old", "again")]
+    later.put(1, "one")
+    watch(module, lose={2}, arrives=False)
+    store(module).pop(1)
+    later.put(True, "yes")
+    assert repr(later.items()) == repr([KEPT[1], ("old", "again"), (True, "yes")])
 
 
 def test_a_put_between_claim_and_deletion_survives():
