@@ -341,9 +341,7 @@ def _tree(text: str) -> object:
         is_same = str(tree) == text
     except parse.ParseError as error:
         line, value = error.context[1][0], error.value
-        message = (
-            f"Line {line}: Bowler's grammar, older than Python 3.9, stops at {value!r}. The file is left alone."
-        )
+        message = f"Line {line}: Bowler's old grammar stops at {value!r}. The file is left alone."
         raise _UnreadError(message) from error
     except (tokenize.TokenError, SyntaxError, RecursionError) as error:
         raise _UnreadError(f"Bowler cannot read this file: {error}.") from error
