@@ -23,6 +23,7 @@ from statelift.locate.roots import enter_roots, group_files, is_test
 from statelift.locate.templates import Located, locate_functions
 from statelift.model import Change, CodeRoot, Finding, Options, Plan, Problem, SourceFile, Tier, Verdict
 from statelift.registry import codemod_for
+from statelift.runtime import HELPER_FILE
 from statelift.sieve import may_hold_state
 from statelift.source import parse_source
 from statelift.workspace import Workspace
@@ -207,7 +208,8 @@ def plan_of(analysis: Analysis, options: Options, only: Collection[str] | None =
 
 
 def _is_chosen(judgement: Judgement, project: Project, options: Options) -> bool:
-    if judgement.subject.path not in project.wanted:
+    path = judgement.subject.path
+    if path not in project.wanted or path.rpartition("/")[2] == HELPER_FILE:
         return False
     rule = judgement.rule
     is_selected = not options.select or any(_covers(word, rule) for word in options.select)

@@ -14,7 +14,7 @@ from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
-from statelift.facts.values import Argument, Call, Function, Import, ModuleFacts, Parameter
+from statelift.facts.values import Argument, Call, Function, Import, ModuleFacts, Parameter, Return
 from statelift.source import Parsed
 
 DYNAMIC_NAMES = frozenset({"globals", "exec", "eval", "vars"})
@@ -37,7 +37,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         encoding=parsed.encoding,
         newline=parsed.newline,
         imports=tuple(_imports(syntax)),
-        functions=tuple(_functions(syntax, provenance)),
+        functions=tuple(_functions(syntax, provenance, guards)),
         classes=classes,
         cells=tuple(cells),
         accesses=tuple(sorted(accesses.collect(), key=lambda each: each.order)),
@@ -68,15 +68,19 @@ def _imports(syntax: Syntax) -> Iterator[Import]:
                 pass
 
 
-def _functions(syntax: Syntax, provenance: Provenance) -> Iterator[Function]:
+def _functions(syntax: Syntax, provenance: Provenance, guards: Guards) -> Iterator[Function]:
     for node in syntax.nodes:
         if isinstance(node, FUNCTIONS):
             scope = syntax.scopes.opened[node]
-            yield _function(syntax, provenance, node, scope)
+            yield _function(syntax, provenance, guards, node, scope)
 
 
 def _function(
-    syntax: Syntax, provenance: Provenance, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope
+    syntax: Syntax,
+    provenance: Provenance,
+    guards: Guards,
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
+    scope: Scope,
 ) -> Function:
     owner = scope.parent
     inside = [each for each in ast.walk(node) if each is not node]
@@ -92,14 +96,19 @@ def _function(
         ),
         references=frozenset(syntax.dotted(each) for each in inside if isinstance(each, (ast.Name, ast.Attribute))),
         attributes=frozenset(each.attr for each in inside if isinstance(each, ast.Attribute)),
-        returns=tuple(
-            provenance.value_of(each.value) for each in own if isinstance(each, ast.Return) and each.value
-        ),
+        returns=tuple(_returns(provenance, guards, own)),
         class_name=owner.qualname if owner is not None and owner.kind == "class" else "",
         is_nested=owner is not None and owner.function() is not None,
         is_async=isinstance(node, ast.AsyncFunctionDef),
         has_generator=any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own),
     )
+
+
+def _returns(provenance: Provenance, guards: Guards, nodes: list[ast.AST]) -> Iterator[Return]:
+    for node in nodes:
+        if isinstance(node, ast.Return) and node.value is not None:
+            literals = sorted(repr(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant))
+            yield Return(provenance.value_of(node.value), guards.of(node), tuple(literals))
 
 
 def _parameters(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from statelift.facts.guards import Guards
-from statelift.facts.paths import Path, Paths, may_be_temporary
+from statelift.facts.paths import Paths, may_be_temporary
 from statelift.facts.provenance import Provenance
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, FileEffect
@@ -98,7 +98,7 @@ class Files:
     def _method(self, node: ast.Call, function: ast.Attribute) -> Iterator[FileEffect]:
         method = function.attr
         path = self.paths.path_of(function.value) if method in METHODS else None
-        if path is not None and may_be_temporary(path.pattern):
+        if path is not None and may_be_temporary(path):
             written = self._atoms(node.args) if METHODS[method] == "write" else frozenset[Atom]()
             yield self._effect(node, METHODS[method], f"Path.{method}", path, written=written)
             return
@@ -108,18 +108,18 @@ class Files:
                 source = frozenset({Atom("call", method)})
                 yield self._effect(node, "write" if effect == "write" else "read", method, found, written=source)
 
-    def _path(self, node: ast.Call, argument: int) -> Path | None:
+    def _path(self, node: ast.Call, argument: int) -> str | None:
         if len(node.args) <= argument:
             return None
         path = self.paths.path_of(node.args[argument])
-        return path if path is not None and may_be_temporary(path.pattern) else None
+        return path if path is not None and may_be_temporary(path) else None
 
     def _effect(
         self,
         node: ast.Call,
         effect: Effect,
         api: str,
-        path: Path,
+        path: str,
         *,
         mode: str = "",
         is_rewritable: bool = False,
@@ -127,7 +127,7 @@ class Files:
     ) -> FileEffect:
         callee: Span = self.syntax.span(node.func)
         return FileEffect(
-            effect=effect, api=api, path=path.pattern, holes=path.holes, function=self.syntax.function(node),
+            effect=effect, api=api, path=path, function=self.syntax.function(node),
             place=self.syntax.place(node), span=self.syntax.span(node), callee=callee,
             order=self.syntax.span(node).end,
             guards=self.guards.of(node), mode=mode, written=written, is_rewritable=is_rewritable,

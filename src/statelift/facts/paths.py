@@ -1,7 +1,7 @@
-"""An expression -> the file path that it denotes, as a pattern with `{}` for what is not known."""
+"""An expression -> the file path that it denotes, as a pattern with `{text}` for what is not known."""
 
 import ast
-from dataclasses import dataclass
+import re
 
 from statelift.facts.scopes import parameter_names
 from statelift.facts.syntax import Syntax
@@ -15,14 +15,6 @@ WRAPPERS = frozenset(
 PARENTS = frozenset({"tempfile.gettempdir"})
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A path pattern and the texts of its unknown pieces."""
-
-    pattern: str
-    holes: tuple[str, ...] = ()
-
-
 class Paths:
     """Answers `path_of` for the expressions of one module."""
 
@@ -32,15 +24,15 @@ class Paths:
     def pattern(self, node: ast.expr) -> str:
         """The pattern of a path below /tmp, otherwise ""."""
         path = self.path_of(node)
-        return path.pattern if path is not None and may_be_temporary(path.pattern) else ""
+        return path if path is not None and may_be_temporary(path) else ""
 
-    def path_of(self, node: ast.expr, depth: int = DEPTH) -> Path | None:
+    def path_of(self, node: ast.expr, depth: int = DEPTH) -> str | None:
         """The path, or None where the expression is not known to be one."""
         if depth == 0:
             return None
         match node:
             case ast.Constant(value=str(text)):
-                return Path(text)
+                return text
             case ast.JoinedStr(values=values):
                 return self._concatenated(values, depth)
             case ast.FormattedValue(value=value):
@@ -56,13 +48,13 @@ class Paths:
             case _:
                 return None
 
-    def _call(self, node: ast.Call, name: str, arguments: list[ast.expr], depth: int) -> Path | None:
+    def _call(self, node: ast.Call, name: str, arguments: list[ast.expr], depth: int) -> str | None:
         if name in JOINS:
             return self._joined(arguments, depth)
         if name in WRAPPERS and arguments:
             return self._joined(arguments, depth)
         if name in PARENTS:
-            return Path(TEMPORARY)
+            return TEMPORARY
         if name in ("os.getenv", "os.environ.get") and len(arguments) == 2:
             return self.path_of(arguments[1], depth - 1)
         match node.func:
@@ -71,36 +63,49 @@ class Paths:
             case _:
                 return None
 
-    def _name(self, node: ast.Name, name: str, depth: int) -> Path | None:
+    def _name(self, node: ast.Name, name: str, depth: int) -> str | None:
         scope = self.syntax.scope(node).binding(name)
         if scope is None:
             return None
         given = self.syntax.assigned(scope, name)
         imported = self.syntax.imports.get((scope, name))
         if imported and not given:
-            return Path(f"<import {imported}>")
+            return f"<import {imported}>"
         if not given and name in parameter_names(scope.node):
-            return Path(f"<param {scope.qualname}:{name}>")
+            return f"<param {scope.qualname}:{name}>"
         if len(given) != 1 or (isinstance(given[0], ast.Name) and isinstance(given[0].ctx, ast.Store)):
             return None
         return self.path_of(given[0], depth - 1)
 
-    def _piece(self, node: ast.expr, depth: int) -> Path:
-        return self.path_of(node, depth - 1) or Path("{}", (ast.unparse(node),))
+    def _piece(self, node: ast.expr, depth: int) -> str:
+        return self.path_of(node, depth - 1) or f"{{{_plain(ast.unparse(node))}}}"
 
-    def _concatenated(self, nodes: list[ast.expr], depth: int) -> Path:
-        pieces = [self._piece(node, depth) for node in nodes]
-        return Path("".join(p.pattern for p in pieces), tuple(hole for p in pieces for hole in p.holes))
+    def _concatenated(self, nodes: list[ast.expr], depth: int) -> str:
+        return "".join(self._piece(node, depth) for node in nodes)
 
-    def _joined(self, nodes: list[ast.expr], depth: int) -> Path | None:
+    def _joined(self, nodes: list[ast.expr], depth: int) -> str | None:
         pieces = [self._piece(node, depth) for node in nodes if not isinstance(node, ast.Starred)]
         if not pieces or len(pieces) != len(nodes):
             return None
-        pattern = pieces[0].pattern
+        pattern = pieces[0]
         for piece in pieces[1:]:
-            is_absolute = piece.pattern.startswith("/")
-            pattern = piece.pattern if is_absolute else f"{pattern.rstrip('/')}/{piece.pattern}"
-        return Path(pattern, tuple(hole for p in pieces for hole in p.holes))
+            pattern = piece if piece.startswith("/") else f"{pattern.rstrip('/')}/{piece}"
+        return pattern
+
+
+def _plain(text: str) -> str:
+    """The text of an unknown piece, without the braces that mark one."""
+    return text.replace("{", "(").replace("}", ")")
+
+
+def generic(pattern: str) -> str:
+    """The pattern with `{}` for every unknown piece: what two functions have in common."""
+    return re.sub(r"\{[^{}]*\}", "{}", pattern)
+
+
+def is_unique(pattern: str) -> bool:
+    """Whether an unknown piece makes the path new in every invocation: a clock, a random or a request id."""
+    return re.search(r"\{[^{}]*(uuid|time|random|token|request_id|mkdtemp|mkstemp)[^{}]*\}", pattern) is not None
 
 
 def is_temporary(pattern: str) -> bool:

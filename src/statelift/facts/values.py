@@ -139,12 +139,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FileEffect:
-    """What a call does to a path. `path` has `{}` for each unknown piece; `holes` are their texts."""
+    """What a call does to a path. `path` has `{text}` for each unknown piece."""
 
     effect: Literal["read", "write", "append", "create", "exists", "remove", "list", "opaque"]
     api: str
     path: str
-    holes: tuple[str, ...]
     function: str
     place: Place
     span: Span
@@ -207,6 +206,15 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Return:
+    """A return statement with a value, and the literals in it (sorted by their text)."""
+
+    value: Value
+    guards: tuple[Guard, ...]
+    literals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """A function of the file. `references` are the names and attributes that its body mentions."""
 
@@ -217,7 +225,7 @@ class Function:
     decorators: tuple[str, ...]
     references: frozenset[str]
     attributes: frozenset[str]
-    returns: tuple[Value, ...]
+    returns: tuple[Return, ...]
     class_name: str = ""
     is_nested: bool = False
     is_async: bool = False

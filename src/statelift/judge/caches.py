@@ -1,7 +1,7 @@
 """Uses of a cell -> the reasons why it is a cache or a lazy singleton, if it is one (rules 6 and 7)."""
 
 from statelift.facts.values import Access, Cell
-from statelift.judge.evidence import KEY_ERRORS, Evidence, is_miss
+from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey
 from statelift.link.sources import Source, is_container, is_write
 
@@ -49,11 +49,27 @@ def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> t
         return ()
     if not all(_can_miss(evidence, path, use, fills) for path, use in uses):
         return ()
+    if any(_tells_hit_from_miss(evidence, path, use) for path, use in fills):
+        return ()
     line = fills[0][1].place.line
     return (
         f"rule 7: line {line} fills it only where the key is missing (or stale), with a value computed there",
         "every reader has that fallback, so a lost entry costs time, not correctness",
     )
+
+
+def _tells_hit_from_miss(evidence: Evidence, path: str, fill: Access) -> bool:
+    """Whether replies of the hit path hold other literals than those of the miss path (a `fromCache` flag)."""
+    key = fill.key.text if fill.key else ""
+    hits: set[tuple[str, ...]] = set()
+    misses: set[tuple[str, ...]] = set()
+    for each in evidence.program.functions[path, fill.function].returns:
+        if any(is_hit(guard, fill.subject, key) for guard in each.guards):
+            hits.add(each.literals)
+        elif any(is_miss(guard, fill.subject, key) for guard in each.guards):
+            misses.add(each.literals)
+    flags = {"True", "False"}
+    return any(set(one) & flags != set(other) & flags for one in hits for other in misses)
 
 
 def _is_eviction(use: Access) -> bool:
@@ -109,3 +125,9 @@ def _calls(evidence: Evidence, caller: tuple[str, str], callee: tuple[str, str])
 
 def _sources(evidence: Evidence, fills: Uses) -> set[Source]:
     return {s for path, use in fills if use.value is not None for s in evidence.sources.of(path, use.value)}
+
+
+def is_pool(evidence: Evidence, uses: Uses) -> bool:
+    """Whether what is built lazily is a pool of connections, by the name of its constructor."""
+    fills = [(path, use) for path, use in uses if use.op == "rebind"]
+    return any("pool" in source.detail.lower() for source in _sources(evidence, fills))

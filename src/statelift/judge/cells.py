@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from statelift.facts.values import Access, Cell
-from statelift.judge.caches import cache_reasons, lazy_reasons
-from statelift.judge.counters import judge_counter
+from statelift.judge.caches import cache_reasons, is_pool, lazy_reasons
+from statelift.judge.counters import judge_counter, judge_tally
 from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
@@ -42,6 +42,8 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
         (lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT),
         (cache_reasons(evidence, key, cell, reachable), Verdict.CACHE),
     ):
+        if reasons and verdict is Verdict.LAZY_CLIENT and is_pool(evidence, reachable):
+            return make("SL103", Verdict.POOL, "is a pool that is built once per container", reasons)
         if reasons:
             return make("SL103" if not is_container(cell) else "SL101", verdict, _LEFT[verdict], reasons)
     return _state(evidence, make, reachable)
@@ -91,16 +93,18 @@ def _unwritten(make: _Maker, uses: Uses) -> Judgement | None:
 def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, ...]:
     """Rule 3: on every entry point, a kill of the same key or the whole cell lies before every read."""
     mine = {id(use) for _, use in uses}
-    kills = 0
+    kills = reads = 0
     for trace in evidence.traces:
         steps = [step for step in trace.steps if id(step.item) in mine]
         for step in steps:
             if _is_kill(step):
                 kills += 1
-            elif not any(_covers(kill, step) for kill in steps if _is_kill(kill)):
+                continue
+            reads += 1
+            if not any(_covers(kill, step) for kill in steps if _is_kill(kill)):
                 return ()
     is_complete = {id(s.item) for t in evidence.traces for s in t.steps} >= mine
-    if not kills or not is_complete:
+    if not (kills and reads and is_complete):
         return ()
     return (f"rule 3: {key[1]} is set anew before every use, on every path of every handler",)
 
@@ -137,7 +141,7 @@ def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
 
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     dynamic = evidence.program.modules[make.key[0]].has_dynamic_names
-    counter = judge_counter(make, uses)
+    counter = judge_counter(make, uses) or judge_tally(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
     if dynamic:
         reason = "rule 2: the module uses globals(), eval() or exec(), so its names may change unseen"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Argument, Connection
-from statelift.judge.evidence import Evidence, is_miss
+from statelift.judge.evidence import Evidence, is_miss, uses_of
 from statelift.judge.values import Judgement, Subject
 from statelift.link.sources import Source
 from statelift.model import Tier, Use, Verdict
@@ -25,6 +25,30 @@ def judge_connections(evidence: Evidence) -> Iterator[Judgement]:
         if library.kind in SKIPPED_KINDS or not evidence.is_reachable(path, connection.function):
             continue
         yield _judge(evidence, path, connection, library)
+    yield from _unvalidated(evidence)
+
+
+def _unvalidated(evidence: Evidence) -> Iterator[Judgement]:
+    """SQL connections opened at import: the server drops them while the container sleeps."""
+    for key, uses in sorted(evidence.program.accesses.items()):
+        cell = evidence.program.cells.get(key)
+        library = constructors().get(cell.callee) if cell is not None else None
+        reached = [(path, use) for path, use in uses if evidence.is_reachable(path, use.function)]
+        if cell is None or library is None or not reached:
+            continue
+        if library.kind == "sql" and "pool" not in cell.callee.lower():
+            subject = Subject(key[0], cell.place, key[1], evidence.handlers(reached), uses_of(reached))
+            yield Judgement(
+                rule="SL403",
+                subject=subject,
+                verdict=Verdict.UNVALIDATED,
+                message=f"{key[1]} is opened at import, and never validated",
+                reasons=(
+                    f"{library.name}: a connection that the server has dropped fails on its next use",
+                    "open it in a function that validates it first; end transactions with rollback() or commit()",
+                ),
+                tier=Tier.MANUAL,
+            )
 
 
 def _judge(evidence: Evidence, path: str, connection: Connection, library: Library) -> Judgement:
@@ -45,7 +69,8 @@ class _Maker:
     def __init__(self, evidence: Evidence, path: str, connection: Connection, library: Library) -> None:
         entries = evidence.reach.entries_of((path, connection.function))
         use = Use(path, connection.place.line, "connect")
-        self.subject = Subject(path, connection.place, connection.constructor, entries, (use,))
+        cached = _cached(evidence, path, connection)
+        self.subject = Subject(path, connection.place, cached or connection.constructor, entries, (use,))
         self.rule = "SL402" if library.kind.startswith("sql") else "SL401"
         self.path, self.connection = path, connection
 
@@ -71,9 +96,13 @@ def _why(connection: Connection) -> str:
 def _lazy(evidence: Evidence, path: str, connection: Connection) -> str:
     if connection.cell and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
         return f"line {connection.place.line} builds it only where {connection.cell} does not hold it yet"
+    return f"{connection.function}() keeps what it returns" if _cached(evidence, path, connection) else ""
+
+
+def _cached(evidence: Evidence, path: str, connection: Connection) -> str:
+    """The name of the function that builds it, where a decorator keeps what it returns."""
     function = evidence.program.functions[path, connection.function]
-    cached = sorted(set(function.decorators) & CACHING)
-    return f"{connection.function}() is decorated with {cached[0]}" if cached else ""
+    return connection.function if set(function.decorators) & CACHING else ""
 
 
 def _dependence(evidence: Evidence, path: str, connection: Connection) -> str:

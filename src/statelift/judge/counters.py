@@ -78,3 +78,28 @@ def _write_only(make: Callable[..., Judgement], steps: list[Access]) -> Judgemen
         return make("SL201", Verdict.WRITE_ONLY, "counts one container only, and nobody reads it", reasons)
     lowered = (*reasons, "it also counts down: a sum over containers is not a gauge")
     return make("SL201", Verdict.WRITE_ONLY, "counts one container only, and nobody reads it", lowered, Tier.MANUAL)
+
+
+def judge_tally(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:
+    """A dict of counters: every value that is put is the old one plus an integer."""
+    fills = [use for _, use in uses if use.op in ("put", "augment_key", "setdefault")]
+    if not fills or not all(_is_tally(use) for use in fills):
+        return None
+    reasons = (
+        "rule 8: each value is the stored one plus a whole number: one atomic update per key on a table",
+        "a dict of counters is not rewritten yet: give each counter a name of its own, or use a table's ADD",
+    )
+    return make("SL202", Verdict.STATE, "counts one container only, key by key", reasons, Tier.MANUAL)
+
+
+def _is_tally(use: Access) -> bool:
+    if use.op == "augment_key":
+        return use.operator in STEPS and use.value is not None and use.value.type == "int"
+    if use.op != "put" or use.value is None or use.key is None:
+        return False
+    reads = {f"{use.subject}.get({use.key.text}, 0)", f"{use.subject}[{use.key.text}]"}
+    match ast.parse(use.value.text, mode="eval").body:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=ast.Constant(value=int())):
+            return ast.unparse(left) in reads
+        case _:
+            return False

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from statelift.facts.values import Access, Guard
-from statelift.link.program import CellKey, Program
+from statelift.link.program import Program
 from statelift.link.reach import Reach
 from statelift.link.sources import Sources
 from statelift.link.trace import Trace, trace_of
@@ -63,6 +63,8 @@ def is_miss(guard: Guard, subject: str, key: str) -> bool:
     )
 
 
-def symbol_text(key: CellKey) -> str:
-    """How a cell is called in messages."""
-    return key[1]
+def is_hit(guard: Guard, subject: str, key: str) -> bool:
+    """Whether a guard says that the cell holds the key."""
+    return guard.mode == "all" and any(
+        test.subject == subject and test.key == key and (test.relation, test.holds) in HITS for test in guard.tests
+    )

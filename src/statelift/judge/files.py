@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from statelift.facts.paths import generic, is_unique
 from statelift.facts.values import FileEffect, Guard
 from statelift.judge.evidence import FILE_ERRORS, Evidence
 from statelift.judge.values import Judgement, Subject
@@ -20,7 +21,7 @@ def judge_files(evidence: Evidence) -> Iterator[Judgement]:
     by_path: dict[str, Effects] = defaultdict(list)
     for path, effect in ((path, each) for path, found in evidence.program.files.items() for each in found):
         if effect.effect != "list" and effect.path.rstrip("/") != "/tmp":  # noqa: S108 - the path judged
-            by_path[effect.path].append((path, effect))
+            by_path[generic(effect.path)].append((path, effect))
     for pattern, effects in sorted(by_path.items()):
         reachable = [(path, e) for path, e in effects if evidence.is_reachable(path, e.function)]
         judgement = _judge(evidence, pattern, effects, reachable) if reachable else None
@@ -74,7 +75,8 @@ def _exposed(evidence: Evidence, reachable: Effects) -> list[FileEffect]:
         for step in steps:
             effect = step.item
             assert isinstance(effect, FileEffect)
-            is_exposed = effect.effect in READS and not any(_fills(write, step) for write in steps)
+            is_shared = effect.effect in READS and not is_unique(effect.path)
+            is_exposed = is_shared and not any(_fills(write, step) for write in steps)
             if is_exposed and not _guards_only_removal(effect, steps):
                 found[id(effect)] = effect
     return list(found.values())
@@ -83,7 +85,7 @@ def _exposed(evidence: Evidence, reachable: Effects) -> list[FileEffect]:
 def _fills(write: Step, read: Step) -> bool:
     one, other = write.item, read.item
     assert isinstance(one, FileEffect) and isinstance(other, FileEffect)
-    return one.effect == "write" and one.holes == other.holes and dominates(write, read)
+    return one.effect == "write" and one.path == other.path and dominates(write, read)
 
 
 def _guards_only_removal(test: FileEffect, steps: list[Step]) -> bool:
@@ -117,7 +119,7 @@ def _is_missing(guard: Guard, path: str) -> bool:
 def _is_refetchable(evidence: Evidence, path: str, effect: FileEffect) -> bool:
     sources = evidence.sources.of_atoms(path, effect.written)
     asked = {source.detail for source in sources if source.kind == "event"}
-    return all(any(hole in detail or detail in hole for hole in effect.holes) for detail in asked)
+    return all(detail in effect.path for detail in asked)
 
 
 def _state(make: _Maker, writes: Effects, exposed: list[FileEffect]) -> Judgement:

@@ -28,6 +28,7 @@ RULES = (
     Rule("SL301", "file-kept-in-tmp", "tmp", "A file in /tmp is written in one invocation and read in another."),
     Rule("SL401", "client-per-call", "connection", "A self-healing client is built on every call."),
     Rule("SL402", "connection-per-call", "connection", "A database connection is opened on every call."),
+    Rule("SL403", "unvalidated-connection", "connection", "A connection is opened at import and never validated."),
     Rule("SL901", "foreign-codemod", "foreign", "A change that a user's own codemod proposes."),
 )
 BY_CODE = {rule.code: rule for rule in RULES}

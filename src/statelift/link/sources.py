@@ -90,7 +90,7 @@ class Sources:
         if key is None or not self.program.functions[key].returns:
             return frozenset({Source("external", callee)})
         returns = self.program.functions[key].returns
-        return frozenset(source for value in returns for source in self.of(key[0], value, depth - 1))
+        return frozenset(source for each in returns for source in self.of(key[0], each.value, depth - 1))
 
     def _global(self, path: str, name: str, depth: int) -> frozenset[Source]:
         target = self.program.resolve(path, name)
@@ -158,7 +158,7 @@ class Sources:
         function = self.program.functions[key]
         if function.has_generator or function.is_async or not function.returns:
             return "unknown"
-        found = {self.type_of(key[0], value.type, depth - 1) for value in function.returns}
+        found = {self.type_of(key[0], each.value.type, depth - 1) for each in function.returns}
         if "unknown" in found:
             return "unknown"
         return found.pop() if len(found) == 1 else "codec"
@@ -208,7 +208,7 @@ class Sources:
         if key is None or depth == 0:
             return {f"{callee}() may keep what it returns"}
         returns = self.program.functions[key].returns
-        found = [self.dangers(key[0], value.threats, depth - 1) for value in returns]
+        found = [self.dangers(key[0], each.value.threats, depth - 1) for each in returns]
         return {each for dangers in found for each in dangers}
 
     def returned_fates(
@@ -236,8 +236,8 @@ READS = frozenset(
 STORES = frozenset({"rebind", "unbind", "augment", "augment_key", "put", "delete", "nested"})
 CONTAINER_CALLS = frozenset(
     """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
-    queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap weakref.WeakValueDictionary
-    weakref.WeakKeyDictionary collections.UserDict dict list set""".split()
+    queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap
+    weakref.WeakValueDictionary weakref.WeakKeyDictionary collections.UserDict dict list set""".split()
 )
 
 
