@@ -148,7 +148,12 @@ def _wished(connection: Connection) -> str:
     if library.startswith("boto3") and made in ("client", "resource"):
         service = literal.group(1).replace("-", "_").replace(".", "_") if literal else "aws"
         return f"_{service}_{made}"
-    return f"_{library.partition('.')[0].lower()}_{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', made).lower()}"
+    kind = next(
+        (word for word in ("session", "engine", "pool", "producer", "consumer") if word in made.lower()), "client"
+    )
+    if constructors()[connection.constructor].kind == "sql":
+        kind = "connection"
+    return f"_{library.partition('.')[0].lower()}_{kind}"
 
 
 # ---------------------------------------------------------------- SQL connections
@@ -161,7 +166,7 @@ def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Con
     imports = "".join(f"{line}\n" for line in dict.fromkeys(connection.local_imports))
 
     def define(name: str) -> str:
-        return f"{imports}{name} = ConnectionSlot(lambda: {opening}, {probe})\n"
+        return f"{imports}{name} = ConnectionSlot(\n    lambda: {opening},\n    {probe},\n)\n"
 
     name = _name(path, connection, workspace, define)
     edits = [Edit(path, connection.span.start, connection.span.end, f"{name}.get()")]

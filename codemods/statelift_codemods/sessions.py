@@ -30,6 +30,7 @@ so we do not.
 AP-10 global state assumptions, AP-21 in-memory session management.
 """
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 
@@ -111,26 +112,47 @@ def _definition(path: str, cell: Cell, variable: str, workspace: Workspace) -> E
 def _put(path: str, use: Access, workspace: Workspace) -> Edits:
     """`d[k] = v`: Python evaluates v before k, so where both do something, keywords keep that order."""
     assert use.key is not None and use.value is not None
-    if use.key.is_pure or use.value.is_pure:
-        yield Edit(path, use.name.end, use.key.span.start, ".put(")
-        yield Edit(path, use.key.span.end, use.value.span.start, ", ")
-        yield Edit(path, use.value.span.end, use.span.end, ")")
-        return
     key, value = workspace.text(path, use.key.span), workspace.text(path, use.value.span)
-    yield Edit(path, use.name.end, use.span.end, f".put(value={value}, key={key})")
+    if not (use.key.is_pure or use.value.is_pure):
+        text = f".put(value={_argument(value)}, key={_argument(key)})"
+        yield Edit(path, use.name.end, use.span.end, text)
+        return
+    before, after = _around(key)
+    yield Edit(path, use.name.end, use.key.span.start, f".put({before}")
+    before_value, after_value = _around(value)
+    yield Edit(path, use.key.span.end, use.value.span.start, f"{after}, {before_value}")
+    yield Edit(path, use.value.span.end, use.span.end, f"{after_value})")
 
 
-def _require(path: str, use: Access, _: Workspace) -> Edits:
-    assert use.key is not None
-    yield Edit(path, use.name.end, use.key.span.start, ".require(")
-    yield Edit(path, use.key.span.end, use.span.end, ")")
+def _around(text: str) -> tuple[str, str]:
+    """Parentheses where the text would be several arguments: a tuple that is written without them."""
+    match ast.parse(f"f({text})", mode="eval").body:
+        case ast.Call(args=[argument], keywords=[]) if not isinstance(argument, ast.Starred):
+            return "", ""
+        case _:
+            return "(", ")"
 
 
-def _delete(path: str, use: Access, _: Workspace) -> Edits:
-    assert use.key is not None
+def _argument(text: str) -> str:
+    before, after = _around(text)
+    return f"{before}{text}{after}"
+
+
+def _require(path: str, use: Access, workspace: Workspace) -> Edits:
+    yield from _item(path, use, workspace, "require")
+
+
+def _delete(path: str, use: Access, workspace: Workspace) -> Edits:
     yield Edit(path, use.span.start, use.name.start, "")
-    yield Edit(path, use.name.end, use.key.span.start, ".delete(")
-    yield Edit(path, use.key.span.end, use.span.end, ")")
+    yield from _item(path, use, workspace, "delete")
+
+
+def _item(path: str, use: Access, workspace: Workspace, method: str) -> Edits:
+    """`[k]` becomes `.method(k)`."""
+    assert use.key is not None
+    before, after = _around(workspace.text(path, use.key.span))
+    yield Edit(path, use.name.end, use.key.span.start, f".{method}({before}")
+    yield Edit(path, use.key.span.end, use.span.end, f"{after})")
 
 
 def _contains(path: str, use: Access, workspace: Workspace) -> Edits:

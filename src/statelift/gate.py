@@ -2,6 +2,9 @@
 
 import ast
 import builtins
+import io
+import tokenize
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -59,10 +62,18 @@ def _faults(write: FileWrite) -> Iterator[str]:
     if isinstance(after, Problem):
         yield f"{write.path} would no longer parse: {after.message}"
         return
+    for comment in sorted((_comments(write.before or b"") - _comments(write.after)).elements()):
+        yield f"{write.path} would lose the comment {comment}"
     before = parse_source(SourceFile(write.path, write.before or b""))
     known = unresolved(before.tree) if not isinstance(before, Problem) else frozenset()
     for name in sorted(unresolved(after.tree) - known):
         yield f"{write.path} would use the name {name} without defining it"
+
+
+def _comments(data: bytes) -> Counter[str]:
+    """The comments of a file that is known to parse."""
+    tokens = tokenize.tokenize(io.BytesIO(data).readline)
+    return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)
 
 
 def unresolved(tree: ast.Module) -> frozenset[str]:

@@ -147,6 +147,7 @@ class Accesses:
             default=None if operation.default is None else value_of(operation.default),
             operator=operation.operator,
             fates=frozenset() if operation.result is None else fates_of(self.syntax, operation.result),
+            is_attribute=isinstance(node, ast.Attribute),
             is_statement=isinstance(whole, ast.stmt) or isinstance(self.syntax.parents[whole], ast.Expr),
         )
 

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 from statelift.facts.accesses import Accesses, cells_of, global_statements, unbound_accesses
@@ -47,6 +48,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         globals=tuple(global_statements(syntax)),
         exports=frozenset(syntax.scopes.module.bound),
         identifiers=frozenset(node.id for node in syntax.nodes if isinstance(node, ast.Name)),
+        attributes=tuple(sorted(Counter(n.attr for n in syntax.nodes if isinstance(n, ast.Attribute)).items())),
         unbound=tuple(unbound_accesses(syntax, accesses, names)),
         is_script=_is_script(syntax.tree),
         has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.nodes),

@@ -107,6 +107,7 @@ class Access:
     operator: str = ""
     fates: frozenset[str] = frozenset()
     is_statement: bool = False
+    is_attribute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ class GlobalStatement:
 
 @dataclass(frozen=True, slots=True)
 class ModuleFacts:
-    """All that later stages know of one file."""
+    """All that later stages know of one file. `attributes` counts each `.name` in it."""
 
     path: str
     encoding: str
@@ -260,6 +261,7 @@ class ModuleFacts:
     globals: tuple[GlobalStatement, ...]
     exports: frozenset[str]
     identifiers: frozenset[str]
+    attributes: tuple[tuple[str, int], ...]
     unbound: tuple[Access, ...]
     is_script: bool
     has_dynamic_names: bool

@@ -13,6 +13,7 @@ SKIPPED_KINDS = frozenset({"http-implicit", "sql-embedded"})
 CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
 CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 CONSTRUCTORS_OF_OPTIONS = ("botocore.config.Config", "botocore.client.Config")
+CLOSERS = frozenset({"contextlib.closing", "closing", "stack.enter_context"})
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
 
@@ -190,6 +191,9 @@ def _surroundings(
         yield Tier.REVIEW, "it is stored in an object, and may be changed or closed elsewhere"
     elif "returned" in connection.fates:
         yield from _callers(evidence, path, connection)
+    yield from _passed_on(evidence, path, connection, library)
+    if _imports_threads(evidence, path):
+        yield Tier.REVIEW, f"{path} starts threads or processes: only low-level clients may be shared between them"
     if is_sql and not connection.bound_to:
         yield Tier.MANUAL, "it is not kept in a variable, so its transaction cannot be ended"
 
@@ -201,3 +205,25 @@ def _callers(evidence: Evidence, path: str, connection: Connection) -> Iterator[
         touched = sorted(caller.attributes & TOUCHES) if caller is not None else []
         if touched:
             yield Tier.REVIEW, f"{call.function}() gets it from {connection.function}(), and uses .{touched[0]}"
+
+
+def _passed_on(
+    evidence: Evidence, path: str, connection: Connection, library: Library
+) -> Iterator[tuple[Tier, str]]:
+    """A connection that is given to others must not be closed there."""
+    for fate in sorted(connection.fates):
+        if not fate.startswith("passed"):
+            continue
+        callee = fate.removeprefix("passed").strip(":").rpartition(":")[0]
+        key = evidence.program.callee(path, callee) if callee else None
+        if key is not None and evidence.program.functions[key].attributes & TOUCHES:
+            yield Tier.REVIEW, f"it is passed to {callee}(), which may close or change it"
+        elif callee in CLOSERS:
+            yield Tier.MANUAL, f"it is passed to {callee}(), which closes it"
+        elif key is None and library.kind != "aws":
+            yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+
+
+def _imports_threads(evidence: Evidence, path: str) -> bool:
+    modules = {each.module.partition(".")[0] for each in evidence.program.modules[path].imports}
+    return bool(modules & {"threading", "concurrent", "multiprocessing"})

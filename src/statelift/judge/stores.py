@@ -47,6 +47,7 @@ def _lines(lines: list[int]) -> str:
 
 def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
     yield from _definition(judgement)
+    yield from _strangers(evidence, judgement)
     yield from _operations(list(judgement.accesses))
     yield from _key_and_value(evidence, uses)
     yield from _check_then_act(uses)
@@ -60,6 +61,14 @@ def _definition(judgement: Judgement) -> Iterator[Lowered]:
         yield Tier.MANUAL, "it is defined in more than one place, or conditionally"
     if cell.value is None or cell.value.text not in ("{}", "dict()"):
         yield Tier.MANUAL, "it starts with entries: a table would have to be seeded with them"
+
+
+def _strangers(evidence: Evidence, judgement: Judgement) -> Iterator[Lowered]:
+    """The same attribute on an object that cannot be followed may be the same dict."""
+    assert judgement.cell is not None
+    key, _ = judgement.cell
+    if evidence.program.stray_attributes(key):
+        yield Tier.MANUAL, f".{key[1].rpartition('.')[2]} is also used on objects that cannot be followed"
 
 
 def _operations(uses: Uses) -> Iterator[Lowered]:

@@ -177,6 +177,13 @@ class Program:
                     return True
         return False
 
+    def stray_attributes(self, key: CellKey) -> int:
+        """How many `.name` in the program cannot be told to be this cell or not: `thing.SESSIONS`."""
+        name = key[1].rpartition(".")[2]
+        total = sum(dict(module.attributes).get(name, 0) for module in self.modules.values())
+        known = sum(use.is_attribute for _, use in self.accesses.get(key, ()))
+        return total - known
+
     def connections(self) -> Iterator[tuple[str, Connection]]:
         """Every connection that is built inside a function."""
         for path, module in self.modules.items():
