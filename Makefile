@@ -1,0 +1,75 @@
+# `make demo` needs nothing but Python >= 3.11: it sets up everything by itself.
+
+BIN := .venv/bin
+READY := .venv/ready
+GOAL ?= fixtures/projects/shop
+DIR ?= .
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check field fixtures clean
+
+help:
+	@echo "make demo      a dry-run migration of $(GOAL): findings, diff, infrastructure"
+	@echo "make test      the tests"
+	@echo "make check     types, lint, format, import contracts, tests"
+	@echo "make field DIR=…   scan the repositories in a folder, and tell what came of it"
+	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
+	@echo "make setup     only create .venv"
+	@echo "make clean     remove .venv, the demo and caches"
+
+setup: $(READY)
+
+# The first Python that is new enough and can make virtual environments; PYTHON=… names another.
+$(READY): pyproject.toml
+	@set -e; \
+	if [ ! -x $(BIN)/python ]; then \
+	  for python in $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14; do \
+	    if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      found=$$python; break; \
+	    fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "statelift needs Python 3.11 or newer with venv. Install it, or name it: make PYTHON=/path/to/python" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Creating .venv with $$($$found --version)"; \
+	  $$found -m venv .venv; \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+# scan and plan leave with 1 where they find something: that is the expected answer here.
+demo: $(READY)
+	@rm -rf .demo && mkdir .demo && cp -R $(GOAL) .demo/project
+	@printf '\n== What keeps state in its container (statelift scan) ==\n\n'
+	@$(BIN)/statelift scan .demo/project || [ $$? -eq 1 ]
+	@printf '\n== The migration as a diff, nothing is written (statelift plan) ==\n\n'
+	@$(BIN)/statelift plan .demo/project || [ $$? -eq 1 ]
+	@printf '\n== The infrastructure it needs, as a template of its own (statelift infra) ==\n\n'
+	@$(BIN)/statelift infra .demo/project --target cloudformation
+	@printf '\n== Next, on this copy of %s ==\n\n' '$(GOAL)'
+	@echo '$(BIN)/statelift review .demo/project -o .demo/plan.json          decide change by change'
+	@echo '$(BIN)/statelift apply  .demo/project                             write what is proved (safe)'
+	@echo '$(BIN)/statelift apply  .demo/project --tier review               write the rest, too'
+	@echo '$(BIN)/statelift undo   --root .demo/project                      take the last run back'
+	@echo '$(BIN)/statelift explain .demo/project/src/prices.py:9            why a line is left alone'
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 tests
+
+check: $(READY)
+	$(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+field: $(READY)
+	$(BIN)/python tools/field.py $(DIR)
+
+fixtures: $(READY)
+	$(BIN)/python tools/update_goldens.py
+
+clean:
+	rm -rf .venv .demo dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
