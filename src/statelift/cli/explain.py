@@ -45,10 +45,13 @@ def _verdicts(path: Path, line: int) -> Iterator[str]:
     """A page for each judgement whose subject or use stands on the line."""
     from statelift.planning import plan_of
 
-    analysis = analysis_of([path], OPTIONS_FOR_EXPLAIN, ())
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file. Name a Python file and a line: FILE:LINE.")
+    root = _project_of(path)
+    analysis = analysis_of([root], OPTIONS_FOR_EXPLAIN, ())
     plan = plan_of(analysis, OPTIONS_FOR_EXPLAIN)
     found = {finding.id: finding for finding in (*plan.findings, *plan.left_alone)}
-    name = path.name
+    name = path.resolve().relative_to(root).as_posix()
     for _, judgement, identifier in analysis.judgements:
         subject = judgement.subject
         lines = {(subject.path, subject.place.line), *((use.path, use.line) for use in subject.uses)}
@@ -61,6 +64,24 @@ def _verdicts(path: Path, line: int) -> Iterator[str]:
             yield _page(
                 f"{judgement.rule} {judgement.verdict}{tier}", judgement.message, reasons, lines, analysis.read
             )
+
+
+def _project_of(path: Path) -> Path:
+    """The project around a file: alone, without its template and its other modules, it would be judged differently.
+
+    The nearest folder with a template, not beyond the repository; else the repository or package; else its folder.
+    """
+    folders = list(path.resolve().parents)
+    top = next((depth for depth, folder in enumerate(folders) if (folder / ".git").exists()), len(folders) - 1)
+    for marks in (_TEMPLATES, _PROJECTS):
+        for folder in folders[: top + 1]:
+            if any((folder / mark).exists() for mark in marks):
+                return folder
+    return folders[0]
+
+
+_TEMPLATES = ("template.yaml", "template.yml", "serverless.yml", "serverless.yaml", "cdk.json", "samconfig.toml")
+_PROJECTS = (".git", "pyproject.toml")
 
 
 def _page(head: str, message: str, reasons: tuple[str, ...], lines: set[tuple[str, int]], read: object) -> str:
