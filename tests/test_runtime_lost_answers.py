@@ -42,6 +42,12 @@ def read_file(module):
         return file.read()
 
 
+def edit(module, key, *default):
+    with store(module).edit(key, *default) as value:
+        value.append(1)
+        return list(value)
+
+
 def add_twice(module):
     count = counter(module)
     return count.add(2), count.add(-10)
@@ -63,6 +69,8 @@ TABLE_CASES = {
     "pop default": (lambda m: store(m).pop("new", 7), 7, KEPT, 5),
     "setdefault new": (lambda m: store(m).setdefault("new", [1]), [1], [*KEPT, ("new", [1])], 5),
     "setdefault old": (lambda m: store(m).setdefault("old", [1]), "before", KEPT, 5),
+    "edit missing": (lambda m: edit(m, "new"), KeyError, KEPT, 5),
+    "edit new": (lambda m: edit(m, "new", [0]), [0, 1], [*KEPT, ("new", [0, 1])], 5),
     "items": (lambda m: store(m).items(), KEPT, KEPT, 5),
     "count": (lambda m: store(m).count(), 2, KEPT, 5),
     "add": (lambda m: counter(m).add(), 6, KEPT, 6),

@@ -124,6 +124,11 @@ def test_the_inline_metric_is_one_definition_of_its_name():
 
 # ---------------------------------------------------------------- rights
 
+def edited(module):
+    with module.Store(TABLE).edit("e", []) as value:
+        value.append(1)
+
+
 CALLS = {
     "store.get": [lambda m: m.Store(TABLE).get("a")],
     "store.require": [lambda m: m.Store(TABLE).require("a")],
@@ -132,6 +137,7 @@ CALLS = {
     "store.delete": [lambda m: m.Store(TABLE).delete("a")],
     "store.pop": [lambda m: m.Store(TABLE).pop("a")],
     "store.setdefault": [lambda m: m.Store(TABLE).setdefault("b")],
+    "store.edit": [lambda m: m.Store(TABLE).edit("a").__enter__(), lambda m: edited(m)],
     "store.items": [lambda m: m.Store(TABLE).items()],
     "store.count": [lambda m: m.Store(TABLE).count()],
     "counter.add": [lambda m: m.Counter(TABLE, "c").add(), lambda m: m.Counter(TABLE, "c").add()],

@@ -232,3 +232,34 @@ def test_a_missing_variable_is_no_key_error(monkeypatch):
     monkeypatch.delenv("NO_SUCH_TABLE_NAME", raising=False)
     with pytest.raises(RuntimeError, match="NO_SUCH_TABLE_NAME is not set"):
         HELPER.Store("NO_SUCH_TABLE_NAME").require("a")
+
+
+def test_an_edit_reads_changes_and_writes_back():
+    new_table()
+    carts = HELPER.Store(TABLE)
+    with carts.edit("ann", []) as cart:
+        cart.append("tea")
+    with pytest.raises(ZeroDivisionError), carts.edit("ann") as cart:
+        cart.append("milk")
+        raise ZeroDivisionError
+    assert carts.get("ann") == ["tea", "milk"]
+    with pytest.raises(KeyError, match="bob"), carts.edit("bob"):
+        pass
+
+
+def test_an_edit_with_a_default_keeps_the_key_like_setdefault():
+    new_table()
+    carts = HELPER.Store(TABLE)
+    with carts.edit("ann", {}):
+        pass
+    assert carts.get("ann") == {}
+
+
+def test_of_two_edits_at_once_one_is_told():
+    new_table()
+    carts = HELPER.Store(TABLE)
+    carts.put("ann", ["tea"])
+    with pytest.raises(HELPER.StateConflictError, match="ann"), carts.edit("ann") as cart:
+        cart.append("milk")
+        carts.put("ann", ["coffee"])
+    assert carts.get("ann") == ["coffee"]

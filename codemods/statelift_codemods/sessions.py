@@ -9,8 +9,9 @@ Every container has its own copy, and loses it without notice: sessions "expire"
 ## Becomes
 `SESSIONS = {}` becomes `SESSIONS = Store("SESSIONS_TABLE_NAME")`, and every use an explicit operation on one
 item of a DynamoDB table: `SESSIONS.put(key, value)`, `.get(key)`, `.require(key)` for `SESSIONS[key]` (it
-raises KeyError like the dict), `.contains(key)`, `.delete(key)`, `.pop(key)`. Reads are strongly consistent,
-values keep their exact Python type or are refused with a TypeError.
+raises KeyError like the dict), `.contains(key)`, `.delete(key)`, `.pop(key)`. A value that is changed in
+place is read, changed and written back in one block: `with SESSIONS.edit(key) as session:`. Reads are
+strongly consistent, values keep their exact Python type or are refused with a TypeError.
 
 ## Left alone
 Caches whose every reader can fetch the value again, dicts that no handler changes, dicts that are set anew
@@ -39,6 +40,7 @@ from statelift.infra.names import env_name, table_id
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
 from statelift.model import Edit, Operation, Tier, Verdict
+from statelift.structural import NotReproducedError, wrap_in_with
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL101",)
@@ -51,6 +53,8 @@ PARTS = {
     "delete": "store.delete",
     "pop": "store.pop",
     "setdefault": "store.setdefault",
+    "nested": "store.edit",
+    "alias": "store.edit",
     "items": "store.items",
     "len": "store.count",
 }
@@ -63,10 +67,14 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     key, cell = judgement.cell
     table = _table(key, workspace)
-    parts = sorted({PARTS[use.op] for _, use in judgement.accesses})
+    parts = sorted({PARTS[_form(use)] for _, use in judgement.accesses})
     edits = [*_definition(key[0], cell, env_name(table), workspace)]
-    for path, use in judgement.accesses:
-        edits += REWRITES[use.op](path, use, workspace)
+    try:
+        for path, use in judgement.accesses:
+            if not _is_inside_edit(use, judgement):
+                edits += REWRITES[_form(use)](path, use, workspace)
+    except NotReproducedError:
+        return
     ops: tuple[Operation, ...] = (
         *edits,
         *workspace.helper(key[0], "Store", parts),
@@ -76,6 +84,22 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     for tier, reason in _obstacles(judgement, workspace):
         proposal = proposal.lowered(tier, reason)
     yield proposal
+
+
+def _form(use: Access) -> str:
+    """The operation, or `alias` where the object that it gives is changed by the statements behind it."""
+    return "alias" if use.alias is not None and "mutated" in use.fates else use.op
+
+
+def _is_inside_edit(use: Access, judgement: Judgement) -> bool:
+    """Whether the use reads the same key in a statement that edits it: the edited value serves both."""
+    return use.op == "require" and any(_serves(other, use) for _, other in judgement.accesses)
+
+
+def _serves(edited: Access, use: Access) -> bool:
+    is_same = edited.statement == use.statement and edited.function == use.function
+    has_same_key = edited.key is not None and use.key is not None and edited.key.text == use.key.text
+    return edited.op == "nested" and is_same and has_same_key
 
 
 def _table(key: CellKey, workspace: Workspace) -> str:
@@ -173,6 +197,51 @@ def _membership(path: str, use: Access, workspace: Workspace, negation: str) -> 
     yield Edit(path, closing, use.name.end, ")")
 
 
+def _nested(path: str, use: Access, workspace: Workspace) -> Edits:
+    """`d[k][f] = v` becomes `with d.edit(k) as value:` and the statement on that value."""
+    name = _value_name(path, use, workspace)
+    line_start = workspace.sources[path].rfind(b"\n", 0, use.statement.start) + 1
+    margin = workspace.between(path, line_start, use.statement.start)
+    head = f"with {_edit_call(path, use, workspace)} as {name}:\n{margin}    "
+    yield Edit(path, use.statement.start, use.statement.start, head)
+    for other_path, other in workspace.program.accesses[_home(path, use, workspace)]:
+        if other_path == path and (other is use or (other.op == "require" and _serves(use, other))):
+            yield Edit(path, other.span.start, other.span.end, name)
+
+
+def _home(path: str, use: Access, workspace: Workspace) -> CellKey:
+    target = workspace.program.resolve(path, use.subject)
+    assert target is not None
+    return (target.path, target.name)
+
+
+def _alias(path: str, use: Access, workspace: Workspace) -> Edits:
+    """`value = d[k]` and what changes it become `with d.edit(k) as value:` and a block."""
+    assert use.alias is not None
+    if workspace.program.modules[path].encoding != "utf-8":
+        raise NotReproducedError("the file is not UTF-8")
+    head = f"{_edit_call(path, use, workspace)} as {use.alias.name}"
+    data = workspace.sources[path]
+    yield from wrap_in_with(path, data, use.alias.top, use.statement.start, use.alias.last.start, head)
+
+
+def _edit_call(path: str, use: Access, workspace: Workspace) -> str:
+    assert use.key is not None
+    given = [_argument(workspace.text(path, use.key.span))]
+    if use.default is not None:
+        given.append(workspace.text(path, use.default.span))
+    return f"{workspace.text(path, use.name)}.edit({', '.join(given)})"
+
+
+def _value_name(path: str, use: Access, workspace: Workspace) -> str:
+    """CARTS -> cart; a word that the module does not use."""
+    word = use.subject.rpartition(".")[2].strip("_").lower()
+    single = f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
+    wished = single if single != word and single.isidentifier() else "entry"
+    taken = workspace.program.modules[path].identifiers
+    return wished if wished not in taken else workspace.unused_name(path, f"stored_{wished}")
+
+
 def _count(path: str, use: Access, _: Workspace) -> Edits:
     yield Edit(path, use.span.start, use.name.start, "")
     yield Edit(path, use.name.end, use.span.end, ".count()")
@@ -193,6 +262,8 @@ REWRITES: dict[str, Callable[[str, Access, Workspace], Edits]] = {
     "delete": _delete,
     "pop": _same,
     "setdefault": _same,
+    "nested": _nested,
+    "alias": _alias,
     "items": _same,
     "len": _count,
 }

@@ -49,6 +49,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "store.delete": Part((*_KEYED, "outcome"), (_GET, _UPDATE, _DELETE)),
         "store.pop": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE, _DELETE)),
         "store.setdefault": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE)),
+        "store.edit": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE)),
         "store.items": Part((*_TABLE, "decode", "store"), ("dynamodb:Scan",)),
         "store.count": Part((*_TABLE, "store"), ("dynamodb:Scan",)),
         "counter.add": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),
@@ -69,7 +70,7 @@ _MODULES = (
     *("io", "itertools", "json", "math", "os", "posixpath", "time", "uuid"),
 )
 _STANDARD_NAMES = (
-    ("collections.abc", ("Callable", "Hashable")),
+    ("collections.abc", ("Callable", "Hashable", "Iterator")),
     ("typing", ("IO", "Any", "Generic", "TypeVar")),
 )
 _AWS_NAMES = (

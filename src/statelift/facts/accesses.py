@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
+from statelift.facts.editing import alias_of, is_editable
 from statelift.facts.fates import fates_of
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
@@ -17,7 +18,7 @@ from statelift.model import Span
 
 CONTAINERS: dict[str, CellKind] = {"dict": "dict", "list": "list", "set": "set", "collections.OrderedDict": "call"}
 IGNORED = frozenset({*sys.stdlib_module_names, "boto3", "botocore"})
-WRITES = frozenset({"put", "rebind", "augment", "augment_key", "delete", "nested"})  # evaluated last
+WRITES = frozenset({"put", "rebind", "augment", "augment_key", "delete", "nested", "unpacked"})  # evaluated last
 NOT_AN_ACCESS = frozenset({"call"})
 
 
@@ -147,6 +148,8 @@ class Accesses:
             default=None if operation.default is None else value_of(operation.default),
             operator=operation.operator,
             fates=frozenset() if operation.result is None else fates_of(self.syntax, operation.result),
+            is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
+            alias=alias_of(self.syntax, operation),
             is_attribute=isinstance(node, ast.Attribute),
             is_statement=isinstance(whole, ast.stmt) or isinstance(self.syntax.parents[whole], ast.Expr),
         )

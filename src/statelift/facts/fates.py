@@ -6,10 +6,11 @@ from statelift.facts.syntax import Syntax
 
 DEPTH = 5
 LOOKING_CALLS = frozenset(
-    """len str int float bool repr print isinstance sorted sum min max any all tuple list set frozenset enumerate
+    """len str int float bool repr print isinstance sum min max any all enumerate
     hash type abs round json.dumps logging.info logging.debug logging.warning logging.error copy.deepcopy format
     range zip math.floor math.ceil time.sleep""".split()
 )
+SHALLOW_COPIES = frozenset({"dict", "list", "tuple", "set", "frozenset", "sorted", "copy.copy", "reversed"})
 LOOKING_METHODS = frozenset(
     """get keys items values lower upper strip lstrip rstrip split startswith endswith format join replace encode
     decode isoformat strftime count index copy hex isdigit title rsplit partition rpartition find timestamp
@@ -36,10 +37,10 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
         case ast.Subscript(value=value) if value is node:
             return _subscript(syntax, parent, depth)
         case ast.Call():
-            return _argument(syntax, parent, node)
+            return _argument(syntax, parent, node, depth)
         case ast.keyword():
             call = syntax.parents[parent]
-            return _argument(syntax, call, parent) if isinstance(call, ast.Call) else frozenset({"unknown"})
+            return _argument(syntax, call, parent, depth) if isinstance(call, ast.Call) else frozenset({"unknown"})
         case ast.Assign(targets=targets):
             return frozenset().union(*(_bound(syntax, target, depth) for target in targets))
         case ast.AnnAssign(target=target) | ast.NamedExpr(target=target):
@@ -84,13 +85,15 @@ def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozense
     return fates_of(syntax, subscript, depth - 1) | {"read"}
 
 
-def _argument(syntax: Syntax, call: ast.Call, given: ast.AST) -> frozenset[str]:
+def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> frozenset[str]:
     if given is call.func:
         return frozenset({"called"})
     name = syntax.dotted(call.func)
     is_key = isinstance(call.func, ast.Attribute) and call.func.attr in KEYED_METHODS and call.args[:1] == [given]
     if is_key or name in LOOKING_CALLS or name.partition(".")[0] in {"logger", "log", "logging"}:
         return frozenset({"read"})
+    if name in SHALLOW_COPIES:
+        return fates_of(syntax, call, depth - 1) | {"read"}
     if isinstance(given, ast.keyword):
         position = given.arg or "**"
     else:

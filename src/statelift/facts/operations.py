@@ -98,10 +98,10 @@ def _subscript(syntax: Syntax, node: ast.Subscript) -> Operation:
             return Operation("delete", parent, key=key)
         case _ if isinstance(node.ctx, ast.Load):
             if _changes_inside(syntax, node):
-                return Operation("nested", syntax.statement(node), key=key)
+                return Operation("nested", node, key=key)
             return Operation("require", node, key=key, result=node)
         case _:
-            return Operation("nested", syntax.statement(node), key=key)
+            return Operation("unpacked", syntax.statement(node), key=key)
 
 
 def _changes_inside(syntax: Syntax, node: ast.expr) -> bool:
@@ -155,5 +155,5 @@ def _read_or_nested(syntax: Syntax, operation: Operation) -> Operation:
     """`d.get(k).append(x)` changes what it reads."""
     whole = operation.whole
     if isinstance(whole, ast.expr) and _changes_inside(syntax, whole):
-        return Operation("nested", syntax.statement(whole), key=operation.key)
+        return Operation("nested", whole, key=operation.key, default=operation.default, operator=operation.op)
     return operation

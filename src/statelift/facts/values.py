@@ -82,6 +82,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """`name = d[k]` whose object the following statements change: they end with the one at `last`."""
+
+    name: str
+    last: Span
+    top: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """One use of a cell inside a function, with everything that a decision or a rewrite needs.
 
@@ -89,7 +98,8 @@ class Access:
     put require get contains lacks delete pop setdefault update items keys values iterate len truth clear
     method attribute rebind unbind augment augment_key nested read escape append add discard remove extend.
     `span` covers the whole operation, `name` the cell's own text, `parts` the joints: spans of key, value,
-    default … in source order. `fates` say what happens to the value that the operation gives.
+    default … in source order. `fates` say what happens to the value that the operation gives. `is_editable`:
+    a value that is changed in place by one simple statement, with a key that can be evaluated first.
     """
 
     subject: str
@@ -108,6 +118,8 @@ class Access:
     fates: frozenset[str] = frozenset()
     is_statement: bool = False
     is_attribute: bool = False
+    is_editable: bool = False
+    alias: Alias | None = None
 
 
 @dataclass(frozen=True, slots=True)

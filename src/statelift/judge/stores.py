@@ -21,6 +21,7 @@ ADVICE = {
     "values": "reading all values needs a scan of the table",
     "keys": "reading all keys needs a scan of the table",
 }
+EDITED = "changes the stored value: it is read, changed and written back, and raises if another call came between"
 Uses = list[tuple[str, Access]]
 Lowered = tuple[Tier, str]
 
@@ -79,6 +80,8 @@ def _operations(uses: Uses) -> Iterator[Lowered]:
             yield Tier.MANUAL, f"{where} uses it at import time"
         elif use.op in REVIEW_OPERATIONS:
             yield Tier.REVIEW, f"{where} reads the whole store: one scan per call, whose cost grows with the table"
+        elif use.op == "nested" and use.is_editable and use.key is not None and use.key.is_pure:
+            yield Tier.REVIEW, f"{where} {EDITED}"
         elif use.op not in SAFE_OPERATIONS:
             advice = ADVICE.get(use.op, f"{use.op.partition(':')[2] or use.op} has no counterpart on a table yet")
             yield Tier.MANUAL, f"{where}: {advice}"
@@ -134,6 +137,10 @@ def _read_results(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
         return
     for path, use in uses:
         if use.op in ("get", "require", "pop", "setdefault", "items"):
-            for danger in evidence.sources.returned_fates(path, use.function, use.fates):
+            dangers = set(evidence.sources.returned_fates(path, use.function, use.fates))
+            if use.alias is not None and use.key is not None and use.key.is_pure:
+                dangers -= {"it is changed in place"} if "mutated" in use.fates else set()
+                yield from [(Tier.REVIEW, f"line {use.place.line} {EDITED}")] if "mutated" in use.fates else []
+            for danger in sorted(dangers):
                 tier = Tier.MANUAL if danger == "it is changed in place" else Tier.REVIEW
                 yield tier, f"line {use.place.line}: what is read becomes a copy, but {danger}"
