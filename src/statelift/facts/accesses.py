@@ -103,6 +103,16 @@ class Accesses:
         self.provenance = provenance
         self.subjects = subjects
         self.guards = guards
+        self._shadowed = frozenset(self._instance_attributes())
+
+    def _instance_attributes(self) -> Iterator[str]:
+        """Class attributes that methods also assign on `self`: what they read is the instance's own."""
+        for node in self.syntax.nodes:
+            match node:
+                case ast.Attribute(value=ast.Name(id="self"), ctx=ast.Store()):
+                    yield self.subjects.cell(node)
+                case _:
+                    pass
 
     def collect(self) -> Iterator[Access]:
         """Every use, in no particular order."""
@@ -117,6 +127,8 @@ class Accesses:
         if head in IGNORED and subject not in self.subjects.cells:
             return False
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and self._is_definition(node):
+            return False
+        if subject in self._shadowed:
             return False
         parent = self.syntax.parents[node]
         return not (isinstance(parent, ast.Attribute) and self.subjects.cell(parent))

@@ -15,7 +15,7 @@ from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
-from statelift.facts.values import Argument, Call, Function, Import, ModuleFacts, Parameter, Return
+from statelift.facts.values import Argument, Call, Decorator, Function, Import, ModuleFacts, Parameter, Return
 from statelift.source import Parsed
 
 DYNAMIC_NAMES = frozenset({"globals", "exec", "eval", "vars"})
@@ -93,9 +93,7 @@ def _function(
         place=syntax.place(node),
         parameters=tuple(_parameters(syntax, provenance, node, scope)),
         annotations=tuple(ast.unparse(each.annotation) if each.annotation else "" for each in arguments),
-        decorators=tuple(
-            syntax.dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list
-        ),
+        decorators=tuple(_decorator(syntax, each) for each in node.decorator_list),
         references=frozenset(syntax.dotted(each) for each in inside if isinstance(each, (ast.Name, ast.Attribute))),
         attributes=frozenset(each.attr for each in inside if isinstance(each, ast.Attribute)),
         returns=tuple(_returns(provenance, guards, own)),
@@ -104,6 +102,11 @@ def _function(
         is_async=isinstance(node, ast.AsyncFunctionDef),
         has_generator=any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own),
     )
+
+
+def _decorator(syntax: Syntax, node: ast.expr) -> Decorator:
+    called = node.func if isinstance(node, ast.Call) else node
+    return Decorator(syntax.dotted(called), isinstance(node, ast.Call))
 
 
 def _returns(provenance: Provenance, guards: Guards, nodes: list[ast.AST]) -> Iterator[Return]:
@@ -124,7 +127,9 @@ def _parameters(
     for argument, default in pairs:
         loads = syntax.loads(scope, argument.arg)
         fates = frozenset[str]().union(*(fates_of(syntax, load) for load in loads))
-        yield Parameter(argument.arg, None if default is None else provenance.value_of(default), fates)
+        above = [syntax.parents[load] for load in loads]
+        attributes = frozenset(each.attr for each in above if isinstance(each, ast.Attribute))
+        yield Parameter(argument.arg, None if default is None else provenance.value_of(default), fates, attributes)
 
 
 def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards) -> Iterator[Call]:

@@ -2,6 +2,7 @@
 
 import ast
 
+from statelift.facts.scopes import Scope
 from statelift.facts.syntax import Syntax
 
 DEPTH = 5
@@ -24,7 +25,7 @@ CHANGING_METHODS = frozenset(
 
 
 def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[str]:
-    """A subset of: read returned dropped cell stored called mutated passed `passed:CALLEE:ARG` unknown.
+    """A subset of: read returned dropped cell stored called mutated augmented passed `passed:CALLEE:ARG` unknown.
 
     `cell:NAME` and "stored" say that the object itself lives on, in a module-level container or elsewhere.
     """
@@ -90,7 +91,11 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
         return frozenset({"called"})
     name = syntax.dotted(call.func)
     is_key = isinstance(call.func, ast.Attribute) and call.func.attr in KEYED_METHODS and call.args[:1] == [given]
-    if is_key or name in LOOKING_CALLS or name.partition(".")[0] in {"logger", "log", "logging"}:
+    if (
+        is_key
+        or syntax.outside(call.func) in LOOKING_CALLS
+        or name.partition(".")[0] in {"logger", "log", "logging"}
+    ):
         return frozenset({"read"})
     if name in SHALLOW_COPIES:
         return fates_of(syntax, call, depth - 1) | {"read"}
@@ -101,6 +106,19 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
     return frozenset({f"passed:{name}:{position}"} if name else {"passed"})
 
 
+def _augmented(syntax: Syntax, scope: Scope, name: str) -> frozenset[str]:
+    """`name += [x]` changes the list that the name stands for; with a number it can only rebind the name."""
+    for target in syntax.assigned(scope, name):
+        match syntax.parents[target]:
+            case ast.AugAssign(target=augmented, value=value) if augmented is target:
+                is_number = isinstance(value, ast.Constant) and isinstance(value.value, (int, float))
+                if not is_number:
+                    return frozenset({"augmented"})
+            case _:
+                pass
+    return frozenset()
+
+
 def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
     match target:
         case ast.Name(id=name):
@@ -108,7 +126,8 @@ def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
             if scope is None or scope.kind == "module":
                 return frozenset({"stored"})
             loads = [load for load in syntax.loads(scope, name) if load is not target]
-            return frozenset({"read"}).union(*(fates_of(syntax, load, depth - 1) for load in loads))
+            found = frozenset({"read"}).union(*(fates_of(syntax, load, depth - 1) for load in loads))
+            return found | _augmented(syntax, scope, name)
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))
         case ast.Subscript(value=ast.Name() as base) if not syntax.is_local(base):

@@ -91,7 +91,9 @@ class GuardedTree:
         self._walk(orelse, (*outer, no))
         if always_exits(body):
             return (no,)
-        return (yes,) if always_exits(orelse) else ()
+        if always_exits(orelse):
+            return (yes,)
+        return [_not_both(statement, inner) for inner in _leaving(body)] if not orelse else ()
 
     def _try(self, statement: ast.Try | ast.TryStar, outer: tuple[Condition, ...]) -> Sequence[Condition]:
         inside = _mark("try", statement)
@@ -109,6 +111,17 @@ class GuardedTree:
 
 def _if(statement: ast.If | ast.While, *, holds: bool) -> Guard:
     return Guard("if", _at(statement.test), holds)
+
+
+def _leaving(body: Sequence[ast.stmt]) -> list[ast.If]:
+    """The direct `if`s of a block that leave the function (or loop) when they hold."""
+    return [each for each in body if isinstance(each, ast.If) and not each.orelse and always_exits(each.body)]
+
+
+def _not_both(outer: ast.If, inner: ast.If) -> Condition:
+    """Behind `if a: if b: return`: not both of them hold."""
+    both = ast.BoolOp(ast.And(), [outer.test, inner.test])
+    return (Guard("if", _at(inner.test), holds=False), both)
 
 
 def _mark(kind: str, statement: ast.stmt) -> Condition:

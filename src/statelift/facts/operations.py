@@ -46,7 +46,7 @@ def operation_of(syntax: Syntax, node: ast.Name | ast.Attribute) -> Operation:
             return Operation("iterate", node, result=node)
         case ast.Call(func=function) if function is node:
             return Operation("call", parent)
-        case ast.Call(func=ast.Name(id=name)) if name in WHOLE_READS:
+        case ast.Call(func=ast.Name(id=name) as called) if syntax.outside(called) in WHOLE_READS:
             return Operation("len" if name == "len" else "read", parent, result=parent)
         case _:
             return _variable(syntax, node, parent)

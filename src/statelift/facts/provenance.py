@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from statelift.facts.fates import fates_of
 from statelift.facts.scopes import Scope, parameter_names
@@ -20,9 +20,8 @@ TYPES_OF_CALLS = {
     "datetime.datetime.now": "codec", "datetime.datetime.utcnow": "codec", "datetime.date.today": "codec",
     "isinstance": "bool", "random.randint": "int", "random.random": "float", "copy.deepcopy": "codec?",
 }  # fmt: skip
-STRING_METHODS = frozenset(
-    "hex hexdigest isoformat strftime lower upper strip lstrip rstrip title format join replace decode".split()
-)
+STRING_METHODS = frozenset("lower upper strip lstrip rstrip title format join replace decode".split())
+TEXT_MAKERS = frozenset("hex hexdigest isoformat strftime".split())  # on whatever object, they give a str
 STRING_ATTRIBUTES = frozenset({"hex"})
 IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
 PURE_CALLS = frozenset({*TYPES_OF_CALLS, "max", "min", "abs", "sorted", "sum", "tuple", "list", "dict", "set"})
@@ -85,7 +84,9 @@ class Provenance:
                 return known if not isinstance(op, ast.Not) else _retyped(known, "bool")
             case ast.Compare(left=left, comparators=others):
                 return _retyped(self._arithmetic([left, *others], depth), "bool")
-            case ast.NamedExpr(value=value) | ast.Await(value=value) | ast.Starred(value=value):
+            case ast.NamedExpr(value=value) | ast.Await(value=value):
+                return replace(self._known(value, depth), is_pure=False)
+            case ast.Starred(value=value):
                 return self._known(value, depth)
             case _:
                 return _OPAQUE
@@ -140,34 +141,43 @@ class Provenance:
 
     def _call(self, node: ast.Call, depth: int) -> _Known:
         name = self.syntax.dotted(node.func)
+        known = self.syntax.outside(node.func)
         inputs = [*node.args, *(keyword.value for keyword in node.keywords)]
         given = [self._known(each, depth) for each in inputs]
         atoms = frozenset().union(*(each.atoms for each in given)) if given else frozenset[Atom]()
-        is_pure = name in PURE_CALLS and all(each.is_pure for each in given)
-        if name in ENVIRONMENT_CALLS:
+        is_pure = known in PURE_CALLS and all(each.is_pure for each in given)
+        if known in ENVIRONMENT_CALLS:
             return _Known(atoms | {Atom("env", ast.unparse(node))}, "str", threats=_NONE, is_pure=True)
-        if name.startswith(NONDETERMINISTIC):
+        if known.startswith(NONDETERMINISTIC):
             return _Known(atoms | {Atom("nondet", name)}, TYPES_OF_CALLS.get(name, "unknown"), _NONE, False)
         if isinstance(node.func, ast.Attribute):
-            method = self._method(node.func, name, atoms, depth)
+            method = self._method(node.func, name, given, depth)
             if method is not None:
                 return method
-        if name in PURE_CALLS:
-            kind = TYPES_OF_CALLS.get(name, "unknown")
+        if known in PURE_CALLS:
+            has_hooks = known == "json.loads" and bool(node.keywords)
+            kind = "unknown" if has_hooks else TYPES_OF_CALLS.get(known, "unknown")
             is_new = kind in IMMUTABLE or kind in ("json", "codec")
             return _Known(atoms | _CONSTANT, kind, _NONE if is_new else _ANYTHING, is_pure)
         threats = frozenset({f"result:{name}"}) if name else _ANYTHING
         return _Known(atoms | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
 
-    def _method(self, func: ast.Attribute, name: str, atoms: frozenset[Atom], depth: int) -> _Known | None:
+    def _method(self, func: ast.Attribute, name: str, given: list[_Known], depth: int) -> _Known | None:
         base = self._known(func.value, depth)
-        if func.attr in STRING_METHODS and not name.startswith(("os.", "json.")):
+        atoms = frozenset[Atom]().union(*(each.atoms for each in given))
+        if func.attr in TEXT_MAKERS:
             return _Known(atoms | base.atoms, "str", threats=_NONE, is_pure=base.is_pure)
+        if func.attr in STRING_METHODS and base.type != "unknown" and not name.startswith(("os.", "json.")):
+            is_pure = base.is_pure and all(each.is_pure for each in given)
+            return _Known(atoms | base.atoms, _text_type(base.type), threats=_NONE, is_pure=is_pure)
         is_event_part = base.type.startswith("param:") or base.type == "json"
         if func.attr == "get" and is_event_part:
             extended = frozenset(_extended(atom, ".get") for atom in base.atoms)
             kind = "json" if base.type == "json" else f"{base.type.removesuffix('[]')}[]"
-            return _Known(atoms | extended, kind, base.threats, base.is_pure)
+            found = _Known(extended, kind, base.threats, base.is_pure)
+            key, default = given[:1], given[1:]
+            joined = _joined([found, *default])
+            return replace(joined, atoms=joined.atoms | atoms, is_pure=all(p.is_pure for p in [joined, *key]))
         if not name:
             return _Known(atoms | base.atoms | {Atom("call", "")}, "unknown", threats=_ANYTHING, is_pure=False)
         return None
@@ -200,6 +210,11 @@ def _container(parts: Iterable[_Known]) -> str:
         return "unknown"
     open_kinds = sorted({kind for each in kinds if ":" in each for kind in each.split("+") if ":" in kind})
     return "+".join(open_kinds) if open_kinds else "codec"
+
+
+def _text_type(kind: str) -> str:
+    """Type of what a string method gives: text has them, and so has a part of the event that is text."""
+    return kind if ":" in kind else "str" if kind in ("str", "bytes", "json") else "unknown"
 
 
 def _retyped(known: _Known, kind: str) -> _Known:

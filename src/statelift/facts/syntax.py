@@ -117,6 +117,16 @@ class Syntax:
             return ""
         return ".".join([self._head(node), *reversed(parts)])
 
+    def outside(self, node: ast.AST) -> str:
+        """As `dotted`, but "" where the name is the program's own: a function called `len` is not the builtin."""
+        head = node
+        while isinstance(head, ast.Attribute):
+            head = head.value
+        if not isinstance(head, ast.Name):
+            return ""
+        scope = self.scopes.of[head].binding(head.id)
+        return self.dotted(node) if scope is None or (scope, head.id) in self.imports else ""
+
     def _head(self, name: ast.Name) -> str:
         scope = self.scopes.of[name].binding(name.id)
         imported = None if scope is None else self.imports.get((scope, name.id))

@@ -211,11 +211,20 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter, its default if any, and what the function does with the object that it is given."""
+    """A parameter, its default if any, what the function does with it and which attributes it uses of it."""
 
     name: str
     default: Value | None
     fates: frozenset[str]
+    attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Decorator:
+    """A decorator by dotted name; `@name(...)` is a call: a factory."""
+
+    name: str
+    is_call: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +244,7 @@ class Function:
     place: Place
     parameters: tuple[Parameter, ...]
     annotations: tuple[str, ...]
-    decorators: tuple[str, ...]
+    decorators: tuple[Decorator, ...]
     references: frozenset[str]
     attributes: frozenset[str]
     returns: tuple[Return, ...]

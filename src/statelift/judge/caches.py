@@ -1,5 +1,7 @@
 """Uses of a cell -> the reasons why it is a cache or a lazy singleton, if it is one (rules 6 and 7)."""
 
+import ast
+
 from statelift.facts.values import Access, Cell
 from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey
@@ -19,13 +21,30 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return ()
     if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
         return ()
-    if not all(any(is_miss(guard, use.subject, "") for guard in use.guards) for _, use in fills):
+    if not all(
+        _is_default(use) or any(is_miss(guard, use.subject, "") for guard in use.guards) for _, use in fills
+    ):
         return ()
     sources = _sources(evidence, fills)
-    if any(source.kind in ("event", "context") or source == Source("cell", key[1]) for source in sources):
+    own = Source("cell", key[1])
+    if any(each.kind in ("event", "context") or (each == own and not _is_or(fills)) for each in sources):
         return ()
     line = fills[0][1].place.line
     return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
+
+
+def _is_default(use: Access) -> bool:
+    """`x = x or build()`: builds only where there is nothing yet."""
+    name = use.subject.rpartition(".")[2]
+    match ast.parse(use.value.text, mode="eval").body if use.value else None:
+        case ast.BoolOp(op=ast.Or(), values=[ast.Name(id=first) | ast.Attribute(attr=first), *_]):
+            return first == name
+        case _:
+            return False
+
+
+def _is_or(fills: Uses) -> bool:
+    return any(_is_default(use) for _, use in fills)
 
 
 _FREE = "its value comes from constants, the environment or an external source, never from the request"

@@ -13,6 +13,7 @@ from statelift.link.sources import is_container, is_write
 from statelift.link.trace import Step, dominates
 from statelift.model import Tier, Verdict
 
+WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
 KILLS = frozenset({"rebind", "clear"})
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
 Uses = list[tuple[str, Access]]
@@ -101,7 +102,9 @@ def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, 
                 kills += 1
                 continue
             reads += 1
-            if not any(_covers(kill, step) for kill in steps if _is_kill(kill)):
+            if not (
+                any(_covers(kill, step) for kill in steps if _is_kill(kill)) or _is_refilled(step, steps, uses)
+            ):
                 return ()
     is_complete = {id(s.item) for t in evidence.traces for s in t.steps} >= mine
     if not (kills and reads and is_complete):
@@ -112,6 +115,17 @@ def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, 
 def _is_kill(step: Step) -> bool:
     use = step.item
     return isinstance(use, Access) and (use.op in KILLS or use.op == "put")
+
+
+def _is_refilled(step: Step, steps: list[Step], uses: Uses) -> bool:
+    """Whether every key that is ever put was put before, in this invocation: the whole is new."""
+    fills = [use for _, use in uses if use.op == "put" and use.key is not None]
+    is_fixed = all(use.key is not None and {a.kind for a in use.key.atoms} == {"const"} for use in fills)
+    others = [use for _, use in uses if use.op not in WHOLE_READS | {"put", "get", "require", "contains"}]
+    if not (fills and is_fixed) or others:
+        return False
+    before = [s.item for s in steps if _is_kill(s) and dominates(s, step) and isinstance(s.item, Access)]
+    return {use.key.text for use in fills if use.key} <= {use.key.text for use in before if use.key}
 
 
 def _covers(kill: Step, step: Step) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Connection
+from statelift.facts.values import Argument, Connection, Function
 from statelift.judge.evidence import Evidence, is_miss, uses_of
 from statelift.judge.values import Judgement, Subject
 from statelift.link.sources import Source
@@ -14,6 +14,7 @@ CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached
 CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 CONSTRUCTORS_OF_OPTIONS = ("botocore.config.Config", "botocore.client.Config")
 CLOSERS = frozenset({"contextlib.closing", "closing", "stack.enter_context"})
+CLOSE_IS_IDLE = frozenset({"aws", "cache", "nosql", "http"})  # kinds whose close() only frees the connection
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
 
@@ -103,7 +104,7 @@ def _lazy(evidence: Evidence, path: str, connection: Connection) -> str:
 def _cached(evidence: Evidence, path: str, connection: Connection) -> str:
     """The name of the function that builds it, where a decorator keeps what it returns."""
     function = evidence.program.functions[path, connection.function]
-    return connection.function if set(function.decorators) & CACHING else ""
+    return connection.function if {each.name for each in function.decorators} & CACHING else ""
 
 
 def _dependence(evidence: Evidence, path: str, connection: Connection) -> str:
@@ -131,7 +132,8 @@ def _obstacles(
     for argument in connection.arguments:
         yield from _argument(evidence, path, argument)
     yield from _surroundings(evidence, path, connection, library)
-    test = evidence.mentioning_test("patch", connection.constructor.rpartition(".")[0])
+    module = path.rpartition("/")[2].removesuffix(".py")
+    test = evidence.mentioning_test("patch", module, connection.constructor.partition(".")[0])
     if test is not None:
         yield (
             Tier.REVIEW,
@@ -143,6 +145,10 @@ def _library(connection: Connection, library: Library) -> Iterator[tuple[Tier, s
     is_async = "async" in connection.constructor.lower() or library.is_loop_bound
     if is_async:
         yield Tier.MANUAL, f"{library.name} connections are bound to the event loop that made them"
+    elif not library.is_self_healing and not library.kind.startswith("sql"):
+        yield Tier.MANUAL, f"{library.name} does not reconnect by itself: {library.hazards}"
+    elif connection.closes and library.kind not in CLOSE_IS_IDLE and not library.kind.startswith("sql"):
+        yield Tier.MANUAL, f"{library.name}: its close() does more than close ({library.hazards})"
     elif library.tier != "safe":
         tier = Tier.MANUAL if library.tier == "manual" else Tier.REVIEW
         yield (
@@ -214,14 +220,24 @@ def _passed_on(
     for fate in sorted(connection.fates):
         if not fate.startswith("passed"):
             continue
-        callee = fate.removeprefix("passed").strip(":").rpartition(":")[0]
+        callee, _, position = fate.removeprefix("passed").strip(":").rpartition(":")
         key = evidence.program.callee(path, callee) if callee else None
-        if key is not None and evidence.program.functions[key].attributes & TOUCHES:
+        if key is not None and _touches(evidence.program.functions[key], position):
             yield Tier.REVIEW, f"it is passed to {callee}(), which may close or change it"
         elif callee in CLOSERS:
             yield Tier.MANUAL, f"it is passed to {callee}(), which closes it"
         elif key is None and library.kind != "aws":
             yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+
+
+def _touches(function: Function, position: str) -> bool:
+    """Whether a function closes or changes what it is given (or passes it on) at this position."""
+    shift = int(bool(function.class_name))
+    for number, parameter in enumerate(function.parameters):
+        if position in (parameter.name, str(number - shift)):
+            is_passed_on = any(fate.startswith("passed") for fate in parameter.fates)
+            return is_passed_on or bool(parameter.attributes & TOUCHES)
+    return True
 
 
 def _imports_threads(evidence: Evidence, path: str) -> bool:

@@ -1,5 +1,6 @@
 """Program -> the questions that all judges ask: reachability, traces, sources, test files."""
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -40,10 +41,12 @@ class Evidence:
         return bool(function) and self.reach.has((path, function))
 
     def mentioning_test(self, *words: str) -> str | None:
-        """The first test file that holds all of these words."""
-        needles = [word.encode() for word in words]
+        """The first test file beside the code root (or below its parent folder) that holds all of these words."""
+        needles = [re.compile(rb"\b" + re.escape(word.encode()) + rb"\b") for word in words]
+        near = self.program.root.path.rpartition("/")[0]
         for path, data in sorted(self.tests.items()):
-            if all(needle in data for needle in needles):
+            is_near = not near or path.startswith(f"{near}/")
+            if is_near and all(needle.search(data) for needle in needles):
                 return path
         return None
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from statelift.facts.values import Function
+from statelift.facts.values import Decorator, Function
 from statelift.link.program import FunctionKey, Program, Target
 
 INERT_DECORATORS = frozenset(
@@ -50,8 +50,10 @@ class Reach:
         path, _ = key
         function = self.program.functions[key]
         found: set[FunctionKey] = set()
-        for name in (*function.references, *function.decorators):
+        for name in function.references:
             found |= self._named(path, function, name)
+        for decorator in function.decorators:
+            found |= self._wrappers(path, decorator)
         for attribute in function.attributes:
             found |= self._methods.get(attribute, set())
         return found
@@ -68,6 +70,20 @@ class Reach:
             case _:
                 return set()
 
+    def _wrappers(self, path: str, decorator: Decorator) -> set[FunctionKey]:
+        """The functions inside a decorator that run when the decorated function is called, not at import."""
+        target = self.program.resolve(path, decorator.name)
+        if target is None or target.kind != "function":
+            return set()
+        levels = 1 + int(decorator.is_call)
+        return {
+            key
+            for key in self.program.functions
+            if key[0] == target.path
+            and key[1].startswith(f"{target.name}.")
+            and key[1].count(".") >= target.name.count(".") + levels
+        }
+
     def _special_methods(self, target: Target) -> set[FunctionKey]:
         prefix = f"{target.name}.__"
         return {key for key in self.program.functions if key[0] == target.path and key[1].startswith(prefix)}
@@ -82,6 +98,5 @@ class Reach:
 
 def _is_registered(function: Function) -> bool:
     """Whether a decorator may hand the function to a framework, which calls it for some request."""
-    return any(
-        name not in INERT_DECORATORS and not name.endswith((".setter", ".getter")) for name in function.decorators
-    )
+    names = [decorator.name for decorator in function.decorators]
+    return any(name not in INERT_DECORATORS and not name.endswith((".setter", ".getter")) for name in names)

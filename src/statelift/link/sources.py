@@ -10,6 +10,11 @@ from statelift.link.program import FunctionKey, Program, Target
 DEPTH = 6
 HARMLESS = frozenset({"read", "returned", "dropped", "called"})
 STORABLE = frozenset({"str", "int", "float", "bool", "none", "bytes", "json", "codec"})
+# What the context says of the function, not of the request: the same for every call of a container.
+FUNCTION_CONSTANTS = (
+    ".function_name", ".function_version", ".invoked_function_arn", ".memory_limit_in_mb", ".log_group_name",
+    ".log_stream_name",
+)  # fmt: skip
 IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
 
 
@@ -63,6 +68,9 @@ class Sources:
         for entry in self.program.entries.get(key, ()):
             position = _position(self.program.functions[key], name)
             is_event = entry.origin == "public" or position == 0
+            if not is_event and atom.path.startswith(FUNCTION_CONSTANTS):
+                found.add(Source("env", f"{name}{atom.path}"))
+                continue
             found.add(Source("event" if is_event else "context", f"{name}{atom.path}"))
         for site, value in self._arguments(key, name):
             if value is None:
@@ -229,7 +237,7 @@ SINKS = frozenset(
     add_metric append_keys set setex hset decr incr incrby get""".split()
 )
 READS = frozenset(
-    "get require contains lacks items keys values iterate len truth read attribute copy escape".split()
+    "get require contains lacks items keys values iterate len truth read attribute copy escape method:sort".split()
 )
 
 
