@@ -129,11 +129,15 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
     for each in workspace.program.modules[path].globals:
         if each.names == (name,) and each.is_removable:
             edits.append(Edit(path, each.line.start, each.line.end, ""))
-    parts = ["counter.add"] + ([] if len(local) == len({use.function for _, use in uses}) else ["counter.value"])
+    calls = [
+        (where, use.function, _part(use))
+        for where, use in uses
+        if _part(use) == "counter.add" or use.function not in local
+    ]
     ops = (
         *edits,
-        *workspace.helper(path, "Counter", parts),
-        *workspace.infrastructure(judgement, TABLE, "table", parts),
+        *workspace.helper(path, "Counter", [part for _, _, part in calls]),
+        *workspace.infrastructure(judgement, TABLE, "table", calls),
     )
     proposal = Proposal("counter", f"count {name} atomically in DynamoDB", ops, judgement.tier, tuple(reasons))
     for tier, reason in (
@@ -142,6 +146,10 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
     ):
         proposal = proposal.lowered(tier, reason)
     return proposal
+
+
+def _part(use: Access) -> str:
+    return "counter.value" if increment_of(use) is None else "counter.add"
 
 
 def _shared_globals(path: str, name: str, workspace: Workspace) -> Iterator[tuple[Tier, str]]:

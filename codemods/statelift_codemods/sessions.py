@@ -35,7 +35,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
-from statelift.facts.values import Access, Cell
+from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, table_id
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
@@ -59,6 +59,7 @@ PARTS = {
     "len": "store.count",
 }
 Edits = Iterator[Edit]
+PLAIN = (ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Tuple)
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
@@ -67,7 +68,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     key, cell = judgement.cell
     table = _table(key, workspace)
-    parts = sorted({PARTS[_form(use)] for _, use in judgement.accesses})
+    calls = [(path, use.function, PARTS[_form(use)]) for path, use in judgement.accesses]
     edits = [*_definition(key[0], cell, env_name(table), workspace)]
     try:
         for path, use in judgement.accesses:
@@ -77,8 +78,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     ops: tuple[Operation, ...] = (
         *edits,
-        *workspace.helper(key[0], "Store", parts),
-        *workspace.infrastructure(judgement, table, "table", parts),
+        *workspace.helper(key[0], "Store", [part for _, _, part in calls]),
+        *workspace.infrastructure(judgement, table, "table", calls),
     )
     proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier)
     for tier, reason in _obstacles(judgement, workspace):
@@ -134,11 +135,11 @@ def _definition(path: str, cell: Cell, variable: str, workspace: Workspace) -> E
 
 
 def _put(path: str, use: Access, workspace: Workspace) -> Edits:
-    """`d[k] = v`: Python evaluates v before k, so where both do something, keywords keep that order."""
+    """`d[k] = v`: Python evaluates v before k, so where the order can be told, keywords keep it."""
     assert use.key is not None and use.value is not None
     key, value = workspace.text(path, use.key.span), workspace.text(path, use.value.span)
-    if not (use.key.is_pure or use.value.is_pure):
-        text = f".put(value={_argument(value)}, key={_argument(key)})"
+    if not _is_exchangeable(use.key, use.value):
+        text = f".put(value={_keyword(value)}, key={_keyword(key)})"
         yield Edit(path, use.name.end, use.span.end, text)
         return
     before, after = _around(key)
@@ -148,9 +149,25 @@ def _put(path: str, use: Access, workspace: Workspace) -> Edits:
     yield Edit(path, use.value.span.end, use.span.end, f"{after_value})")
 
 
+def _is_exchangeable(one: Value, other: Value) -> bool:
+    """Whether nobody can tell which of the two is evaluated first: an effect stands beside no other risk."""
+    has_effect = not (one.is_pure and other.is_pure)
+    return not has_effect or _is_plain(one) or _is_plain(other)
+
+
+def _is_plain(value: Value) -> bool:
+    """Constants and local variables: evaluating them does nothing, cannot fail, and no call can change them."""
+    is_local = value.is_pure and not any(atom.kind in ("name", "import") for atom in value.atoms)
+    return is_local and all(isinstance(node, PLAIN) for node in ast.walk(ast.parse(f"({value.text})", mode="eval")))
+
+
 def _around(text: str) -> tuple[str, str]:
-    """Parentheses where the text would be several arguments: a tuple that is written without them."""
-    match ast.parse(f"f({text})", mode="eval").body:
+    """Parentheses where the text is not one argument: a tuple without them, a `yield`."""
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+    except SyntaxError:
+        return "(", ")"
+    match call:
         case ast.Call(args=[argument], keywords=[]) if not isinstance(argument, ast.Starred):
             return "", ""
         case _:
@@ -160,6 +177,11 @@ def _around(text: str) -> tuple[str, str]:
 def _argument(text: str) -> str:
     before, after = _around(text)
     return f"{before}{text}{after}"
+
+
+def _keyword(text: str) -> str:
+    """A value for `name=…`, where `x := y` needs parentheses too."""
+    return _argument(text if ":=" not in text else f"({text})")
 
 
 def _require(path: str, use: Access, workspace: Workspace) -> Edits:
@@ -191,10 +213,11 @@ def _membership(path: str, use: Access, workspace: Workspace, negation: str) -> 
     assert use.key is not None
     name = workspace.text(path, use.name)
     between = workspace.between(path, use.key.span.end, use.name.start)
-    operator = re.search(r"\s*\b(not\s+)?in\b\s*$", between)
-    closing = use.key.span.end + len((between[: operator.start()] if operator else between).encode())
+    operator = re.search(r"[ \t]*\b(not\s+)?in\b[\s(\\]*$", between)
+    kept = between[: operator.start()] if operator else ""
+    encoding = workspace.program.modules[path].encoding
     yield Edit(path, use.span.start, use.span.start, f"{negation}{name}.contains(")
-    yield Edit(path, closing, use.name.end, ")")
+    yield Edit(path, use.key.span.end + len(kept.encode(encoding)), use.span.end, ")")
 
 
 def _nested(path: str, use: Access, workspace: Workspace) -> Edits:

@@ -49,7 +49,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         Edit(path, each.callee.start, each.callee.end, f"{NAME}.{_method(each)}")
         for path, each in judgement.effects
     ]
-    parts = sorted({_part(effect) for _, effect in judgement.effects})
+    calls = [(path, effect.function, _part(effect)) for path, effect in judgement.effects]
+    parts = [part for _, _, part in calls]
     variable = env_name(BUCKET)
     paths = sorted({path for path, _ in judgement.effects})
     stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{variable}")\n') for path in paths]
@@ -58,7 +59,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *edits,
         *stores,
         *dict.fromkeys(imports),
-        *workspace.infrastructure(judgement, BUCKET, "bucket", parts, _prefix(judgement.subject.symbol)),
+        *workspace.infrastructure(judgement, BUCKET, "bucket", calls, _prefix(judgement.subject.symbol)),
     )
     proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):

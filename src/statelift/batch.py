@@ -38,12 +38,19 @@ def repositories(given: Sequence[Path]) -> list[Path]:
         if path.is_file():
             found += _listed(path)
         elif path.is_dir():
-            inner = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
-            is_repository = (path / ".git").exists() or not inner or any(path.glob("*.py"))
-            found += [path] if is_repository else inner
+            found += [path] if _is_repository(path) else _folders(path)
         else:
             raise RepositoryListError(f"{path} does not exist.")
     return list(dict.fromkeys(found))
+
+
+def _is_repository(path: Path) -> bool:
+    """A folder with files of its own, or under git, is a repository; one with folders only holds repositories."""
+    return any(each.is_file() or each.name == ".git" for each in path.iterdir())
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
 
 
 def _listed(path: Path) -> list[Path]:

@@ -26,6 +26,7 @@ from statelift.model import (
     SourceFile,
     Tier,
 )
+from statelift.runtime import HELPER_FILE
 from statelift.source import parse_source
 from statelift.spans import has_overlap
 
@@ -62,10 +63,13 @@ def _faults(write: FileWrite) -> Iterator[str]:
     if isinstance(after, Problem):
         yield f"{write.path} would no longer parse: {after.message}"
         return
-    for comment in sorted((_comments(write.before or b"") - _comments(write.after)).elements()):
-        yield f"{write.path} would lose the comment {comment}"
+    if not write.path.endswith(HELPER_FILE):  # that one is generated anew, comments included
+        for comment in sorted((_comments(write.before or b"") - _comments(write.after)).elements()):
+            yield f"{write.path} would lose the comment {comment}"
     before = parse_source(SourceFile(write.path, write.before or b""))
     known = unresolved(before.tree) if not isinstance(before, Problem) else frozenset()
+    if not isinstance(before, Problem) and _printed(before.tree) - _printed(after.tree):
+        yield f"{write.path} would change what an f-string prints: `{{name=}}` shows its own source text"
     for name in sorted(unresolved(after.tree) - known):
         yield f"{write.path} would use the name {name} without defining it"
 
@@ -74,6 +78,12 @@ def _comments(data: bytes) -> Counter[str]:
     """The comments of a file that is known to parse."""
     tokens = tokenize.tokenize(io.BytesIO(data).readline)
     return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)
+
+
+def _printed(tree: ast.Module) -> frozenset[str]:
+    """The fixed texts inside of f-strings; `{name=}` puts its own source text there."""
+    pieces = [piece for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values]
+    return frozenset(str(piece.value) for piece in pieces if isinstance(piece, ast.Constant))
 
 
 def unresolved(tree: ast.Module) -> frozenset[str]:

@@ -73,7 +73,9 @@ def analyse_project(
     facts = _facts(sorted({path for files in kept.values() for path in files}), reader, progress)
     roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers)
     tests = {path: reader(path) for path in python if is_test(path) and reader.has(path)}
-    workspaces = tuple(_workspace(root, facts, tests, reader.bytes) for root in roots)
+    workspaces = tuple(
+        _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader.bytes) for root in roots
+    )
     judged = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence)]
     problems = (*project.problems, *located.problems, *reader.problems)
     return Analysis(project, located, workspaces, tuple(_identified(judged)), problems, reader.bytes, len(python))
@@ -130,17 +132,29 @@ def facts_of(file: SourceFile) -> ModuleFacts | Problem:
         return Problem(file.path, 1, "too-deep", "The code is nested too deeply to be analysed.")
 
 
+def _unread(files: Sequence[str], facts: Mapping[str, ModuleFacts], reader: _Reader) -> dict[str, bytes]:
+    """Files of a code root that could not be analysed: what they do to a cell is not known."""
+    return {path: reader(path) for path in files if path not in facts and not is_test(path)}
+
+
 def _workspace(
-    root: CodeRoot, facts: Mapping[str, ModuleFacts], tests: Mapping[str, bytes], sources: Mapping[str, bytes]
-) -> Workspace:
+    root: CodeRoot, facts: Mapping[str, ModuleFacts], tests: Mapping[str, bytes], unread: Mapping[str, bytes],
+    sources: Mapping[str, bytes],
+) -> Workspace:  # fmt: skip
     program = Program(root, {path: facts[path] for path in root.files})
-    return Workspace(Evidence(program, tests), sources)
+    return Workspace(Evidence(program, tests, unread), sources)
 
 
 def _judge(evidence: Evidence) -> Iterator[Judgement]:
     public = {entry.function for entry in evidence.program.root.entries if entry.origin == "public"}
     for judge in (judge_cells, judge_files, judge_connections):
         for judgement in judge(evidence):
+            name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]
+            unread = None if judgement.connection else evidence.mentioning_unread(name)
+            if unread is not None and not judgement.is_left_alone:
+                reason = f"{unread} mentions {name}, and could not be analysed"
+                yield judgement.lowered(Tier.MANUAL, reason)
+                continue
             is_assumed = public >= set(judgement.subject.handlers) and not judgement.is_left_alone
             yield judgement.lowered(Tier.REVIEW, _ASSUMED) if is_assumed else judgement
 
@@ -187,7 +201,7 @@ def plan_of(analysis: Analysis, options: Options, only: Collection[str] | None =
     chosen = [each for each in analysis.judgements if _is_chosen(each[1], analysis.project, options)]
     proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
     foreign = _foreign(analysis, options)
-    proposed += [change for _, change in foreign]
+    proposed += [change for _, change in foreign if change is not None]
     kept = [change for change in proposed if only is None or change.id in only]
     changes = _settled(analysis, options, pass_gate(kept, analysis.read))
     found = [_finding(judgement, id_, changes) for _, judgement, id_ in chosen]
@@ -239,13 +253,14 @@ def _changes(workspace: Workspace, judgement: Judgement, finding: str) -> Iterat
         )
 
 
-def _foreign(analysis: Analysis, options: Options) -> list[tuple[Finding, Change]]:
+def _foreign(analysis: Analysis, options: Options) -> list[tuple[Finding, Change | None]]:
     if not options.codemods:
         return []
     from statelift.foreign import foreign_changes
 
     wanted = [SourceFile(path, analysis.read(path)) for path in analysis.project.wanted]
-    return [pair for script in options.codemods for pair in foreign_changes(Path(script), wanted)]
+    root = analysis.project.root
+    return [pair for script in options.codemods for pair in foreign_changes(Path(script), wanted, root)]
 
 
 def _settled(analysis: Analysis, options: Options, changes: list[Change]) -> list[Change]:

@@ -1,7 +1,7 @@
 """A module's bytes, imports and definitions that it needs -> the edits that put them in."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Problem, SourceFile
@@ -33,8 +33,37 @@ def prelude_edits(
     missing = [each for each in sorted(set(imports), key=_import_order) if not _has_import(parsed.tree, each)]
     wanted = [part for part in sorted(set(parts), key=_part_order) if not _has_part(parsed, part)]
     places = _places(parsed)
-    edits = [*_import_edits(path, missing, places), *_definition_edits(path, wanted, places)]
-    return tuple(edits)
+    joined = [edit for each in missing for edit in _joining(path, parsed, each)]
+    apart = [each for each in missing if _existing(parsed, each) is None]
+    return (*joined, *_import_edits(path, apart, places), *_definition_edits(path, wanted, places))
+
+
+def _existing(parsed: Parsed, wanted: EnsureImport) -> ast.ImportFrom | None:
+    """A plain one-line `from module import …` of the same module that a name can join."""
+    for statement in parsed.tree.body:
+        match statement:
+            case ast.ImportFrom(module=wanted.module, level=0) if (
+                wanted.name and statement.lineno == statement.end_lineno
+            ):
+                text = parsed.segment(parsed.span(statement))
+                return statement if "(" not in text and "*" not in text else None
+            case _:
+                pass
+    return None
+
+
+def _joining(path: str, parsed: Parsed, wanted: EnsureImport) -> Iterator[Edit]:
+    """Put a name among the sorted names of an existing import."""
+    statement = _existing(parsed, wanted)
+    if statement is None:
+        return
+    later = next((alias for alias in statement.names if alias.name > (wanted.name or "")), None)
+    if later is not None:
+        start = parsed.span(later).start
+        yield Edit(path, start, start, f"{wanted.name}, ")
+    else:
+        end = parsed.span(statement.names[-1]).end
+        yield Edit(path, end, end, f", {wanted.name}")
 
 
 def _import_order(each: EnsureImport) -> tuple[bool, str, str]:
@@ -61,14 +90,34 @@ def _has_import(tree: ast.Module, wanted: EnsureImport) -> bool:
                     return True
             case _:
                 pass
-    if any(
-        isinstance(node, ast.Name) and node.id == bound and not isinstance(node.ctx, ast.Load)
-        for node in ast.walk(tree)
-    ):
+    if any(bound in _bound(node, wanted) for node in ast.walk(tree)):
         raise NoPlaceError(f"the module uses the name {bound} for something else")
-    if any(isinstance(node, _DEFINITIONS) and node.name == bound for node in tree.body):
-        raise NoPlaceError(f"the module defines {bound} itself")
     return False
+
+
+def _bound(node: ast.AST, wanted: EnsureImport) -> set[str]:
+    """The names that one node binds to something else than what is wanted."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+            return {name}
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return {name}
+        case ast.MatchMapping(rest=str(name)):
+            return {name}
+        case ast.Import(names=names):
+            others = [
+                each for each in names if wanted.name is not None or each.name.partition(".")[0] != wanted.module
+            ]
+            others += [each for each in names if each.asname is not None and each.name != wanted.module]
+            return {each.asname or each.name.partition(".")[0] for each in others}
+        case ast.ImportFrom(module=module, names=names):
+            return {
+                each.asname or each.name for each in names if (module, each.name) != (wanted.module, wanted.name)
+            }
+        case _:
+            return set()
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -1,6 +1,6 @@
 """Program, sources and templates -> what codemods ask: source text, names, infrastructure for a cell."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Literal
@@ -82,19 +82,28 @@ class Workspace:
         judgement: Judgement,
         resource: str,
         kind: Literal["table", "bucket"],
-        parts: Iterable[str],
+        calls: Sequence[tuple[str, str, str]],
         key_prefix: str | None = None,
     ) -> tuple[Operation, ...]:
-        """The resource, and for each function that reaches it the variable and the rights that `parts` need."""
+        """The resource, and for each function that reaches it the variable and the rights of its own calls.
+
+        `calls` are (file, function, helper part): what stands where.
+        """
         entries = self.entry_points(judgement)
         template = _template(entries)
         origin = f"{judgement.subject.path}:{judgement.subject.symbol}" if kind == "table" else "files in /tmp"
-        actions = tuple(sorted({action for part in parts for action in ACTIONS[part]}))
         made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin),), template)]
         for entry in entries:
             made.append(EnsureEnv(entry.function, env_name(resource), resource, "name", template))
+            actions = self._actions(entry, calls)
             made.append(EnsureGrant(entry.function, resource, actions, key_prefix, None, template))
         return tuple(made)
+
+    def _actions(self, entry: EntryPoint, calls: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
+        """What the calls that this entry point can reach need; least privilege."""
+        reach = self.evidence.reach
+        own = {part for path, function, part in calls if entry.function in reach.entries_of((path, function))}
+        return tuple(sorted({action for part in own for action in ACTIONS[part]}))
 
     def obstacles(self, judgement: Judgement, *, needs_resource: bool) -> Iterable[tuple[Tier, str]]:
         """Why a change that needs a helper file (and a resource) is not SAFE here."""

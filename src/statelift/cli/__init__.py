@@ -4,6 +4,7 @@ Heavy modules are imported inside the commands: `statelift --help` has to be ins
 """
 
 import sys
+import traceback
 from typing import NoReturn
 
 import click
@@ -40,7 +41,12 @@ statelift.add_command(plan, "diff")
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except Exception as error:  # noqa: BLE001 - the last door: an internal error is exit 2, with its traceback
+        traceback.print_exception(error)
+        click.echo(f"This is an error in statelift {__version__}, not in your code. Please report it.", err=True)
+        sys.exit(2)
 
 
 def run(arguments: list[str]) -> int:

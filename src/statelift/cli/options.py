@@ -63,13 +63,13 @@ def _check_rule(word: str) -> None:
 
 def analysis_of(paths: Sequence[Path], options: Options, exclude: Sequence[str]) -> "Analysis":
     """Analyse, with progress on a terminal. UsageError for a path that does not exist."""
-    from statelift.discover import PathNotFoundError
+    from statelift.discover import PathNotFoundError, PatternError
     from statelift.planning import analyse
 
     try:
         with progress_on_terminal() as progress:
             return analyse(paths or [Path()], options, exclude, progress)
-    except PathNotFoundError as error:
+    except (PathNotFoundError, PatternError) as error:
         raise UsageError(str(error)) from error
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from statelift.facts.accesses import Accesses, cells_of, global_statements, unbound_accesses
 from statelift.facts.connections import Connections
-from statelift.facts.fates import fates_of
+from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
 from statelift.facts.guards import Guards
 from statelift.facts.paths import Paths
@@ -126,7 +126,7 @@ def _parameters(
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     for argument, default in pairs:
         loads = syntax.loads(scope, argument.arg)
-        fates = frozenset[str]().union(*(fates_of(syntax, load) for load in loads))
+        fates = fates_of_variable(syntax, scope, argument.arg)
         above = [syntax.parents[load] for load in loads]
         attributes = frozenset(each.attr for each in above if isinstance(each, ast.Attribute))
         yield Parameter(argument.arg, None if default is None else provenance.value_of(default), fates, attributes)

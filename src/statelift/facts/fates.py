@@ -7,16 +7,23 @@ from statelift.facts.syntax import Syntax
 
 DEPTH = 5
 LOOKING_CALLS = frozenset(
-    """len str int float bool repr print isinstance sum min max any all enumerate
+    """len str int float bool repr print isinstance sum any all
     hash type abs round json.dumps logging.info logging.debug logging.warning logging.error copy.deepcopy format
-    range zip math.floor math.ceil time.sleep""".split()
+    range math.floor math.ceil time.sleep""".split()
 )
-SHALLOW_COPIES = frozenset({"dict", "list", "tuple", "set", "frozenset", "sorted", "copy.copy", "reversed"})
+SHALLOW_COPIES = frozenset(
+    "dict list tuple set frozenset sorted copy.copy reversed enumerate zip iter min max".split()
+)  # what they give holds the same elements
+LOOKING_NODES = (
+    ast.Compare, ast.BinOp, ast.UnaryOp, ast.FormattedValue, ast.Subscript, ast.Slice, ast.If, ast.While, ast.IfExp,
+    ast.Assert, ast.Raise, ast.AugAssign, ast.comprehension, ast.Delete, ast.For, ast.AsyncFor,
+)  # fmt: skip
 LOOKING_METHODS = frozenset(
     """get keys items values lower upper strip lstrip rstrip split startswith endswith format join replace encode
     decode isoformat strftime count index copy hex isdigit title rsplit partition rpartition find timestamp
     total_seconds as_integer_ratio bit_length zfill""".split()
 )
+ELEMENTS = frozenset({"get", "values", "items", "copy"})  # what they give holds the same elements
 KEYED_METHODS = frozenset({"get", "pop", "setdefault"})  # their first argument is hashed, nothing more
 CHANGING_METHODS = frozenset(
     """append extend insert remove pop popitem clear update setdefault add discard sort reverse appendleft popleft
@@ -57,10 +64,16 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
             return fates_of(syntax, parent, depth) | {"read"}
         case ast.Dict() | ast.List() | ast.Tuple() | ast.Set():
             return fates_of(syntax, parent, depth)
-        case ast.For(target=target) | ast.comprehension(target=target):
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return fates_of(syntax, parent, depth - 1)
+        case (
+            ast.For(target=target, iter=iterated)
+            | ast.AsyncFor(target=target, iter=iterated)
+            | ast.comprehension(target=target, iter=iterated)
+        ) if iterated is node:
             return _bound(syntax, target, depth) | {"read"}
         case _:
-            return frozenset({"read"})
+            return frozenset({"read" if isinstance(parent, LOOKING_NODES) else "unknown"})
 
 
 def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozenset[str]:
@@ -72,7 +85,7 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozense
     if attribute.attr in CHANGING_METHODS:
         return frozenset({"mutated"})
     if attribute.attr in LOOKING_METHODS:
-        inner = fates_of(syntax, call, depth - 1) if attribute.attr in {"get", "values", "items"} else frozenset()
+        inner = fates_of(syntax, call, depth - 1) if attribute.attr in ELEMENTS else frozenset()
         return inner | {"read"}
     return frozenset({"unknown"})
 
@@ -97,13 +110,21 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
         or name.partition(".")[0] in {"logger", "log", "logging"}
     ):
         return frozenset({"read"})
-    if name in SHALLOW_COPIES:
+    if syntax.outside(call.func) in SHALLOW_COPIES:
         return fates_of(syntax, call, depth - 1) | {"read"}
     if isinstance(given, ast.keyword):
         position = given.arg or "**"
     else:
         position = str([each is given for each in call.args].index(True)) if given in call.args else "*"
     return frozenset({f"passed:{name}:{position}"} if name else {"passed"})
+
+
+def fates_of_variable(syntax: Syntax, scope: Scope, name: str, depth: int = DEPTH) -> frozenset[str]:
+    """The fates of the object that a variable holds, as far as its function tells."""
+    loads = syntax.loads(scope, name)
+    return frozenset[str]().union(*(fates_of(syntax, load, depth) for load in loads)) | _augmented(
+        syntax, scope, name
+    )
 
 
 def _augmented(syntax: Syntax, scope: Scope, name: str) -> frozenset[str]:
@@ -125,9 +146,7 @@ def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
             scope = syntax.scope(target).binding(name)
             if scope is None or scope.kind == "module":
                 return frozenset({"stored"})
-            loads = [load for load in syntax.loads(scope, name) if load is not target]
-            found = frozenset({"read"}).union(*(fates_of(syntax, load, depth - 1) for load in loads))
-            return found | _augmented(syntax, scope, name)
+            return fates_of_variable(syntax, scope, name, depth - 1) | {"read"}
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))
         case ast.Subscript(value=ast.Name() as base) if not syntax.is_local(base):

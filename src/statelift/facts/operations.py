@@ -87,6 +87,8 @@ def _comparison(compare: ast.Compare, node: ast.expr) -> Operation:
 def _subscript(syntax: Syntax, node: ast.Subscript) -> Operation:
     key = node.slice
     parent = syntax.parents[node]
+    if isinstance(node.ctx, ast.Load) and isinstance(key, ast.Slice):
+        return Operation("slice", node, result=node)
     match parent:
         case ast.Assign(targets=[target], value=value) if target is node:
             return Operation("put", parent, key=key, value=value)

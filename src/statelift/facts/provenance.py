@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from statelift.facts.fates import fates_of
+from statelift.facts.fates import fates_of_variable
 from statelift.facts.scopes import Scope, parameter_names
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, Value
@@ -117,8 +117,7 @@ class Provenance:
 
     def _threats(self, scope: Scope, name: str) -> frozenset[str]:
         """What the function does to a variable's object beyond looking at it."""
-        loads = self.syntax.loads(scope, name)
-        return _NONE.union(*(fates_of(self.syntax, load) for load in loads)) - HARMLESS
+        return fates_of_variable(self.syntax, scope, name) - HARMLESS
 
     def _part(self, node: ast.Attribute | ast.Subscript, depth: int) -> _Known:
         if self.syntax.dotted(node) in STRING_ATTRIBUTES:

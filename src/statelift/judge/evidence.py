@@ -18,11 +18,12 @@ FILE_ERRORS = frozenset({"FileNotFoundError", "OSError", "IOError", "Exception",
 
 
 class Evidence:
-    """One program and what can be asked of it. `tests` are test files beside it, by path."""
+    """One program and what can be asked of it, by path: test files beside it, and files that cannot be parsed."""
 
-    def __init__(self, program: Program, tests: Mapping[str, bytes]) -> None:
+    def __init__(self, program: Program, tests: Mapping[str, bytes], unread: Mapping[str, bytes]) -> None:
         self.program = program
         self.tests = tests
+        self.unread = unread
         self.reach = Reach(program)
         self.sources = Sources(program)
 
@@ -30,6 +31,10 @@ class Evidence:
     def traces(self) -> tuple[Trace, ...]:
         """What each entry point does, in order."""
         return tuple(trace_of(self.program, key) for key in self.program.entries)
+
+    def mentioning_unread(self, word: str) -> str | None:
+        """The first file of the program that could not be analysed and holds the word."""
+        return next((path for path, data in sorted(self.unread.items()) if word.encode() in data), None)
 
     def handlers(self, uses: list[tuple[str, Access]]) -> tuple[str, ...]:
         """Ids of the entry points that reach any of these uses."""

@@ -96,6 +96,11 @@ def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
             kind = evidence.sources.type_of(path, use.key.type)
             if kind not in STORABLE:
                 yield Tier.REVIEW, f"line {line}: the type of the key {use.key.text} is not known"
+            if kind == "float":
+                yield (
+                    Tier.REVIEW,
+                    f"line {line}: the key {use.key.text} is a float, and NaN cannot be a table's key",
+                )
         given = use.value if use.op == "put" else use.default if use.op == "setdefault" else None
         if given is not None:
             yield from _value(evidence, path, line, given, use.subject)

@@ -187,6 +187,8 @@ class Sources:
                 return {f"it is stored in {rest}"}
             case "mutated":
                 return {"it is changed in place"}
+            case "augmented":
+                return {"an augmented assignment changes it in place, if it is a list, set or dict"}
             case "stored":
                 return {"it is stored in another object"}
             case "passed" if rest:
@@ -208,8 +210,14 @@ class Sources:
         shift = int(bool(function.class_name))
         for position, parameter in enumerate(function.parameters):
             if argument in (parameter.name, str(position - shift)):
-                return set(self.dangers(key[0], parameter.fates - {"returned"}, depth - 1))
+                found = set(self.dangers(key[0], parameter.fates, depth - 1))
+                return found | (self._given_back(key, depth - 1) if "returned" in parameter.fates else set())
         return unknown
+
+    def _given_back(self, key: FunctionKey, depth: int) -> set[str]:
+        """Dangers of what a function returns, at every place that calls it."""
+        sites = self.program.call_sites.get(key, ())
+        return {danger for site, call in sites for danger in self.dangers(site, call.fates, depth)}
 
     def _made_by(self, path: str, callee: str, depth: int) -> set[str]:
         key = self.program.callee(path, callee)
@@ -237,7 +245,8 @@ SINKS = frozenset(
     add_metric append_keys set setex hset decr incr incrby get""".split()
 )
 READS = frozenset(
-    "get require contains lacks items keys values iterate len truth read attribute copy escape method:sort".split()
+    """get require contains lacks items keys values iterate len truth read attribute copy escape slice
+    method:sort""".split()
 )
 
 
