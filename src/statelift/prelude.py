@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Problem, SourceFile
 from statelift.source import Parsed, parse_source
@@ -79,8 +80,11 @@ def _part_order(part: EnsureHelperPart) -> tuple[bool, str]:
 
 
 def _has_import(tree: ast.Module, wanted: EnsureImport) -> bool:
+    """Whether the import stands in front of all definitions. NoPlaceError where its name means something else."""
     bound = wanted.name or wanted.module
-    for statement in tree.body:
+    if any(bound in _bound(node, wanted) for node in ast.walk(tree)):
+        raise NoPlaceError(f"the module uses the name {bound} for something else")
+    for statement in takewhile(lambda each: not isinstance(each, _DEFINITIONS), tree.body):
         match statement:
             case ast.Import(names=names) if wanted.name is None:
                 if any(alias.name == wanted.module and alias.asname is None for alias in names):
@@ -90,8 +94,6 @@ def _has_import(tree: ast.Module, wanted: EnsureImport) -> bool:
                     return True
             case _:
                 pass
-    if any(bound in _bound(node, wanted) for node in ast.walk(tree)):
-        raise NoPlaceError(f"the module uses the name {bound} for something else")
     return False
 
 

@@ -11,7 +11,7 @@ import click
 from statelift.model import Options, Plan, Tier
 
 if TYPE_CHECKING:
-    from statelift.planning import Analysis
+    from statelift.analysis import Analysis
 
 Command = TypeVar("Command", bound=Callable[..., object])
 OPTIONS_FOR_EXPLAIN = Options()
@@ -64,7 +64,7 @@ def _check_rule(word: str) -> None:
 def analysis_of(paths: Sequence[Path], options: Options, exclude: Sequence[str]) -> "Analysis":
     """Analyse, with progress on a terminal. UsageError for a path that does not exist."""
     from statelift.discover import PathNotFoundError, PatternError
-    from statelift.planning import analyse
+    from statelift.analysis import analyse
 
     try:
         with progress_on_terminal() as progress:

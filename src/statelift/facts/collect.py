@@ -47,7 +47,9 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         connections=tuple(Connections(syntax, provenance, subjects, guards).collect()),
         globals=tuple(global_statements(syntax)),
         exports=frozenset(syntax.scopes.module.bound),
-        identifiers=frozenset(node.id for node in syntax.nodes if isinstance(node, ast.Name)),
+        identifiers=frozenset(node.id for node in syntax.nodes if isinstance(node, ast.Name)).union(
+            *(scope.bound for scope in syntax.scopes.opened.values())
+        ),
         attributes=tuple(sorted(Counter(n.attr for n in syntax.nodes if isinstance(n, ast.Attribute)).items())),
         unbound=tuple(unbound_accesses(syntax, accesses, names)),
         is_script=_is_script(syntax.tree),

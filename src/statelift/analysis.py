@@ -1,0 +1,176 @@
+"""Paths -> Analysis: discovers, locates, sieves, takes facts, links and judges. No user code is imported."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+
+from statelift.discover import Project, discover, read_file
+from statelift.facts.collect import collect_facts
+from statelift.facts.values import ModuleFacts
+from statelift.judge.cells import judge_cells
+from statelift.judge.connections import judge_connections
+from statelift.judge.evidence import Evidence
+from statelift.judge.files import judge_files
+from statelift.judge.values import Judgement
+from statelift.link.program import Program
+from statelift.locate.roots import enter_roots, group_files, is_test
+from statelift.locate.templates import Located, locate_functions
+from statelift.model import CodeRoot, Options, Problem, SourceFile, Tier
+from statelift.sieve import may_hold_state
+from statelift.source import parse_source
+from statelift.workspace import Workspace
+
+Progress = Callable[[str, int, int], None]  # what is done, how many of how many
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    del what, done, total
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All judgements of a project, constants included, and the bytes that they rest on."""
+
+    project: Project
+    located: Located
+    workspaces: tuple[Workspace, ...]
+    judgements: tuple[tuple[Workspace, Judgement, str], ...]
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, bytes]
+    file_count: int
+
+    def read(self, path: str) -> bytes:
+        """Bytes of any file of the project, as first read. FileNotFoundError where there is none."""
+        if path in self.sources:
+            return self.sources[path]
+        return read_file(self.project.root, path)
+
+
+def analyse(
+    paths: Sequence[Path], options: Options, exclude: Sequence[str] = (), progress: Progress = no_progress
+) -> Analysis:
+    """Discover, locate, sieve, take facts, link and judge. discover's PathNotFoundError passes through."""
+    return analyse_project(discover(paths, exclude), options, {}, progress)
+
+
+def analyse_project(
+    project: Project, options: Options, overlay: Mapping[str, bytes], progress: Progress = no_progress
+) -> Analysis:
+    """As `analyse`, with the bytes of some files replaced."""
+    reader = _Reader(project, overlay)
+    located = locate_functions(sorted({*project.files, *overlay}), reader)
+    python = sorted({path for path in (*project.files, *overlay) if path.endswith(".py")})
+    groups = group_files([path for path in python if reader.has(path)], located.functions, reader)
+    kept = {root: files for root, files in groups.items() if any(may_hold_state(reader(path)) for path in files)}
+    facts = _facts(sorted({path for files in kept.values() for path in files}), reader, progress)
+    roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers)
+    tests = {path: reader(path) for path in python if is_test(path) and reader.has(path)}
+    workspaces = tuple(
+        _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader.bytes) for root in roots
+    )
+    judged = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence)]
+    problems = (*project.problems, *located.problems, *reader.problems)
+    return Analysis(project, located, workspaces, tuple(_identified(judged)), problems, reader.bytes, len(python))
+
+
+class _Reader:
+    """Reads each file once; what cannot be read or parsed is reported and left out."""
+
+    def __init__(self, project: Project, overlay: Mapping[str, bytes]) -> None:
+        self.root = project.root
+        self.bytes: dict[str, bytes] = dict(overlay)
+        self.problems: list[Problem] = []
+        self._missing: set[str] = set()
+
+    def __call__(self, path: str) -> bytes:
+        if path not in self.bytes:
+            self.bytes[path] = read_file(self.root, path)
+        return self.bytes[path]
+
+    def has(self, path: str) -> bool:
+        """Whether the file can be read; a failure is reported once."""
+        if path in self._missing:
+            return False
+        try:
+            self(path)
+        except OSError as error:
+            self._missing.add(path)
+            self.problems.append(Problem(path, 0, "unreadable", f"{path} cannot be read: {error.strerror}"))
+            return False
+        return True
+
+
+def _facts(paths: Sequence[str], reader: _Reader, progress: Progress) -> dict[str, ModuleFacts]:
+    found: dict[str, ModuleFacts] = {}
+    for number, path in enumerate(paths):
+        progress("analysing", number, len(paths))
+        facts = facts_of(SourceFile(path, reader(path)))
+        if isinstance(facts, Problem):
+            reader.problems.append(facts)
+        else:
+            found[path] = facts
+    return found
+
+
+@cache
+def facts_of(file: SourceFile) -> ModuleFacts | Problem:
+    """Facts of one file, or why there are none."""
+    parsed = parse_source(file)
+    if isinstance(parsed, Problem):
+        return parsed
+    try:
+        return collect_facts(parsed)
+    except RecursionError:
+        return Problem(file.path, 1, "too-deep", "The code is nested too deeply to be analysed.")
+
+
+def _unread(files: Sequence[str], facts: Mapping[str, ModuleFacts], reader: _Reader) -> dict[str, bytes]:
+    """Files of a code root that could not be analysed: what they do to a cell is not known."""
+    return {path: reader(path) for path in files if path not in facts and not is_test(path)}
+
+
+def _workspace(
+    root: CodeRoot, facts: Mapping[str, ModuleFacts], tests: Mapping[str, bytes], unread: Mapping[str, bytes],
+    sources: Mapping[str, bytes],
+) -> Workspace:  # fmt: skip
+    program = Program(root, {path: facts[path] for path in root.files})
+    return Workspace(Evidence(program, tests, unread), sources)
+
+
+def _judge(evidence: Evidence) -> Iterator[Judgement]:
+    public = {entry.function for entry in evidence.program.root.entries if entry.origin == "public"}
+    for judge in (judge_cells, judge_files, judge_connections):
+        for judgement in judge(evidence):
+            name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]
+            unread = None if judgement.connection else evidence.mentioning_unread(name)
+            if unread is not None and not judgement.is_left_alone:
+                reason = f"{unread} mentions {name}, and could not be analysed"
+                yield judgement.lowered(Tier.MANUAL, reason)
+                continue
+            is_assumed = public >= set(judgement.subject.handlers) and not judgement.is_left_alone
+            yield judgement.lowered(Tier.REVIEW, _ASSUMED) if is_assumed else judgement
+
+
+_ASSUMED = (
+    "no handler calls this: it is assumed that its public functions are called from outside, once per invocation"
+)
+
+
+def _identified(
+    judged: Iterable[tuple[Workspace, Judgement]],
+) -> Iterator[tuple[Workspace, Judgement, str]]:
+    """Give ids that survive edits elsewhere: rule, path, symbol and a running number. Doubles are dropped."""
+    seen: set[tuple[str, str, int, int]] = set()
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    for workspace, judgement in judged:
+        subject = judgement.subject
+        place = (judgement.rule, subject.path, subject.place.line, subject.place.column)
+        if place not in seen:
+            seen.add(place)
+            name = (judgement.rule, subject.path, subject.symbol)
+            digest = blake2b(f"{subject.path}\0{subject.symbol}\0{numbers[name]}".encode(errors="replace"))
+            numbers[name] += 1
+            yield workspace, judgement, f"{judgement.rule}-{digest.hexdigest()[:6]}"
