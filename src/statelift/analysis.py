@@ -27,6 +27,7 @@ Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 
 
 def no_progress(what: str, done: int, total: int) -> None:
+    """Progress for those who show none."""
     del what, done, total
 
 

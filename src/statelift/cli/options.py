@@ -63,8 +63,8 @@ def _check_rule(word: str) -> None:
 
 def analysis_of(paths: Sequence[Path], options: Options, exclude: Sequence[str]) -> "Analysis":
     """Analyse, with progress on a terminal. UsageError for a path that does not exist."""
-    from statelift.discover import PathNotFoundError, PatternError
     from statelift.analysis import analyse
+    from statelift.discover import PathNotFoundError, PatternError
 
     try:
         with progress_on_terminal() as progress:
