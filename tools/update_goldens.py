@@ -1,0 +1,58 @@
+"""fixtures -> their expected outputs: writes what `apply --tier review` makes of every program.
+
+Only new and changed files are kept: a program without such a folder must stay as it is, byte for byte.
+Look at the difference before you commit it: this tool believes whatever the codemods do today.
+"""
+
+import shutil
+from pathlib import Path
+
+from statelift.compose import compose
+from statelift.discover import read_file
+from statelift.model import Options, Tier
+from statelift.planning import make_plan
+from statelift.selecting import chosen_changes
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+def cases() -> dict[str, tuple[Path, Path]]:
+    """Each fixture program and the folder of its expected output, by name."""
+    found: dict[str, tuple[Path, Path]] = {}
+    for before in sorted(FIXTURES.glob("seeds/*/before")):
+        found[f"seeds/{before.parent.name}"] = (before, before.with_name("after"))
+    for described in sorted(FIXTURES.glob("projects/*.expected.json")):
+        name = described.name.removesuffix(".expected.json")
+        found[f"projects/{name}"] = (described.with_name(name), described.with_name(f"{name}.after"))
+    return found
+
+
+def migrated(program: Path) -> dict[str, bytes]:
+    """The new bytes of all files that the safe and review changes touch, by path."""
+    plan = make_plan([program], Options())
+    chosen = {change.id for change in chosen_changes(plan, Tier.REVIEW, only_accepted=False)}
+    return {write.path: write.after for write in compose(plan, chosen, lambda path: read_file(program, path))}
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """The bytes of all files below a folder, by path; nothing where it does not exist."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def main() -> None:
+    """Write every expected output again, and tell which ones changed."""
+    for name, (program, golden) in cases().items():
+        wanted = migrated(program)
+        if wanted == kept(golden):
+            continue
+        shutil.rmtree(golden, ignore_errors=True)
+        for path, data in wanted.items():
+            file = golden / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        print(f"{name}: {', '.join(wanted) or 'stays as it is'}")
+
+
+if __name__ == "__main__":
+    main()
