@@ -22,7 +22,7 @@ from statelift.model import (
 )
 from statelift.prelude import NoPlaceError, prelude_edits
 from statelift.runtime import is_pristine, parts_of, render_helper
-from statelift.spans import OverlapError, splice
+from statelift.spans import OverlapError, splice, without_gaps
 
 Read = Callable[[str], bytes]  # FileNotFoundError for a file that is not there
 
@@ -130,7 +130,7 @@ def _module(path: str, before: bytes, operations: Sequence[Operation]) -> bytes:
     imports = [op for op in operations if isinstance(op, EnsureImport)]
     parts = [op for op in operations if isinstance(op, EnsureHelperPart)]
     encoding, newline = _form(path, before)
-    made = [*edits, *prelude_edits(path, before, imports, parts)]
+    made = without_gaps(before, [*edits, *prelude_edits(path, before, imports, parts, list(edits))])
     return splice(before, [_with_newline(edit, newline) for edit in made], encoding)
 
 

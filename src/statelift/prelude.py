@@ -1,8 +1,8 @@
 """A module's bytes, imports and definitions that it needs -> the edits that put them in."""
 
 import ast
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Problem, SourceFile
@@ -13,35 +13,30 @@ class NoPlaceError(ValueError):
     """The module has no safe place for an import or a definition; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Offsets where generated lines go, and what stands there."""
-
-    standard: int
-    local: int
-    definitions: int
-    has_imports: bool
-    is_followed_by_blank: bool
-
-
 def prelude_edits(
-    path: str, data: bytes, imports: Sequence[EnsureImport], parts: Sequence[EnsureHelperPart]
+    path: str,
+    data: bytes,
+    imports: Sequence[EnsureImport],
+    parts: Sequence[EnsureHelperPart],
+    others: Sequence[Edit] = (),
 ) -> tuple[Edit, ...]:
-    """Insertions that bring in what is missing. NoPlaceError where a name already means something else."""
+    """Insertions that bring in what is missing, none inside of `others`.
+
+    NoPlaceError where a name already means something else.
+    """
     parsed = parse_source(SourceFile(path, data))
     if isinstance(parsed, Problem):
         raise NoPlaceError(parsed.message)
     missing = [each for each in sorted(set(imports), key=_import_order) if not _has_import(parsed.tree, each)]
     wanted = [part for part in sorted(set(parts), key=_part_order) if not _has_part(parsed, part)]
-    places = _places(parsed)
-    joined = [edit for each in missing for edit in _joining(path, parsed, each)]
+    joined = [edit for each in missing for edit in _joining(parsed, each)]
     apart = [each for each in missing if _existing(parsed, each) is None]
-    return (*joined, *_import_edits(path, apart, places), *_definition_edits(path, wanted, places))
+    return (*joined, *_import_edits(parsed, apart), *_definition_edits(parsed, wanted, others))
 
 
 def _existing(parsed: Parsed, wanted: EnsureImport) -> ast.ImportFrom | None:
     """A plain one-line `from module import …` of the same module that a name can join."""
-    for statement in parsed.tree.body:
+    for statement in _before_definitions(parsed.tree):
         match statement:
             case ast.ImportFrom(module=wanted.module, level=0) if (
                 wanted.name and statement.lineno == statement.end_lineno
@@ -53,7 +48,7 @@ def _existing(parsed: Parsed, wanted: EnsureImport) -> ast.ImportFrom | None:
     return None
 
 
-def _joining(path: str, parsed: Parsed, wanted: EnsureImport) -> Iterator[Edit]:
+def _joining(parsed: Parsed, wanted: EnsureImport) -> Iterator[Edit]:
     """Put a name among the sorted names of an existing import."""
     statement = _existing(parsed, wanted)
     if statement is None:
@@ -61,10 +56,10 @@ def _joining(path: str, parsed: Parsed, wanted: EnsureImport) -> Iterator[Edit]:
     later = next((alias for alias in statement.names if alias.name > (wanted.name or "")), None)
     if later is not None:
         start = parsed.span(later).start
-        yield Edit(path, start, start, f"{wanted.name}, ")
+        yield Edit(parsed.path, start, start, f"{wanted.name}, ")
     else:
         end = parsed.span(statement.names[-1]).end
-        yield Edit(path, end, end, f", {wanted.name}")
+        yield Edit(parsed.path, end, end, f", {wanted.name}")
 
 
 def _import_order(each: EnsureImport) -> tuple[bool, str, str]:
@@ -79,72 +74,68 @@ def _part_order(part: EnsureHelperPart) -> tuple[bool, str]:
 # ---------------------------------------------------------------- what is there already
 
 
-def _has_import(tree: ast.Module, wanted: EnsureImport) -> bool:
-    """Whether the import stands in front of all definitions. NoPlaceError where its name means something else."""
-    bound = wanted.name or wanted.module
-    if any(bound in _bound(node, wanted) for node in ast.walk(tree)):
-        raise NoPlaceError(f"the module uses the name {bound} for something else")
-    for statement in takewhile(lambda each: not isinstance(each, _DEFINITIONS), tree.body):
-        match statement:
-            case ast.Import(names=names) if wanted.name is None:
-                if any(alias.name == wanted.module and alias.asname is None for alias in names):
-                    return True
-            case ast.ImportFrom(module=module, names=names, level=0) if module == wanted.module:
-                if any(alias.name == wanted.name and alias.asname is None for alias in names):
-                    return True
-            case _:
-                pass
-    return False
-
-
-def _bound(node: ast.AST, wanted: EnsureImport) -> set[str]:
-    """The names that one node binds to something else than what is wanted."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-            return {name}
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return {name}
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            return {name}
-        case ast.MatchMapping(rest=str(name)):
-            return {name}
-        case ast.Import(names=names):
-            others = [
-                each for each in names if wanted.name is not None or each.name.partition(".")[0] != wanted.module
-            ]
-            others += [each for each in names if each.asname is not None and each.name != wanted.module]
-            return {each.asname or each.name.partition(".")[0] for each in others}
-        case ast.ImportFrom(module=module, names=names):
-            return {
-                each.asname or each.name for each in names if (module, each.name) != (wanted.module, wanted.name)
-            }
-        case _:
-            return set()
-
-
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _before_definitions(tree: ast.Module) -> Iterator[ast.stmt]:
+    """What has run when the first function or class is made."""
+    return takewhile(lambda each: not isinstance(each, _DEFINITIONS), tree.body)
+
+
+def _has_import(tree: ast.Module, wanted: EnsureImport) -> bool:
+    """Whether it stands in front of the first definition. Elsewhere, it may run too late."""
+    bound = wanted.name or wanted.module
+    is_there = any(_imports(each, wanted) for each in _before_definitions(tree))
+    if is_there and wanted.name is None:
+        return True
+    users = [node for node in ast.walk(tree) if _has_name(node, bound) and not _imports(node, wanted)]
+    is_ours = any(_imports(node, wanted) for node in ast.walk(tree))
+    if any(not (is_ours and _is_read(node)) for node in users):
+        raise NoPlaceError(f"the module uses the name {bound} for something else")
+    return is_there
+
+
+def _imports(node: ast.AST, wanted: EnsureImport) -> bool:
+    match node:
+        case ast.Import(names=names) if wanted.name is None:
+            return any(alias.name == wanted.module and alias.asname is None for alias in names)
+        case ast.ImportFrom(module=module, names=names, level=0) if module == wanted.module:
+            return any(alias.name == wanted.name and alias.asname is None for alias in names)
+        case _:
+            return False
+
+
+def _is_read(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+
+
+def _has_name(node: ast.AST, name: str) -> bool:
+    """Whether a node reads or binds a variable of that name."""
+    match node:
+        case ast.Name(id=found) | ast.arg(arg=found):
+            return found == name
+        case ast.FunctionDef(name=found) | ast.AsyncFunctionDef(name=found) | ast.ClassDef(name=found):
+            return found == name
+        case ast.ExceptHandler(name=found) | ast.MatchAs(name=found) | ast.MatchStar(name=found):
+            return found == name
+        case ast.MatchMapping(rest=found):
+            return found == name
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return any((alias.asname or alias.name.partition(".")[0]) == name for alias in names)
+        case _:
+            return False
 
 
 def _has_part(parsed: Parsed, part: EnsureHelperPart) -> bool:
     text = parsed.text.replace("\r\n", "\n")
     if part.text is not None and part.text.rstrip("\n") in text:
         return True
-    if any(isinstance(node, ast.Name) and node.id == part.part for node in ast.walk(parsed.tree)):
+    if any(_has_name(node, part.part) for node in ast.walk(parsed.tree)):
         raise NoPlaceError(f"the module uses the name {part.part} for something else")
     return False
 
 
 # ---------------------------------------------------------------- where things go
-
-
-def _places(parsed: Parsed) -> _Places:
-    body = parsed.tree.body
-    head = _after_docstring(parsed)
-    leading = [each for each in _leading_imports(body) if not _is_future(each)]
-    first = parsed.line_starts[leading[0].lineno - 1] if leading else head
-    last = _line_after(parsed, leading[-1]) if leading else head
-    is_blank = parsed.data[last:].startswith((b"\n", b"\r\n"))
-    return _Places(first, last, max(_before_definitions(parsed), last), bool(leading), is_blank)
 
 
 def _after_docstring(parsed: Parsed) -> int:
@@ -171,13 +162,14 @@ def _after_comments(parsed: Parsed) -> int:
 
 
 def _leading_imports(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """The imports at the top, without those of `__future__`."""
     found: list[ast.stmt] = []
     for position, statement in enumerate(body):
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             found.append(statement)
         elif not (position == 0 and _is_text(statement)):
             break
-    return found
+    return [each for each in found if not _is_future(each)]
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -186,6 +178,13 @@ def _is_text(statement: ast.stmt) -> bool:
 
 def _is_future(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+
+
+def _line_of(parsed: Parsed, statement: ast.stmt) -> int:
+    start = parsed.line_starts[statement.lineno - 1]
+    if parsed.data[start : parsed.span(statement).start].removeprefix(b"\xef\xbb\xbf").strip():
+        raise NoPlaceError("other statements share a line with its imports")
+    return max(start, 3 if parsed.bom else 0)
 
 
 def _line_after(parsed: Parsed, statement: ast.stmt) -> int:
@@ -199,47 +198,102 @@ def _line_after(parsed: Parsed, statement: ast.stmt) -> int:
     return start
 
 
-def _before_definitions(parsed: Parsed) -> int:
-    """In front of the first function or class, its decorators and the comments right above it."""
-    first = next((each for each in parsed.tree.body if isinstance(each, _DEFINITIONS)), None)
-    if first is None:
-        raise NoPlaceError("the module has no function or class at its top level")
-    line = min([first.lineno, *(decorator.lineno for decorator in first.decorator_list)])
-    while line > 1 and _is_comment(parsed, line - 1):
-        line -= 1
-    return max(parsed.line_starts[line - 1], 3 if parsed.bom else 0)
+def _is_blank(parsed: Parsed, offset: int) -> bool:
+    """Whether the line that starts there is empty."""
+    return parsed.data[offset:].startswith((b"\n", b"\r\n"))
 
 
-def _is_comment(parsed: Parsed, line: int) -> bool:
-    return parsed.data[parsed.line_starts[line - 1] : parsed.line_starts[line]].startswith(b"#")
+# ---------------------------------------------------------------- imports
 
 
-# ---------------------------------------------------------------- the edits
-
-
-def _import_edits(path: str, missing: Sequence[EnsureImport], places: _Places) -> list[Edit]:
-    """Plain imports in front of the others, generated helpers behind them."""
-    plain = "".join(f"import {each.module}\n" for each in missing if each.name is None)
+def _import_edits(parsed: Parsed, missing: Sequence[EnsureImport]) -> list[Edit]:
+    """Plain imports in their place among the others, generated helpers behind all of them."""
+    plain = [each.module for each in missing if each.name is None]
     names: dict[str, list[str]] = {}
     for each in missing:
         if each.name is not None:
             names.setdefault(each.module, []).append(each.name)
     local = "".join(f"from {module} import {', '.join(found)}\n" for module, found in names.items())
-    if places.has_imports:
-        pairs = [(places.standard, plain), (places.local, f"\n{local}" if local else "")]
-    else:
-        above = "\n" if places.standard else ""
-        gap = "\n" if plain and local else ""
-        below = "" if places.is_followed_by_blank else "\n"
-        pairs = [(places.standard, f"{above}{plain}{gap}{local}{below}" if plain or local else "")]
-    return [Edit(path, offset, offset, text) for offset, text in pairs if text]
+    leading = _leading_imports(parsed.tree.body)
+    if leading:
+        edits = [_plain_edit(parsed, leading, module) for module in plain]
+        last = _line_after(parsed, leading[-1])
+        return [*edits, Edit(parsed.path, last, last, f"\n{local}")] if local else edits
+    return _first_imports(parsed, "".join(f"import {module}\n" for module in plain), local)
 
 
-def _definition_edits(path: str, wanted: Sequence[EnsureHelperPart], places: _Places) -> list[Edit]:
+def _plain_edit(parsed: Parsed, leading: Sequence[ast.stmt], module: str) -> Edit:
+    """A standard module goes behind those with smaller names, in front of everything else."""
+    smaller = [each for each in leading if isinstance(each, ast.Import) and _is_smaller(each.names[0].name, module)]
+    if smaller:
+        offset = _line_after(parsed, smaller[-1])
+        return Edit(parsed.path, offset, offset, f"import {module}\n")
+    offset = _line_of(parsed, leading[0])
+    gap = "" if _is_standard(leading[0]) else "\n"
+    return Edit(parsed.path, offset, offset, f"import {module}\n{gap}")
+
+
+def _is_smaller(name: str, module: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names and name < module
+
+
+def _is_standard(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Import(names=[ast.alias(name=name), *_]) | ast.ImportFrom(module=str(name), level=0):
+            return name.partition(".")[0] in sys.stdlib_module_names
+        case _:
+            return False
+
+
+def _first_imports(parsed: Parsed, plain: str, local: str) -> list[Edit]:
+    """The only imports of a module: blank lines set them off on both sides."""
+    if not plain and not local:
+        return []
+    head = _after_docstring(parsed)
+    above = "\n" if parsed.data[:head].strip(b"\xef\xbb\xbf") else ""
+    between = "\n" if plain and local else ""
+    below = "" if _is_blank(parsed, head) else "\n"
+    return [Edit(parsed.path, head, head, f"{above}{plain}{between}{local}{below}")]
+
+
+# ---------------------------------------------------------------- definitions
+
+
+def _definition_edits(parsed: Parsed, wanted: Sequence[EnsureHelperPart], others: Sequence[Edit]) -> list[Edit]:
+    """Functions in front of the first one; values alone close the block of statements above it."""
     if not wanted:
         return []
+    first, line = _first_definition(parsed)
+    start = max(parsed.line_starts[line - 1], _after_docstring(parsed))
     functions = [part.text or "" for part in wanted if not _part_order(part)[0]]
-    values = [part.text or "" for part in wanted if _part_order(part)[0]]
-    blocks = [*functions, *(["".join(values)] if values else [])]
-    text = "".join(f"{block}\n\n" for block in blocks)
-    return [Edit(path, places.definitions, places.definitions, text)]
+    values = "".join(part.text or "" for part in wanted if _part_order(part)[0])
+    if not functions and first > 0:
+        above = parsed.tree.body[first - 1]
+        offset = _line_behind(parsed, above)
+        if _is_blank(parsed, offset) and not any(each.start < offset < each.end for each in others):
+            gap = "" if isinstance(above, (ast.Assign, ast.AnnAssign)) else "\n"
+            return [Edit(parsed.path, offset, offset, f"{gap}{values}")]
+    text = "".join(f"{block}\n\n" for block in [*functions, values] if block)
+    return [Edit(parsed.path, start, start, text)]
+
+
+def _line_behind(parsed: Parsed, statement: ast.stmt) -> int:
+    """Where the next line starts."""
+    return parsed.line_starts[statement.end_lineno or statement.lineno]
+
+
+def _first_definition(parsed: Parsed) -> tuple[int, int]:
+    """Its position among the statements, and the line where its decorators and the comments right above begin."""
+    position = next((n for n, each in enumerate(parsed.tree.body) if isinstance(each, _DEFINITIONS)), None)
+    if position is None:
+        raise NoPlaceError("the module has no function or class at its top level")
+    first = parsed.tree.body[position]
+    assert isinstance(first, _DEFINITIONS)
+    line = min([first.lineno, *(decorator.lineno for decorator in first.decorator_list)])
+    while line > 1 and _is_comment(parsed, line - 1):
+        line -= 1
+    return position, line
+
+
+def _is_comment(parsed: Parsed, line: int) -> bool:
+    return parsed.data[parsed.line_starts[line - 1] : parsed.line_starts[line]].startswith(b"#")

@@ -9,6 +9,9 @@ from statelift.model import Edit, Span
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _TOKEN = re.compile(r"\r?\n|\w+|[^\S\r\n]+|.", re.DOTALL)
+_BLANK_TAIL = re.compile(rb"(?<=\n)(?:\r?\n)+\Z")
+_BLANK_BELOW = re.compile(rb"(?:\r?\n)*")
+_BLANK_ABOVE = re.compile(rb"(?:\A|\n)((?:\r?\n)+)\Z")
 _MOST_PAIRS = 4_000_000  # above that, comparing token by token takes seconds: the block is one edit
 
 # Bytes that are not valid in the encoding travel through str as lone surrogates, so that any file round-trips.
@@ -62,6 +65,66 @@ def splice(data: bytes, edits: Sequence[Edit], encoding: str = "utf-8") -> bytes
         pieces += [data[position : edit.start], edit.text.encode(encoding, _ERRORS)]
         position = edit.end
     return b"".join([*pieces, data[position:]])
+
+
+def without_gaps(data: bytes, edits: Sequence[Edit]) -> list[Edit]:
+    """The edits, and with whole lines that they remove also blank lines: of the gaps around them the largest stays.
+
+    Where something is inserted between these gaps, they stay as they are.
+    """
+    removals = sorted((_lines_only(data, edit) for edit in edits if _removes_lines(data, edit)), key=_start)
+    others = [edit for edit in edits if not _removes_lines(data, edit)]
+    made: list[Edit] = []
+    for chain in _chains(data, removals):
+        gaps = _gaps(data, chain)
+        is_apart = not any(gaps[0].start < edit.start < gaps[-1].end for edit in others)
+        made += [Edit(chain[0].path, gap.start, gap.end, "") for gap in _superfluous(data, gaps) if is_apart]
+    return [*others, *removals, *made]
+
+
+def _start(edit: Edit) -> int:
+    return edit.start
+
+
+def _removes_lines(data: bytes, edit: Edit) -> bool:
+    is_at_starts = all(at == 0 or data[at - 1 : at] == b"\n" for at in (edit.start, edit.end))
+    return not edit.text and edit.start < edit.end and is_at_starts
+
+
+def _lines_only(data: bytes, edit: Edit) -> Edit:
+    """The removal without the blank lines behind: they are for `without_gaps` to judge."""
+    tail = _BLANK_TAIL.search(data, edit.start, edit.end)
+    if tail is None or tail.start() == edit.start:
+        return edit
+    return Edit(edit.path, edit.start, tail.start(), "")
+
+
+def _chains(data: bytes, removals: Sequence[Edit]) -> Iterator[list[Edit]]:
+    """Removals with nothing but blank lines between them."""
+    chain: list[Edit] = []
+    for removal in removals:
+        if chain and data[chain[-1].end : removal.start].strip(b"\r\n"):
+            yield chain
+            chain = []
+        chain.append(removal)
+    if chain:
+        yield chain
+
+
+def _gaps(data: bytes, chain: Sequence[Edit]) -> list[Span]:
+    """The blank lines above, between and below the removals of a chain; empty spans included."""
+    above = _BLANK_ABOVE.search(data, 0, chain[0].start)
+    below = _BLANK_BELOW.match(data, chain[-1].end)
+    first = Span(above.start(1) if above else chain[0].start, chain[0].start)
+    last = Span(chain[-1].end, below.end() if below else chain[-1].end)
+    return [first, *(Span(one.end, other.start) for one, other in pairwise(chain)), last]
+
+
+def _superfluous(data: bytes, gaps: Sequence[Span]) -> list[Span]:
+    """All gaps but the largest; below the head of a block that one, too."""
+    largest = max(gaps, key=lambda gap: data.count(b"\n", gap.start, gap.end))
+    is_below_head = data[: gaps[0].start].rstrip().endswith(b":")
+    return [gap for gap in gaps if gap.start < gap.end and (gap is not largest or is_below_head)]
 
 
 def has_overlap(a: Edit | Span, b: Edit | Span) -> bool:

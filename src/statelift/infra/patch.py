@@ -79,8 +79,14 @@ def _has_blank_lines(document: Document, owned: list[str]) -> bool:
         return False
     text = document.tree.text
     starts = [key.start_mark.index for key, _ in node.value if key.value not in owned]
-    gaps = [text[:start].rstrip(" \t").endswith(("\n\n", "\n\r\n")) for start in starts[1:]]
+    gaps = [_follows_blank_line(text[:start]) for start in starts[1:]]
     return sum(gaps) * 2 > len(gaps)
+
+
+def _follows_blank_line(text: str) -> bool:
+    """Whether an empty line precedes the last one; comments belong to what they describe."""
+    above = (line.strip() for line in reversed(text.splitlines()[:-1]))
+    return next((not line for line in above if not line.startswith("#")), False)
 
 
 def _with_variable(document: Document, variable: EnsureEnv) -> Document:
