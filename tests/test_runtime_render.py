@@ -119,10 +119,11 @@ def test_the_inline_metric_is_one_definition_of_its_name():
     name, text = render_inline_metric()
     [node] = ast.parse(text).body
     assert isinstance(node, ast.FunctionDef)
-    assert node.name == name == "emit_count"
+    assert node.name == name == "count_metric"
 
 
 # ---------------------------------------------------------------- rights
+
 
 def edited(module):
     with module.Store(TABLE).edit("e", []) as value:
@@ -137,7 +138,7 @@ CALLS = {
     "store.delete": [lambda m: m.Store(TABLE).delete("a")],
     "store.pop": [lambda m: m.Store(TABLE).pop("a")],
     "store.setdefault": [lambda m: m.Store(TABLE).setdefault("b")],
-    "store.edit": [lambda m: m.Store(TABLE).edit("a").__enter__(), lambda m: edited(m)],
+    "store.edit": [lambda m: m.Store(TABLE).edit("a").__enter__(), edited],
     "store.items": [lambda m: m.Store(TABLE).items()],
     "store.count": [lambda m: m.Store(TABLE).count()],
     "counter.add": [lambda m: m.Counter(TABLE, "c").add(), lambda m: m.Counter(TABLE, "c").add()],

@@ -15,7 +15,10 @@ PROJECTS = {
     path.name.split(".")[0]: (path.parent / path.name.split(".")[0], path)
     for path in FIXTURES.glob("projects/*.expected.json")
 }
-CASES = {**{f"seeds/{name}": case for name, case in SEEDS.items()}, **{f"projects/{n}": c for n, c in PROJECTS.items()}}
+CASES = {
+    **{f"seeds/{name}": case for name, case in SEEDS.items()},
+    **{f"projects/{n}": c for n, c in PROJECTS.items()},
+}
 
 
 @cache
@@ -30,7 +33,9 @@ def expected(name: str) -> dict[str, list[dict[str, str]]]:
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_findings_are_exactly_the_expected_ones(name: str) -> None:
     plan = plan_of(name)
-    told = {(f.place.path, f.symbol, f.family, str(f.verdict), f.tier.word) for f in plan.findings if f.tier is not None}
+    told = {
+        (f.place.path, f.symbol, f.family, str(f.verdict), f.tier.word) for f in plan.findings if f.tier is not None
+    }
     wanted = {(w["path"], w["symbol"], w["family"], w["verdict"], w["tier"]) for w in expected(name)["findings"]}
     assert told == wanted
 

@@ -59,7 +59,7 @@ PARTS = {
     "len": "store.count",
 }
 Edits = Iterator[Edit]
-PLAIN = (ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Tuple)
+PLAIN = (ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Tuple, ast.List, ast.JoinedStr, ast.FormattedValue)
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
@@ -68,12 +68,12 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     key, cell = judgement.cell
     table = _table(key, workspace)
-    calls = [(path, use.function, PARTS[_form(use)]) for path, use in judgement.accesses]
+    written = [(path, use) for path, use in judgement.accesses if not _is_inside_edit(use, judgement)]
+    calls = [(path, use.function, PARTS[_form(use)]) for path, use in written]
     edits = [*_definition(key[0], cell, env_name(table), workspace)]
     try:
-        for path, use in judgement.accesses:
-            if not _is_inside_edit(use, judgement):
-                edits += REWRITES[_form(use)](path, use, workspace)
+        for path, use in written:
+            edits += REWRITES[_form(use)](path, use, workspace)
     except NotReproducedError:
         return
     ops: tuple[Operation, ...] = (
@@ -150,14 +150,14 @@ def _put(path: str, use: Access, workspace: Workspace) -> Edits:
 
 
 def _is_exchangeable(one: Value, other: Value) -> bool:
-    """Whether nobody can tell which of the two is evaluated first: an effect stands beside no other risk."""
-    has_effect = not (one.is_pure and other.is_pure)
-    return not has_effect or _is_plain(one) or _is_plain(other)
+    """Whether nobody can tell which of the two is evaluated first. An exception tells, too: a missing field."""
+    has_assignment = ":=" in one.text + other.text
+    return not has_assignment and (_is_plain(one) or _is_plain(other))
 
 
 def _is_plain(value: Value) -> bool:
     """Constants and local variables: evaluating them does nothing, cannot fail, and no call can change them."""
-    is_local = value.is_pure and not any(atom.kind in ("name", "import") for atom in value.atoms)
+    is_local = not any(atom.kind in ("name", "import") for atom in value.atoms)
     return is_local and all(isinstance(node, PLAIN) for node in ast.walk(ast.parse(f"({value.text})", mode="eval")))
 
 

@@ -112,7 +112,7 @@ def render_inline_metric() -> tuple[str, str]:
 
     The text is one top-level definition that imports what it needs by itself.
     """
-    name = "emit_count"
+    name = "count_metric"
     return name, _render("metric.py.j2", name=name, inline=True)
 
 

@@ -21,7 +21,7 @@ ADVICE = {
     "values": "reading all values needs a scan of the table",
     "keys": "reading all keys needs a scan of the table",
 }
-EDITED = "changes the stored value: it is read, changed and written back, and raises if another call came between"
+EDITED = "changes the stored value: read first, then changed and written back; raises if another call came between"
 Uses = list[tuple[str, Access]]
 Lowered = tuple[Tier, str]
 
