@@ -143,6 +143,7 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
     for tier, reason in (
         *workspace.obstacles(judgement, needs_resource=True),
         *_shared_globals(path, name, workspace),
+        *_combined(path, name, uses, workspace),
     ):
         proposal = proposal.lowered(tier, reason)
     return proposal

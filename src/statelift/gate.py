@@ -4,6 +4,7 @@ import ast
 import builtins
 import io
 import tokenize
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -63,6 +64,8 @@ def _faults(write: FileWrite) -> Iterator[str]:
     if isinstance(after, Problem):
         yield f"{write.path} would no longer parse: {after.message}"
         return
+    yield from _compile_faults(write.path, write.before or b"", "does not compile, so it cannot run as it is")
+    yield from _compile_faults(write.path, write.after, "would no longer compile")
     if not write.path.endswith(HELPER_FILE):  # that one is generated anew, comments included
         for comment in sorted((_comments(write.before or b"") - _comments(write.after)).elements()):
             yield f"{write.path} would lose the comment {comment}"
@@ -72,6 +75,15 @@ def _faults(write: FileWrite) -> Iterator[str]:
         yield f"{write.path} would change what an f-string prints: `{{name=}}` shows its own source text"
     for name in sorted(unresolved(after.tree) - known):
         yield f"{write.path} would use the name {name} without defining it"
+
+
+def _compile_faults(path: str, data: bytes, fault: str) -> Iterator[str]:
+    """What the compiler refuses and the parser takes: `return` outside a function, an argument given twice."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile(data, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        yield f"{path} {fault}: {error}"
 
 
 def _comments(data: bytes) -> Counter[str]:

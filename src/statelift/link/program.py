@@ -41,16 +41,14 @@ class Program:
 
     @cached_property
     def _dotted(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for path in self.modules:
-            inside = path.removeprefix(f"{self.root.path}/") if self.root.path else path
-            name = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            found[name] = path
-        return found
+        """Module name -> path. Of a module and a package of one name, Python imports the package."""
+        ordered = sorted(self.modules, key=lambda path: path.endswith("/__init__.py"))
+        return {self.dotted(path): path for path in ordered}
 
     def dotted(self, path: str) -> str:
         """Module name of a file, as its siblings import it."""
-        return next(name for name, found in self._dotted.items() if found == path)
+        inside = path.removeprefix(f"{self.root.path}/") if self.root.path else path
+        return inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     @cached_property
     def _imports(self) -> dict[str, dict[str, Import]]:
