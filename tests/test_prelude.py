@@ -67,6 +67,17 @@ def test_a_value_stays_out_of_what_another_edit_removes():
     assert splice(data, [removal, *edits]) == b'FILES = Store("FILES")\n\n\ndef f(): ...\n'
 
 
+@pytest.mark.parametrize("tail", ["\n\ndef f(): ...\n", "\n\nA = 1\n", "A = 1\n", ""])
+def test_a_value_stands_behind_the_function_that_it_uses_at_once(tail):
+    value = EnsureHelperPart(PATH, "SLOT", "SLOT = [_made]\n")
+    before = f"X = 1\n\n\ndef _made():\n    return 1\n{tail}"
+    made = text_of(before, parts=[value])
+    found = {}
+    exec(compile(made, PATH, "exec"), found)
+    assert found["SLOT"] == [found["_made"]]
+    assert text_of(made, parts=[value]) == made
+
+
 def test_an_import_that_runs_after_the_first_definition_is_too_late():
     before = "def f(): ...\n\n\nimport functools\n"
     made = text_of(before, [FUNCTOOLS], [GETTER])

@@ -260,26 +260,55 @@ def _first_imports(parsed: Parsed, plain: str, local: str) -> list[Edit]:
 
 
 def _definition_edits(parsed: Parsed, wanted: Sequence[EnsureHelperPart], others: Sequence[Edit]) -> list[Edit]:
-    """Functions in front of the first one; values alone close the block of statements above it."""
+    """Functions in front of the first one; values behind what they need, or closing the statements above."""
     if not wanted:
         return []
-    first, line = _first_definition(parsed)
-    start = max(parsed.line_starts[line - 1], _after_docstring(parsed))
     functions = [part.text or "" for part in wanted if not _part_order(part)[0]]
     values = "".join(part.text or "" for part in wanted if _part_order(part)[0])
-    if not functions and first > 0:
-        above = parsed.tree.body[first - 1]
-        offset = _line_behind(parsed, above)
-        if _is_blank(parsed, offset) and not any(each.start < offset < each.end for each in others):
-            gap = "" if isinstance(above, (ast.Assign, ast.AnnAssign)) else "\n"
-            return [Edit(parsed.path, offset, offset, f"{gap}{values}")]
-    text = "".join(f"{block}\n\n" for block in [*functions, values] if block)
-    return [Edit(parsed.path, start, start, text)]
+    first, line = _first_definition(parsed)
+    start = max(parsed.line_starts[line - 1], _after_docstring(parsed))
+    above = _needed(parsed, values)
+    if above is None and not functions and _is_free_behind(parsed, first - 1, others):
+        above = first - 1
+    blocks = [*functions, values] if above is None else functions
+    text = "".join(f"{block}\n\n" for block in blocks if block)
+    edits = [Edit(parsed.path, start, start, text)] if text else []
+    return edits if above is None or not values else [*edits, _behind(parsed, parsed.tree.body[above], values)]
+
+
+def _needed(parsed: Parsed, values: str) -> int | None:
+    """The position of the last definition that the values use at once, or of the values that follow it."""
+    body = parsed.tree.body
+    used = {node.id for node in ast.walk(ast.parse(values)) if isinstance(node, ast.Name)}
+    found = [n for n, each in enumerate(body) if isinstance(each, _DEFINITIONS) and each.name in used]
+    return max(found) + len(list(takewhile(_is_value, body[max(found) + 1 :]))) if found else None
+
+
+def _is_value(statement: ast.stmt) -> bool:
+    return isinstance(statement, (ast.Assign, ast.AnnAssign))
+
+
+def _is_free_behind(parsed: Parsed, position: int, others: Sequence[Edit]) -> bool:
+    """Whether a blank line follows a statement, and no other edit goes over it."""
+    if position < 0:
+        return False
+    offset = _line_behind(parsed, parsed.tree.body[position])
+    return _is_blank(parsed, offset) and not any(each.start < offset < each.end for each in others)
+
+
+def _behind(parsed: Parsed, above: ast.stmt, values: str) -> Edit:
+    offset = _line_behind(parsed, above)
+    gap = "" if _is_value(above) else "\n\n" if isinstance(above, _DEFINITIONS) else "\n"
+    is_open = _is_blank(parsed, offset) or offset == len(parsed.data)
+    return Edit(parsed.path, offset, offset, f"{gap}{values}" if is_open else f"{gap}{values}\n\n")
 
 
 def _line_behind(parsed: Parsed, statement: ast.stmt) -> int:
     """Where the next line starts."""
-    return parsed.line_starts[statement.end_lineno or statement.lineno]
+    line = statement.end_lineno or statement.lineno
+    if line >= len(parsed.line_starts):
+        raise NoPlaceError("a definition that it needs ends in the last line, which has no line end")
+    return parsed.line_starts[line]
 
 
 def _first_definition(parsed: Parsed) -> tuple[int, int]:
