@@ -66,6 +66,7 @@ def analyse_project(
     python = sorted({path for path in (*project.files, *overlay) if path.endswith(".py")})
     groups = group_files([path for path in python if reader.has(path)], located.functions, reader)
     kept = {root: files for root, files in groups.items() if any(may_hold_state(reader(path)) for path in files)}
+    reader.check(path for root, files in groups.items() if root not in kept for path in files)
     facts = _facts(sorted({path for files in kept.values() for path in files}), reader, progress)
     roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers)
     tests = {path: reader(path) for path in python if is_test(path) and reader.has(path)}
@@ -102,6 +103,13 @@ class _Reader:
             self.problems.append(Problem(path, 0, "unreadable", f"{path} cannot be read: {error.strerror}"))
             return False
         return True
+
+    def check(self, paths: Iterable[str]) -> None:
+        """Report files that cannot be parsed, although nothing of interest is in them."""
+        for path in paths:
+            parsed = parse_source(SourceFile(path, self(path)))
+            if isinstance(parsed, Problem):
+                self.problems.append(parsed)
 
 
 def _facts(paths: Sequence[str], reader: _Reader, progress: Progress) -> dict[str, ModuleFacts]:
