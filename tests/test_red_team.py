@@ -128,3 +128,70 @@ TAKEN = (
 def test_a_name_that_is_taken_is_not_imported_over(tmp_path: Path, above: str) -> None:
     plan = plan_of(tmp_path, handler_of(f"if event['op']:\n    {PUT}", GET, above=above))
     assert finding_of(plan, "S").tier is Tier.MANUAL
+
+
+PAIR = "S = {}\n\n\ndef put(key, value):\n    S[key] = value\n\n\ndef get(key):\n    return S.get(key)\n"
+REMEMBERED = {
+    "alias": ("S = {}\n", f"if event['b']:\n    d = S\n    d[event['a']] = 1\n{GET}"),
+    "alias that a function gives": (
+        "S = {}\n\n\ndef all_of():\n    return S\n",
+        f"all_of()[event['b']] = 1\n{GET}",
+    ),
+    "alias as argument": ("S = {}\n\n\ndef put(d, k):\n    d[k] = 1\n", f"put(S, event['b'])\n{GET}"),
+    "shallow copy": ("S = {'s': []}\n", "c = dict(S)\nc['s'].append(event['b'])\nreturn S['s']"),
+    "parentheses": ("S = ({})\n", f"S[event['b']] = 1\n{GET}"),
+    "two names": ("T = S = {}\n", f"S[event['b']] = 1\n{GET}"),
+    "filled later": ("S = None\n", "global S\nif S is None:\n    S = []\nS.append(event['b'])\nreturn S"),
+    "other keys of one name": (PAIR, "put(event['a'], 1)\nreturn get(event['b'])"),
+    "a key bound again": ("S = {}\n", "k = event['a']\nS[k] = 1\nk = event['b']\nreturn S.get(k)"),
+    "a key of two": ("S = {}\n", "k = 'x' if event['b'] else 'y'\nS[k] = event['b']\nreturn S.get('x')"),
+    "an event that changes": ("S = {}\n", f"{PUT}\nevent['a'] = event['b']\n{GET}"),
+    "duplicates": ("S = {}\n", "if event['a'] in S:\n    return 'old'\nS[event['a']] = True\nreturn 'new'"),
+    "once per key": ("S = {}\n", "if event['a'] not in S:\n    S[event['a']] = 1\n    print('mail')\nreturn 1"),
+    "filled on another branch": (
+        "S = {}\n",
+        f"if event['b']:\n    if event['a'] not in S:\n        S[event['a']] = 'x'\n    return\n{GET}",
+    ),
+    "filled by a call on another branch": (
+        "S = {}\n\n\ndef note(k):\n    if k not in S:\n        S[k] = k\n",
+        f"if event['b']:\n    note(event['a'])\n{GET}",
+    ),
+    "random values": (
+        "import random\n\nS = {}\n",
+        "k = event['a']\nif k not in S:\n    S[k] = f'{k}{random.random()}'\nreturn S[k]",
+    ),
+    "numbers in order": (
+        "S = {}\nN = 0\n",
+        "global N\nk = event['a']\nif k not in S:\n    N += 1\n    S[k] = N\nreturn S[k]",
+    ),
+    "changed by the caller": (
+        "S = {}\n\n\ndef get(k):\n    if k not in S:\n        S[k] = [k]\n    return S[k]\n",
+        "v = get(event['a'])\nv.append(1)\nreturn v",
+    ),
+    "a condition of the request": (
+        "S = {}\n",
+        "k = event['a']\nif k not in S:\n    S[k] = 1 if event['b'] else 2\nreturn S[k]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+def test_what_a_later_call_can_see_is_found(tmp_path: Path, name: str) -> None:
+    above, body = REMEMBERED[name]
+    assert str(finding_of(plan_of(tmp_path, handler_of(body, above=above)), "S").verdict) != "constant"
+
+
+CACHES = {
+    "get": "v = S.get(event['a'])\nif v is None:\n    v = load(event['a'])\n    S[event['a']] = v\nreturn v",
+    "only what was found": (
+        "k = event['a']\nif k not in S:\n    v = load(k)\n    if v:\n        S[k] = v\n    return v\nreturn S[k]"
+    ),
+    "except": ("k = event['a']\ntry:\n    return S[k]\nexcept KeyError:\n    S[k] = load(k)\nreturn S[k]"),
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_caches_are_left_alone(tmp_path: Path, name: str) -> None:
+    above = "S = {}\n\n\ndef load(key):\n    return key * 2\n"
+    plan = plan_of(tmp_path, handler_of(CACHES[name], above=above))
+    assert [str(finding.verdict) for finding in plan.left_alone] == ["cache"]

@@ -7,8 +7,8 @@ from statelift.catalogue import constructors
 _LIBRARIES = "|".join(sorted({re.escape(name.partition(".")[0]) for name in constructors()}))
 _NEEDLE = re.compile(
     rb"\bglobal\s|/tmp\b|\btempfile\b|^[ \t]*(?:from|import)\s+(?:%s)\b"
-    rb"|^[ \t]*[A-Za-z_]\w*[ \t]*(?::[^=\n]*)?=[ \t]*"
-    rb"(?:\{|\[|-?\d|None\b|True\b|False\b|\w*(?:dict|Dict|list|set|deque|Counter)\()" % _LIBRARIES.encode(),
+    rb"|(?<![=!<>])=(?!=)[\s\\(]*"
+    rb"(?:\{|\[|-?\d|None\b|True\b|False\b|[\w.]*(?:dict|Dict|list|set|deque|Counter)\()" % _LIBRARIES.encode(),
     re.MULTILINE,
 )
 

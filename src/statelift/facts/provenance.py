@@ -47,6 +47,7 @@ class Provenance:
 
     def __init__(self, syntax: Syntax) -> None:
         self.syntax = syntax
+        self._variables: dict[tuple[Scope, str, int], _Known] = {}
 
     def value_of(self, node: ast.expr) -> Value:
         """What is known of an expression."""
@@ -73,8 +74,9 @@ class Provenance:
                 return self._display([*(key for key in keys if key), *values], depth)
             case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
                 return self._display(elements, depth)
-            case ast.IfExp(body=one, orelse=other):
-                return self._join([one, other], depth)
+            case ast.IfExp(test=test, body=one, orelse=other):
+                known = self._join([one, other], depth)
+                return replace(known, atoms=known.atoms | self._known(test, depth).atoms)
             case ast.BoolOp(values=values):
                 return self._join(values, depth)
             case ast.BinOp(left=left, right=right):
@@ -101,18 +103,21 @@ class Provenance:
             imported = self.syntax.imports.get((scope, node.id))
             atom = Atom("import", imported) if imported else Atom("name", node.id)
             return _Known(frozenset({atom}), "unknown", threats=_ANYTHING, is_pure=True)
-        return self._variable(node, scope, depth)
+        asked = (scope, node.id, depth)
+        if asked not in self._variables:
+            self._variables[asked] = self._variable(node.id, scope, depth)
+        return self._variables[asked]
 
-    def _variable(self, node: ast.Name, scope: Scope, depth: int) -> _Known:
-        given = self.syntax.assigned(scope, node.id)
+    def _variable(self, name: str, scope: Scope, depth: int) -> _Known:
+        given = self.syntax.assigned(scope, name)
         parts: list[_Known] = []
-        if node.id in parameter_names(scope.node):
-            detail = f"{scope.qualname}:{node.id}"
+        if name in parameter_names(scope.node):
+            detail = f"{scope.qualname}:{name}"
             parts = [_Known(frozenset({Atom("param", detail)}), f"param:{detail}", _NONE, is_pure=True)]
         if not (given or parts) or any(_is_target(each) for each in given):
             return _OPAQUE
         known = _joined([*parts, *(self._known(each, depth - 1) for each in given)])
-        threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, node.id)
+        threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, name)
         return _Known(known.atoms, known.type, threats, known.is_pure and len(given) <= 1)
 
     def _threats(self, scope: Scope, name: str) -> frozenset[str]:

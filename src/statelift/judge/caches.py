@@ -1,14 +1,18 @@
 """Uses of a cell -> the reasons why it is a cache or a lazy singleton, if it is one (rules 6 and 7)."""
 
 import ast
+from collections.abc import Iterator
+from itertools import takewhile
 
-from statelift.facts.values import Access, Cell
+from statelift.facts.values import Access, Cell, Guard
 from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
-from statelift.link.program import CellKey
+from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import Source, is_container, is_write
 
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "unbind"})
 FILLS = frozenset({"put", "setdefault"})
+VALUE_READS = frozenset({"get", "require", "setdefault"})
+CLOCKS = ("time.", "datetime.")  # the stamp of an entry that expires
 PLAIN_READS = frozenset({"get", "require", "contains", "lacks", "truth", "len", "read"})
 Uses = list[tuple[str, Access]]
 
@@ -64,10 +68,12 @@ def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> t
         return ()
     if not all(_is_on_miss_path(use, uses) for _, use in fills):
         return ()
-    if not all(_is_derived(evidence, key, path, use) for path, use in fills):
+    if not all(_is_derived(evidence, path, use) for path, use in fills):
         return ()
-    if not all(_can_miss(evidence, path, use, fills) for path, use in uses):
+    if not all(_can_miss(evidence, key, path, use, fills) for path, use in uses):
         return ()
+    if not any(use.op in VALUE_READS and use.fates - {"dropped"} for _, use in uses):
+        return ()  # only what it holds is asked, never what for: it remembers what has been seen
     if any(_tells_hit_from_miss(evidence, path, use) for path, use in fills):
         return ()
     line = fills[0][1].place.line
@@ -82,13 +88,16 @@ def _tells_hit_from_miss(evidence: Evidence, path: str, fill: Access) -> bool:
     key = fill.key.text if fill.key else ""
     hits: set[tuple[str, ...]] = set()
     misses: set[tuple[str, ...]] = set()
+    fixed: set[tuple[str, ...]] = set()
     for each in evidence.program.functions[path, fill.function].returns:
         if any(is_hit(guard, fill.subject, key) for guard in each.guards):
             hits.add(each.literals)
+            fixed |= {each.literals} if {atom.kind for atom in each.value.atoms} == {"const"} else set()
         elif any(is_miss(guard, fill.subject, key) for guard in each.guards):
             misses.add(each.literals)
     flags = {"True", "False"}
-    return any(set(one) & flags != set(other) & flags for one in hits for other in misses)
+    is_told = any(set(one) & flags != set(other) & flags for one in hits for other in misses)
+    return is_told or bool(fixed - misses)
 
 
 def _is_eviction(use: Access) -> bool:
@@ -110,7 +119,7 @@ def _is_on_miss_path(use: Access, uses: Uses) -> bool:
     )  # fmt: skip
 
 
-def _is_derived(evidence: Evidence, cell: CellKey, path: str, use: Access) -> bool:
+def _is_derived(evidence: Evidence, path: str, use: Access) -> bool:
     """Whether the stored value can be computed again from its key alone."""
     given = use.default if use.op == "setdefault" else use.value
     if given is None or use.key is None:
@@ -118,28 +127,51 @@ def _is_derived(evidence: Evidence, cell: CellKey, path: str, use: Access) -> bo
     sources = evidence.sources.of(path, given)
     keys = evidence.sources.of(path, use.key)
     kinds = {source.kind for source in sources}
-    if Source("cell", cell[1]) in sources or (kinds <= {"nondet", "const"} and "nondet" in kinds):
+    if kinds <= {"nondet", "const"} and "nondet" in kinds:
+        return False
+    if any(source.kind == "cell" and not _is_lazy(evidence, source.detail) for source in sources):
+        return False
+    if any(source.kind == "nondet" and not source.detail.startswith(CLOCKS) for source in sources):
         return False
     return not {source for source in sources if source.kind in ("event", "context")} - keys
 
 
-def _can_miss(evidence: Evidence, path: str, use: Access, fills: Uses) -> bool:
+def _is_lazy(evidence: Evidence, name: str) -> bool:
+    """Whether every cell of this name is built once, like a client: its value does not tell of earlier calls."""
+    found = {key: cell for key, cell in evidence.program.cells.items() if key[1] == name}
+    return all(lazy_reasons(evidence, key, cell, evidence.program.accesses[key]) for key, cell in found.items())
+
+
+def _can_miss(evidence: Evidence, key: CellKey, path: str, use: Access, fills: Uses) -> bool:
     """Whether a use is a fill, an eviction, or a read whose function has a fill to fall back on."""
     if use.op in FILLS | EVICTIONS or use.op == "rebind":
         return not (use.op == "pop" and use.fates - {"dropped"})
-    if use.op not in PLAIN_READS or "mutated" in use.fates:
+    if use.op not in PLAIN_READS or evidence.is_result_changed(path, use):
         return False
     if use.op in ("len", "truth", "read"):
         return not use.fates & {"returned", "stored"} and use.op != "read"
-    return any(
-        (fill_path, fill.function) == (path, use.function)
-        or _calls(evidence, (path, use.function), (fill_path, fill.function))
-        for fill_path, fill in fills
-    )
+    taken = {(guard.at, guard.holds) for guard in use.guards}
+    name = key[1].rpartition(".")[2]
+    return any(_outside(guards, name) <= taken for guards in _ways(evidence, (path, use.function), fills))
 
 
-def _calls(evidence: Evidence, caller: tuple[str, str], callee: tuple[str, str]) -> bool:
-    return any(target == callee for _, target in evidence.program.calls.get(caller, ()))
+def _ways(evidence: Evidence, reader: FunctionKey, fills: Uses) -> Iterator[tuple[Guard, ...]]:
+    """The conditions of each fill that the reading function can come to, itself or by a call."""
+    calls = evidence.program.calls.get(reader, ())
+    for path, fill in fills:
+        if (path, fill.function) == reader:
+            yield fill.guards
+        yield from ((*call.guards, *fill.guards) for call, callee in calls if callee == (path, fill.function))
+
+
+def _outside(guards: tuple[Guard, ...], name: str) -> set[tuple[int, bool]]:
+    """The conditions that stand around the test of the cell: a reader must be under them, too."""
+    around = takewhile(lambda guard: guard.kind != "except" and not _is_about(guard, name), guards)
+    return {(guard.at, guard.holds) for guard in around if guard.kind in ("if", "case")}
+
+
+def _is_about(guard: Guard, name: str) -> bool:
+    return any(test.subject.rpartition(".")[2] == name for test in guard.tests)
 
 
 def _sources(evidence: Evidence, fills: Uses) -> set[Source]:

@@ -1,8 +1,10 @@
 """One cell and all its uses -> a verdict: the decision rules for memory and counters, first match wins."""
 
+import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
-from statelift.facts.values import Access, Cell
+from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
 from statelift.judge.evidence import Evidence, uses_of
@@ -15,7 +17,11 @@ from statelift.model import Tier, Verdict
 
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
 KILLS = frozenset({"rebind", "clear"})
+CHANGES = frozenset({"mutated", "augmented"})
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
+EMPTY: dict[str, CellKind] = {
+    "[]": "list", "list()": "list", "set()": "set", "{}": "dict", "dict()": "dict",
+}  # fmt: skip
 Uses = list[tuple[str, Access]]
 
 
@@ -32,7 +38,8 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
     reachable = [(path, use) for path, use in uses if evidence.is_reachable(path, use.function)]
-    writes = [(path, use) for path, use in reachable if is_write(cell, use.op)]
+    cell = _filled(cell, reachable)
+    writes = [(path, use) for path, use in reachable if evidence.changes(cell, path, use)]
     subject = Subject(key[0], cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
     make = _Maker(key, cell, subject, uses)
     if not writes:
@@ -56,6 +63,13 @@ _LEFT = {
     Verdict.LAZY_CLIENT: "is built once per container and does not depend on a request",
     Verdict.CACHE: "is a cache: every miss is computed again",
 }
+
+
+def _filled(cell: Cell, uses: Uses) -> Cell:
+    """A cell that starts as None and is given a collection later is judged as that collection."""
+    texts = {use.value.text for _, use in uses if use.op == "rebind" and use.value is not None}
+    kind = next((kind for text, kind in EMPTY.items() if text in texts), None)
+    return cell if cell.kind != "none" or kind is None else replace(cell, kind=kind)
 
 
 class _Maker:
@@ -120,7 +134,7 @@ def _is_kill(step: Step) -> bool:
 def _is_refilled(step: Step, steps: list[Step], uses: Uses) -> bool:
     """Whether every key that is ever put was put before, in this invocation: the whole is new."""
     fills = [use for _, use in uses if use.op == "put" and use.key is not None]
-    is_fixed = all(use.key is not None and {a.kind for a in use.key.atoms} == {"const"} for use in fills)
+    is_fixed = all(use.key is not None and _is_literal(use.key.text) for use in fills)
     others = [use for _, use in uses if use.op not in WHOLE_READS | {"put", "get", "require", "contains"}]
     if not (fills and is_fixed) or others:
         return False
@@ -131,10 +145,22 @@ def _is_refilled(step: Step, steps: list[Step], uses: Uses) -> bool:
 def _covers(kill: Step, step: Step) -> bool:
     one, other = kill.item, step.item
     assert isinstance(one, Access) and isinstance(other, Access)
-    is_same = one.op in KILLS or (
-        one.key is not None and other.key is not None and one.key.text == other.key.text and other.op != "put"
-    )
+    is_same = one.op in KILLS or (other.op != "put" and _is_same_key(one, other))
     return is_same and dominates(kill, step)
+
+
+def _is_same_key(one: Access, other: Access) -> bool:
+    """Whether two keys are equal, not only alike: no variable of theirs is bound again or changed between."""
+    if one.key is None or other.key is None or one.key.text != other.key.text:
+        return False
+    if _is_literal(one.key.text):
+        return True
+    is_fixed = one.key.is_pure and other.key.is_pure and not one.key.threats & CHANGES
+    return is_fixed and one.function == other.function
+
+
+def _is_literal(text: str) -> bool:
+    return isinstance(ast.parse(text, mode="eval").body, ast.Constant)
 
 
 def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from statelift.facts.values import Atom, Call, Cell, Function, Value
 from statelift.link.program import FunctionKey, Program, Target
 
 DEPTH = 6
+CHANGED = "it is changed in place"
+AUGMENTED = "an augmented assignment changes it in place, if it is a list, set or dict"
 HARMLESS = frozenset({"read", "returned", "dropped", "called"})
 STORABLE = frozenset({"str", "int", "float", "bool", "none", "bytes", "json", "codec"})
 # What the context says of the function, not of the request: the same for every call of a container.
@@ -186,9 +188,9 @@ class Sources:
             case "cell":
                 return {f"it is stored in {rest}"}
             case "mutated":
-                return {"it is changed in place"}
+                return {CHANGED}
             case "augmented":
-                return {"an augmented assignment changes it in place, if it is a list, set or dict"}
+                return {AUGMENTED}
             case "stored":
                 return {"it is stored in another object"}
             case "passed" if rest:
