@@ -1,7 +1,9 @@
 """Paths -> Analysis: discovers, locates, sieves, takes facts, links and judges. No user code is imported."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -114,14 +116,27 @@ class _Reader:
 
 def _facts(paths: Sequence[str], reader: _Reader, progress: Progress) -> dict[str, ModuleFacts]:
     found: dict[str, ModuleFacts] = {}
-    for number, path in enumerate(paths):
-        progress("analysing", number, len(paths))
-        facts = facts_of(SourceFile(path, reader(path)))
-        if isinstance(facts, Problem):
-            reader.problems.append(facts)
-        else:
-            found[path] = facts
+    with _no_collection():
+        for number, path in enumerate(paths):
+            progress("analysing", number, len(paths))
+            facts = facts_of(SourceFile(path, reader(path)))
+            if isinstance(facts, Problem):
+                reader.problems.append(facts)
+            else:
+                found[path] = facts
     return found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Syntax trees are many and free of cycles that matter: collecting meanwhile costs a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @cache

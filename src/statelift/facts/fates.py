@@ -121,10 +121,12 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
 
 def fates_of_variable(syntax: Syntax, scope: Scope, name: str, depth: int = DEPTH) -> frozenset[str]:
     """The fates of the object that a variable holds, as far as its function tells."""
-    loads = syntax.loads(scope, name)
-    return frozenset[str]().union(*(fates_of(syntax, load, depth) for load in loads)) | _augmented(
-        syntax, scope, name
-    )
+    asked = (scope, name, depth)
+    if asked not in syntax.fates:
+        loads = syntax.loads(scope, name)
+        found = frozenset[str]().union(*(fates_of(syntax, load, depth) for load in loads))
+        syntax.fates[asked] = found | _augmented(syntax, scope, name)
+    return syntax.fates[asked]
 
 
 def _augmented(syntax: Syntax, scope: Scope, name: str) -> frozenset[str]:

@@ -31,6 +31,7 @@ class Syntax:
         self.imports = _imported_names(self.nodes, self.scopes)
         self._assigned: dict[Scope, dict[str, list[ast.expr]]] = {}
         self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
+        self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
         self._index_locals()
 
     def _index_locals(self) -> None:
