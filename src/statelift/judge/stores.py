@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.values import Access, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
@@ -22,6 +23,7 @@ ADVICE = {
     "keys": "reading all keys needs a scan of the table",
 }
 EDITED = "changes the stored value: read first, then changed and written back; raises if another call came between"
+MAKERS = frozenset({"client", "resource", "connect", "cursor", "Lock", "RLock", "Thread", "open"})
 Uses = list[tuple[str, Access]]
 Lowered = tuple[Tier, str]
 
@@ -50,6 +52,7 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     yield from _definition(judgement)
     yield from _strangers(evidence, judgement)
     yield from _operations(list(judgement.accesses))
+    yield from _unkeyed(evidence, uses)
     yield from _key_and_value(evidence, uses)
     yield from _check_then_act(uses)
     yield from _read_results(evidence, uses)
@@ -89,6 +92,16 @@ def _operations(uses: Uses) -> Iterator[Lowered]:
             yield Tier.REVIEW, f"{where} uses it inside a lambda"
 
 
+def _unkeyed(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
+    """Rule 10 speaks of what is keyed by requests."""
+    keys = [evidence.sources.of(path, use.key) for path, use in uses if use.key is not None]
+    if keys and all({source.kind for source in each} <= {"const", "env"} for each in keys):
+        yield (
+            Tier.MANUAL,
+            "rule 10: no key comes from a request: it holds a few fixed entries, or grows for all alike",
+        )
+
+
 def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
     for path, use in uses:
         line = use.place.line
@@ -107,6 +120,12 @@ def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
 
 
 def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str) -> Iterator[Lowered]:
+    for source in sorted(evidence.sources.of(path, given)):
+        if source.detail in CONSTRUCTORS or source.detail.rpartition(".")[2] in MAKERS:
+            yield (
+                Tier.MANUAL,
+                f"line {line}: {given.text} is a live object ({source.detail}), which no table can hold",
+            )
     kind = evidence.sources.type_of(path, given.type)
     if kind not in STORABLE:
         yield (
