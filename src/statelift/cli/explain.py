@@ -10,6 +10,12 @@ import click
 from statelift.cli.options import OPTIONS_FOR_EXPLAIN, UsageError, analysis_of, write_data
 
 
+class NotAnalysedError(click.ClickException):
+    """Nothing can be said about this file: exit 3."""
+
+    exit_code = 3
+
+
 @click.command()
 @click.argument("subject", metavar="RULE|FILE:LINE")
 def explain(subject: str) -> int:
@@ -52,6 +58,8 @@ def _verdicts(path: Path, line: int) -> Iterator[str]:
     plan = plan_of(analysis, OPTIONS_FOR_EXPLAIN)
     found = {finding.id: finding for finding in (*plan.findings, *plan.left_alone)}
     name = path.resolve().relative_to(root).as_posix()
+    if problem := next((each for each in analysis.problems if each.path == name), None):
+        raise NotAnalysedError(f"{path}:{problem.line}: {problem.kind}: {problem.message}")
     for _, judgement, identifier in analysis.judgements:
         subject = judgement.subject
         lines = {(subject.path, subject.place.line), *((use.path, use.line) for use in subject.uses)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from statelift.model import Options, Plan, Tier
+from statelift.model import Options, Plan, Problem, Tier
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
@@ -118,6 +118,12 @@ def talk(text: str) -> None:
     from statelift.report.terminal import escape
 
     click.echo(escape(text, keep="\n"), err=True)
+
+
+def talk_about(problems: Sequence[Problem]) -> None:
+    """Say what could not be analysed, and where."""
+    for problem in problems:
+        talk(f"{problem.path}:{problem.line}: {problem.kind}: {problem.message}")
 
 
 class progress_on_terminal:  # noqa: N801 - reads as a verb at the place of use

@@ -14,6 +14,7 @@ from statelift.cli.options import (
     plan_or_load,
     selection,
     talk,
+    talk_about,
     write_data,
 )
 from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Plan, Tier
@@ -57,18 +58,23 @@ def scan(
     select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
 ) -> int:  # fmt: skip
     """Find state; never writes."""
+    targets = [_report_target(each) for each in output]
     made = new_plan(paths, options_of(select, ignore, strict_handlers=strict_handlers), exclude)
     write_data(render(made, form))
-    for target in output:
-        _write_report(made, target)
+    for target_form, name in targets:
+        _write_report(made, target_form, name)
     least = TIERS.get(fail_on)
     return exit_of(made, has_news=any(least is not None and (f.tier or 0) >= least for f in made.findings))
 
 
-def _write_report(plan: Plan, target: str) -> None:
+def _report_target(target: str) -> tuple[str, str]:
     form, _, name = target.partition("=")
     if form not in FORMATS or not name:
         raise UsageError(f"--output takes FORMAT=FILE with a format of {', '.join(FORMATS)}, not {target!r}.")
+    return form, name
+
+
+def _write_report(plan: Plan, form: str, name: str) -> None:
     try:
         Path(name).write_bytes(render(plan, form).encode("utf-8", "surrogateescape"))
     except OSError as error:
@@ -138,8 +144,7 @@ def closing(made: Plan) -> str:
     tiers = ", ".join(f"{number} {tier.word}" for tier, number in by_tier.items() if number)
     found = f"{count(len(made.findings), 'finding')} ({tiers})" if made.findings else "No state found"
     trouble = f"; {len(made.errors)} could not be analysed" if made.errors else ""
-    for problem in made.errors:
-        talk(f"{problem.path}:{problem.line}: {problem.kind}: {problem.message}")
+    talk_about(made.errors)
     alone = count(len(made.left_alone), "suspect")
     return f"{found}, {alone} left alone in {count(made.file_count, 'file')}{trouble}."
 

@@ -17,6 +17,7 @@ from statelift.cli.options import (
     plan_or_load,
     selection,
     talk,
+    talk_about,
 )
 from statelift.model import Change, Finding, Options, Plan, Tier
 from statelift.selecting import chosen_changes
@@ -153,6 +154,7 @@ def _report(made: Plan, chosen: Sequence[Change], run: "Run | None") -> None:
         for path in run.files:
             click.echo(escape(path))
         talk(f"Written as run {run.id}; `statelift undo` takes it back.")
+    talk_about(made.errors)
     ids = {change.id for change in chosen}
     waiting = sum(change.id not in ids and change.decision is None for change in made.changes)
     manual = sum(finding.tier is Tier.MANUAL for finding in made.findings)
