@@ -8,9 +8,10 @@ Opening costs time on every call, and a busy function exhausts the database's co
 
 ## Becomes
 `boto3.client("s3")` becomes `_s3_client()`, with a `@functools.cache` function that builds it once per
-container. It is called where the constructor stood, so exceptions are raised in the same place, nothing
-happens at import, and tests can clear it with `_s3_client.cache_clear()`. SQL connections come from a slot
-that is validated before every use and rolled back where `close()` stood.
+container. It is called where the constructor stood (a function that does nothing but return the client gets
+the decorator itself), so exceptions are raised in the same place, nothing happens at import, and tests can
+clear it with `_s3_client.cache_clear()`. SQL connections come from a slot that is validated before every use
+and rolled back where `close()` stood.
 
 ## Left alone
 Clients built at import or behind a sentinel, pools, and every client that depends on the request: arguments
@@ -81,6 +82,10 @@ def _is_hashable(workspace: Workspace, path: str, argument: Argument) -> bool:
 
 
 def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
+    title = f"build {_short(connection.text)} once per container"
+    if connection.factory is not None:  # the function is a getter already: it only has to keep what it builds
+        cached = Edit(path, connection.factory, connection.factory, "@functools.cache\n")
+        return Proposal("getter", title, (cached, EnsureImport(path, "functools")), judgement.tier)
     varying = [argument for argument in connection.arguments if argument.has_locals]
 
     def define(name: str) -> str:
@@ -95,7 +100,7 @@ def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: C
         EnsureImport(path, "functools"),
         EnsureHelperPart(path, name, define(name)),
     )
-    return Proposal("getter", f"build {_short(connection.text)} once per container", ops, judgement.tier)
+    return Proposal("getter", title, ops, judgement.tier)
 
 
 def _short(text: str) -> str:

@@ -28,12 +28,14 @@ without `global` raises on every call; that is reported, and not repaired in sil
 AP-02 stateful operations, AP-10 global state assumptions.
 """
 
+import re
 from collections.abc import Iterator
 
 from statelift.facts.values import Access, Cell
 from statelift.infra.names import camel, env_name
 from statelift.judge.counters import increment_of, is_own_operand
 from statelift.judge.values import Judgement
+from statelift.link.program import CellKey
 from statelift.model import Edit, EnsureHelperPart, Operation, Tier
 from statelift.runtime import render_inline_metric
 from statelift.workspace import Proposal, Workspace
@@ -49,21 +51,42 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     uses = [(path, use) for path, use in judgement.accesses if not is_own_operand(use, list(judgement.accesses))]
     proposal = (_metric if judgement.rule == "SL201" else _counter)(judgement, workspace, uses)
-    for tier, reason in _obstacles(judgement, uses):
+    for tier, reason in _obstacles(judgement, workspace, uses):
         proposal = proposal.lowered(tier, reason)
     yield proposal
 
 
-def _obstacles(judgement: Judgement, uses: Uses) -> Iterator[tuple[Tier, str]]:
+def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterator[tuple[Tier, str]]:
     assert judgement.cell is not None
+    yield from _strangers(judgement.cell[0], workspace)
     (home, name), cell = judgement.cell
     if cell.definition_count > 1 or not cell.is_top_level or "." in name:
         yield Tier.MANUAL, "it is defined in more than one place, or inside a class"
     for path, use in uses:
-        if not use.function:
-            yield Tier.MANUAL, f"line {use.place.line} uses it at import time"
-        elif path != home:
-            yield Tier.MANUAL, f"{path} uses it from another module"
+        line = use.place.line
+        if not use.function or use.function.endswith("<lambda>"):
+            yield Tier.MANUAL, f"line {line} uses it at import time"
+        elif path != home or use.is_attribute:
+            yield Tier.MANUAL, f"{path}:{line} uses it as an attribute of a module"
+        elif judgement.rule == "SL201" and increment_of(use) is None:
+            yield Tier.MANUAL, f"line {line} reads it, although no handler comes there"
+        elif increment_of(use) is not None and use.value is not None and not use.value.is_pure:
+            yield (
+                Tier.REVIEW,
+                f"line {line}: what {use.value.text} adds to {name} itself was lost, and is counted now",
+            )
+
+
+def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
+    """Uses of the variable that name it in another way: it will be gone."""
+    path, name = key
+    if workspace.program.stray_attributes(key):
+        yield Tier.MANUAL, f".{name} is also used on objects that cannot be followed"
+    if workspace.program.has_star_import_of(path):
+        yield Tier.MANUAL, f"a star import of {path} hides who else uses {name}"
+    quoted = re.compile(rb"""(["'])%s\1""" % name.encode(workspace.program.modules[path].encoding))
+    if b"__all__" in workspace.sources[path] and quoted.search(workspace.sources[path]):
+        yield Tier.MANUAL, f"__all__ of {path} names {name}"
 
 
 # ---------------------------------------------------------------- nobody reads it: a metric
@@ -162,9 +185,7 @@ def _combined(path: str, name: str, uses: Uses, workspace: Workspace) -> Iterato
             continue
         for where, use in accesses:
             if where == path and (use.function, use.statement) in statements:
-                is_counter = workspace.program.cells[home, other].kind == "int"
-                tier = Tier.REVIEW if is_counter else Tier.MANUAL
-                yield tier, f"line {use.place.line} combines it with {other}: migrate both, or neither"
+                yield Tier.REVIEW, f"line {use.place.line} uses it together with {other}: migrate both, or neither"
 
 
 def _part(use: Access) -> str:

@@ -130,7 +130,9 @@ def _module(path: str, before: bytes, operations: Sequence[Operation]) -> bytes:
     imports = [op for op in operations if isinstance(op, EnsureImport)]
     parts = [op for op in operations if isinstance(op, EnsureHelperPart)]
     encoding, newline = _form(path, before)
-    made = without_gaps(before, [*edits, *prelude_edits(path, before, imports, parts, list(edits))])
+    made = without_gaps(
+        before, [*prelude_edits(path, before, imports, parts, list(edits)), *edits]
+    )  # what is brought in stands in front of an edit at its place
     return splice(before, [_with_newline(edit, newline) for edit in made], encoding)
 
 

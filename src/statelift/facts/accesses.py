@@ -134,7 +134,13 @@ class Accesses:
         return not (isinstance(parent, ast.Attribute) and self.subjects.cell(parent))
 
     def _is_definition(self, node: ast.Name) -> bool:
-        return self.syntax.function(node) == MODULE and self.syntax.scope(node).kind in ("module", "class")
+        statement = self.syntax.statement(node)
+        is_plain = isinstance(statement, (ast.Assign, ast.AnnAssign))
+        return (
+            is_plain
+            and self.syntax.function(node) == MODULE
+            and self.syntax.scope(node).kind in ("module", "class")
+        )
 
     def _access(self, node: ast.Name | ast.Attribute, subject: str) -> Iterator[Access]:
         operation = operation_of(self.syntax, node)

@@ -18,6 +18,7 @@ from statelift.facts.syntax import Syntax
 from statelift.facts.values import Argument, Call, Decorator, Function, Import, ModuleFacts, Parameter, Return
 from statelift.source import Parsed
 
+ATTRIBUTE_CALLS = frozenset({"getattr", "setattr", "delattr", "hasattr"})
 DYNAMIC_NAMES = frozenset({"globals", "exec", "eval", "vars"})
 
 
@@ -50,7 +51,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         identifiers=frozenset(node.id for node in syntax.nodes if isinstance(node, ast.Name)).union(
             *(scope.bound for scope in syntax.scopes.opened.values())
         ),
-        attributes=tuple(sorted(Counter(n.attr for n in syntax.nodes if isinstance(n, ast.Attribute)).items())),
+        attributes=tuple(sorted(Counter(_attribute_names(syntax)).items())),
         unbound=tuple(unbound_accesses(syntax, accesses, names)),
         is_script=_is_script(syntax.tree),
         has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.nodes),
@@ -171,6 +172,18 @@ def _arguments(provenance: Provenance, paths: Paths, node: ast.Call) -> Iterator
     for keyword in node.keywords:
         file = paths.pattern(keyword.value)
         yield Argument(keyword.arg or "**", provenance.value_of(keyword.value), file=file)
+
+
+def _attribute_names(syntax: Syntax) -> Iterator[str]:
+    """Every attribute that is named, in `x.name` or in `getattr(x, "name")`."""
+    for node in syntax.nodes:
+        match node:
+            case ast.Attribute(attr=name):
+                yield name
+            case ast.Call(func=ast.Name(id=called), args=[_, ast.Constant(value=str(name)), *_]):
+                yield from [name] if called in ATTRIBUTE_CALLS else []
+            case _:
+                pass
 
 
 def _is_script(tree: ast.Module) -> bool:

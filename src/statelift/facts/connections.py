@@ -67,6 +67,7 @@ class Connections:
             fates=fates,
             mutated=self._mutation(loads),
             local_imports=tuple(self._local_imports(node)),
+            factory=self._factory(node),
             cell=self._cell(node),
         )
 
@@ -126,6 +127,17 @@ class Connections:
             if is_store or ast.unparse(whole).partition(".")[2] in STATEFUL:
                 return ast.unparse(whole)
         return ""
+
+    def _factory(self, node: ast.Call) -> int | None:
+        """Where `def` stands, if the function around it is nothing but `return node`, perhaps with a docstring."""
+        statement = self.syntax.parents[node]
+        function = self.syntax.parents[statement]
+        if not (isinstance(statement, ast.Return) and isinstance(function, ast.FunctionDef)):
+            return None
+        is_top = isinstance(self.syntax.parents[function], ast.Module)
+        is_plain = is_top and not function.decorator_list and ast.unparse(function.args) == ""
+        is_only = len(function.body) == 1 or (len(function.body) == 2 and ast.get_docstring(function) is not None)
+        return self.syntax.span(function).start if is_plain and is_only else None
 
     def _local_imports(self, node: ast.Call) -> Iterator[str]:
         """Import statements inside the function that the constructor's own names come from."""

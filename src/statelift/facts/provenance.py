@@ -24,6 +24,7 @@ STRING_METHODS = frozenset("lower upper strip lstrip rstrip title format join re
 TEXT_MAKERS = frozenset("hex hexdigest isoformat strftime".split())  # on whatever object, they give a str
 STRING_ATTRIBUTES = frozenset({"hex"})
 IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
+UNEVEN = (ast.Div, ast.Pow, ast.MatMult)  # two integers need not give an integer
 PURE_CALLS = frozenset({*TYPES_OF_CALLS, "max", "min", "abs", "sorted", "sum", "tuple", "list", "dict", "set"})
 
 
@@ -79,8 +80,9 @@ class Provenance:
                 return replace(known, atoms=known.atoms | self._known(test, depth).atoms)
             case ast.BoolOp(values=values):
                 return self._join(values, depth)
-            case ast.BinOp(left=left, right=right):
-                return self._arithmetic([left, right], depth)
+            case ast.BinOp(left=left, op=operator, right=right):
+                known = self._arithmetic([left, right], depth)
+                return known if not isinstance(operator, UNEVEN) else replace(known, type=_quotient(known.type))
             case ast.UnaryOp(operand=operand, op=op):
                 known = self._arithmetic([operand], depth)
                 return known if not isinstance(op, ast.Not) else _retyped(known, "bool")
@@ -214,6 +216,11 @@ def _container(parts: Iterable[_Known]) -> str:
         return "unknown"
     open_kinds = sorted({kind for each in kinds if ":" in each for kind in each.split("+") if ":" in kind})
     return "+".join(open_kinds) if open_kinds else "codec"
+
+
+def _quotient(kind: str) -> str:
+    """Type of `a / b` for numbers. That of `a ** b` depends on the values, like that of `a % b` for text."""
+    return "float" if kind in ("int", "float", "bool") else "unknown"
 
 
 def _text_type(kind: str) -> str:

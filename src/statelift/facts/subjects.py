@@ -31,20 +31,19 @@ class Subjects:
 
     def _global(self, node: ast.Name, name: str) -> str:
         scope = self.syntax.scope(node).binding(name)
-        if scope is None or scope.kind != "module":
+        if scope is None:
             return ""
         imported = self.syntax.imports.get((scope, name), "")
-        return imported or (name if name in self.cells else "")
+        return imported or (name if name in self.cells and scope.kind == "module" else "")
 
     def _attribute(self, owner: ast.Name, base: str, attribute: str) -> str:
         if base in ("self", "cls"):
             base = self._enclosing_class(owner)
-        elif self.syntax.is_local(owner):
-            return ""
-        if f"{base}.{attribute}" in self.cells:
-            return f"{base}.{attribute}"
-        imported = self.syntax.imports.get((self.syntax.scopes.module, base), "")
-        return f"{imported}.{attribute}" if imported else ""
+        scope = self.syntax.scope(owner).binding(base) or self.syntax.scopes.module
+        imported = self.syntax.imports.get((scope, base), "")
+        if imported or self.syntax.is_local(owner):
+            return f"{imported}.{attribute}" if imported else ""
+        return f"{base}.{attribute}" if f"{base}.{attribute}" in self.cells else ""
 
     def _enclosing_class(self, node: ast.AST) -> str:
         scope = self.syntax.scope(node)

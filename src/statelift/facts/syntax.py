@@ -70,8 +70,16 @@ class Syntax:
         return self.scopes.of[node]
 
     def function(self, node: ast.AST) -> str:
-        """Qualified name of the function whose call evaluates the node; "" at import."""
+        """Qualified name of the function whose call evaluates the node; "" at import.
+
+        A lambda counts as part of the function that makes it.
+        """
         scope = self.scopes.of[node].function()
+        while scope is not None and isinstance(scope.node, ast.Lambda) and scope.parent is not None:
+            outer = scope.parent.function()
+            if outer is None:
+                break
+            scope = outer
         return MODULE if scope is None else scope.qualname
 
     def assigned(self, scope: Scope, name: str) -> list[ast.expr]:

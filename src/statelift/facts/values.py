@@ -179,7 +179,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A client or connection that is built inside a function."""
+    """A client or connection that is built inside a function.
+
+    `factory` is the offset of the `def` of a plain function without parameters that does nothing but return it.
+    """
 
     constructor: str
     text: str
@@ -196,6 +199,7 @@ class Connection:
     mutated: str = ""
     local_imports: tuple[str, ...] = ()
     cell: str = ""
+    factory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ def judge_connections(evidence: Evidence) -> Iterator[Judgement]:
     table = constructors()
     for path, connection in evidence.program.connections():
         library = table[connection.constructor]
-        if library.kind in SKIPPED_KINDS or not evidence.is_reachable(path, connection.function):
+        is_known = (path, connection.function) in evidence.program.functions  # a lambda at import is none
+        if library.kind in SKIPPED_KINDS or not (is_known and evidence.is_reachable(path, connection.function)):
             continue
         yield _judge(evidence, path, connection, library)
     yield from _unvalidated(evidence)

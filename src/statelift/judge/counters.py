@@ -20,8 +20,13 @@ def increment_of(use: Access) -> str | None:
         return None
     if use.op == "augment":
         is_integer = use.value.type == "int" and use.operator in STEPS
-        return (use.value.text if use.operator == "Add" else f"-{use.value.text}") if is_integer else None
+        return (use.value.text if use.operator == "Add" else _negated(use.value.text)) if is_integer else None
     return _long_form(use.subject, use.value.text) if use.op == "rebind" else None
+
+
+def _negated(text: str) -> str:
+    is_plain = isinstance(ast.parse(text, mode="eval").body, (ast.Constant, ast.Name, ast.Call))
+    return f"-{text}" if is_plain else f"-({text})"
 
 
 def _long_form(name: str, text: str) -> str | None:
