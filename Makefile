@@ -55,7 +55,7 @@ demo: $(READY)
 	@echo '$(BIN)/statelift explain .demo/project/src/prices.py:9            why a line is left alone'
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 check: $(READY)
 	$(BIN)/mypy
