@@ -195,3 +195,63 @@ def test_caches_are_left_alone(tmp_path: Path, name: str) -> None:
     above = "S = {}\n\n\ndef load(key):\n    return key * 2\n"
     plan = plan_of(tmp_path, handler_of(CACHES[name], above=above))
     assert [str(finding.verdict) for finding in plan.left_alone] == ["cache"]
+
+
+COUNTS = {
+    "N -= 1 - 3": "add(-(1 - 3))",
+    "N -= int(event['n']) + 1": "add(-(int(event['n']) + 1))",
+    "N -= 2": "add(-2)",
+}
+
+
+@pytest.mark.parametrize("step", COUNTS)
+def test_a_negative_step_keeps_its_value(tmp_path: Path, step: str) -> None:
+    assert COUNTS[step] in rewritten(tmp_path, handler_of("global N", step, "return N", above="N = 0\n"))
+
+
+READERS = {
+    "a lambda": {"app.py": "return (lambda: N)()"},
+    "the module itself": {"app.py": "import app\nreturn app.N"},
+    "the table of modules": {"app.py": "import sys\nreturn sys.modules[__name__].N"},
+    "getattr": {"app.py": "import sys\nreturn getattr(sys.modules[__name__], 'N')"},
+    "an import inside a function": {
+        "app.py": "import b\nreturn b.get()",
+        "b.py": "def get():\n    from app import N\n    return N\n",
+    },
+    "a star import": {
+        "app.py": "import b\nreturn b.get()",
+        "b.py": "from app import *\n\n\ndef get():\n    return N\n",
+    },
+    "import time": {"app.py": "return 1\n\n\nN += 1"},
+    "a function without callers": {"app.py": "return 1\n\n\ndef debug():\n    return N"},
+    "a quotient": {"app.py": "N += 4 / 2\nreturn 1"},
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_counter_that_somebody_reads_is_no_metric(tmp_path: Path, name: str) -> None:
+    for path, text in READERS[name].items():
+        (tmp_path / path).write_text(text)
+    body, _, rest = READERS[name]["app.py"].partition("\n\n\n")
+    source = handler_of("global N", "N += 1", body, above="N = 0\n") + f"\n\n{rest}\n"
+    assert finding_of(plan_of(tmp_path, source), "N").tier is not Tier.SAFE
+
+
+ELSEWHERE = {
+    "from app import S": "def get(k):\n    from app import S\n    return S.get(k)\n",
+    "from app import S, above": "from app import S\n\n\ndef get(k):\n    return S.pop(k, None)\n",
+    "import app as a": "def get(k):\n    import app as a\n    return a.S[k]\n",
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_uses_in_other_modules_are_seen(tmp_path: Path, name: str) -> None:
+    (tmp_path / "b.py").write_text(ELSEWHERE[name])
+    plan = plan_of(tmp_path, handler_of(f"import b\nif event['op']:\n    {PUT}\nreturn b.get(event['a'])"))
+    assert {use.path for use in finding_of(plan, "S").uses} == {"app.py", "b.py"}
+
+
+def test_a_dict_that_a_star_import_brings_is_found(tmp_path: Path) -> None:
+    (tmp_path / "b.py").write_text("S = {}\n")
+    plan = plan_of(tmp_path, handler_of(f"if event['op']:\n    {PUT}", GET, above="from b import *\n"))
+    assert finding_of(plan, "S").tier is Tier.MANUAL

@@ -1,6 +1,7 @@
 """A module's bytes, imports and definitions that it needs -> the edits that put them in."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
@@ -155,7 +156,7 @@ def _after_comments(parsed: Parsed) -> int:
     """Behind a shebang and an encoding line; other comments stay with what they describe."""
     number = 0
     for start in parsed.line_starts[:2]:
-        if parsed.data[start:].startswith((b"#!", b"# -*-", b"# coding", b"#coding", b"\xef\xbb\xbf#")):
+        if re.match(rb"#!|[ \t\f]*#.*?coding[:=]|\xef\xbb\xbf#", parsed.data[start:]):
             number += 1
     offset = parsed.line_starts[number] if number < len(parsed.line_starts) else len(parsed.data)
     return offset or (3 if parsed.bom else 0)

@@ -128,10 +128,7 @@ class Accesses:
             return False
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and self._is_definition(node):
             return False
-        if subject in self._shadowed:
-            return False
-        parent = self.syntax.parents[node]
-        return not (isinstance(parent, ast.Attribute) and self.subjects.cell(parent))
+        return subject not in self._shadowed
 
     def _is_definition(self, node: ast.Name) -> bool:
         statement = self.syntax.statement(node)

@@ -1,6 +1,7 @@
 """An expression -> the cell or the file path that it speaks of, followed through local names."""
 
 import ast
+import builtins
 
 from statelift.facts.paths import Paths
 from statelift.facts.syntax import Syntax
@@ -31,8 +32,9 @@ class Subjects:
 
     def _global(self, node: ast.Name, name: str) -> str:
         scope = self.syntax.scope(node).binding(name)
-        if scope is None:
-            return ""
+        if scope is None:  # a star import may bring any name
+            is_star = "*" in self.syntax.scopes.module.bound and not hasattr(builtins, name)
+            return name if is_star else ""
         imported = self.syntax.imports.get((scope, name), "")
         return imported or (name if name in self.cells and scope.kind == "module" else "")
 

@@ -100,9 +100,11 @@ class Program:
         if name in module.classes:
             return Target("class", path, name)
         head, _, rest = name.partition(".")
-        imported = self._imports[path].get(head)
+        imported = self._imports[path].get(head) or self._imports[path].get("*")
         if imported is None or hops == 0:
             return None
+        if imported.local == "*":
+            return self._absolute(path, f"{import_target(imported).removesuffix('*')}{name}", hops - 1)
         target = import_target(imported)
         return self._absolute(path, f"{target}.{rest}" if rest else target, hops - 1)
 
