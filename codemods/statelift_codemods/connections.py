@@ -68,7 +68,8 @@ def _obstacles(
         if not connection.closes:
             yield Tier.MANUAL, "it is never closed here, so where its transaction ends cannot be seen"
     for argument in connection.arguments:
-        if argument.has_locals and (is_sql or not _is_hashable(workspace, path, argument)):
+        is_unpacked = argument.name in ("*", "**")
+        if argument.has_locals and (is_sql or is_unpacked or not _is_hashable(workspace, path, argument)):
             yield Tier.MANUAL, f"its argument {argument.value.text} is a local value that cannot be a cache key"
     if any(close.line is None for close in connection.closes) and not is_sql:
         yield Tier.MANUAL, "its close() is part of a larger statement"
@@ -149,8 +150,7 @@ def _identity(connection: Connection) -> str:
 
 def _wished(connection: Connection) -> str:
     library, _, made = connection.constructor.rpartition(".")
-    first = connection.arguments[0].value.text if connection.arguments else ""
-    literal = re.fullmatch(r"['\"]([\w.-]+)['\"]", first)
+    literal = re.search(r"\(['\"]([\w.-]+)['\"][^()]*\)$", connection.text)
     if library.startswith("boto3") and made in ("client", "resource"):
         service = literal.group(1).replace("-", "_").replace(".", "_") if literal else "aws"
         return f"_{service}_{made}"

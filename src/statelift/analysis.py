@@ -70,7 +70,8 @@ def analyse_project(
     kept = {root: files for root, files in groups.items() if any(may_hold_state(reader(path)) for path in files)}
     reader.check(path for root, files in groups.items() if root not in kept for path in files)
     facts = _facts(sorted({path for files in kept.values() for path in files}), reader, progress)
-    roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers)
+    named = project.wanted if len(project.wanted) < len(python) else ()
+    roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers, named=named)
     tests = {path: reader(path) for path in python if is_test(path) and reader.has(path)}
     workspaces = tuple(
         _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader.bytes) for root in roots

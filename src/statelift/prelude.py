@@ -273,8 +273,16 @@ def _definition_edits(parsed: Parsed, wanted: Sequence[EnsureHelperPart], others
         above = first - 1
     blocks = [*functions, values] if above is None else functions
     text = "".join(f"{block}\n\n" for block in blocks if block)
+    text = _missing_lines(parsed.data, start) + text if text else ""
     edits = [Edit(parsed.path, start, start, text)] if text else []
     return edits if above is None or not values else [*edits, _behind(parsed, parsed.tree.body[above], values)]
+
+
+def _missing_lines(data: bytes, start: int) -> str:
+    """Line ends that make two blank lines in front of a definition."""
+    above = data[:start].replace(b"\r\n", b"\n")
+    blank = len(above) - len(above.rstrip(b"\n")) - 1
+    return "\n" * max(0, 2 - blank) if above.strip() else ""
 
 
 def _needed(parsed: Parsed, values: str) -> int | None:

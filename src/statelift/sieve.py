@@ -6,7 +6,7 @@ from statelift.catalogue import constructors
 
 _LIBRARIES = "|".join(sorted({re.escape(name.partition(".")[0]) for name in constructors()}))
 _NEEDLE = re.compile(
-    rb"\bglobal\s|/tmp\b|\btempfile\b|^[ \t]*(?:from|import)\s+(?:%s)\b"
+    rb"\bglobal\s|/tmp\b|\btempfile\b|\b(?:from|import)\b[^\n#]*\b(?:%s)\b"
     rb"|(?<![=!<>])=(?!=)[\s\\(]*"
     rb"(?:\{|\[|-?\d|None\b|True\b|False\b|[\w.]*(?:dict|Dict|list|set|deque|Counter)\()" % _LIBRARIES.encode(),
     re.MULTILINE,

@@ -14,7 +14,7 @@ from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.subjects import Subjects
-from statelift.facts.syntax import Syntax
+from statelift.facts.syntax import MODULE, Syntax
 from statelift.facts.values import Argument, Call, Decorator, Function, Import, ModuleFacts, Parameter, Return
 from statelift.source import Parsed
 
@@ -97,7 +97,7 @@ def _function(
         parameters=tuple(_parameters(syntax, provenance, node, scope)),
         annotations=tuple(ast.unparse(each.annotation) if each.annotation else "" for each in arguments),
         decorators=tuple(_decorator(syntax, each) for each in node.decorator_list),
-        references=frozenset(syntax.dotted(each) for each in inside if isinstance(each, (ast.Name, ast.Attribute))),
+        references=frozenset(_mentions(syntax, inside)),
         attributes=frozenset(each.attr for each in inside if isinstance(each, ast.Attribute)),
         returns=tuple(_returns(provenance, guards, own)),
         class_name=owner.qualname if owner is not None and owner.kind == "class" else "",
@@ -105,6 +105,14 @@ def _function(
         is_async=isinstance(node, ast.AsyncFunctionDef),
         has_generator=any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own),
     )
+
+
+def _mentions(syntax: Syntax, nodes: list[ast.AST]) -> Iterator[str]:
+    """Dotted names; of `Api.find` not also `Api`: naming a class on the way to a method does not make one."""
+    for node in nodes:
+        is_owner = isinstance(syntax.parents[node], ast.Attribute)
+        if isinstance(node, ast.Attribute) or (isinstance(node, ast.Name) and not is_owner):
+            yield syntax.dotted(node)
 
 
 def _decorator(syntax: Syntax, node: ast.expr) -> Decorator:
@@ -130,9 +138,15 @@ def _parameters(
     for argument, default in pairs:
         loads = syntax.loads(scope, argument.arg)
         fates = fates_of_variable(syntax, scope, argument.arg)
-        above = [syntax.parents[load] for load in loads]
-        attributes = frozenset(each.attr for each in above if isinstance(each, ast.Attribute))
+        attributes = frozenset(name for load in loads for name in _chain(syntax, load))
         yield Parameter(argument.arg, None if default is None else provenance.value_of(default), fates, attributes)
+
+
+def _chain(syntax: Syntax, node: ast.AST) -> Iterator[str]:
+    """Names of the attributes that are asked one after the other: `client.meta.events.register`."""
+    while isinstance(parent := syntax.parents[node], ast.Attribute):
+        yield parent.attr
+        node = parent
 
 
 def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards) -> Iterator[Call]:
@@ -202,14 +216,31 @@ def _is_dynamic(syntax: Syntax, node: ast.AST) -> bool:
 
 
 def _environment_writes(syntax: Syntax) -> Iterator[str]:
+    """What functions write into the environment; `'AWS_DEFAULT_SESSION'` stands for boto3's default session."""
     for node in syntax.nodes:
+        if isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)) and syntax.function(node) != MODULE:
+            yield from _environment_write(syntax, node)
         match node:
-            case ast.Subscript(value=value, slice=key, ctx=ast.Store() | ast.Del()):
-                if syntax.dotted(value) == "os.environ":
-                    yield ast.unparse(key)
-            case ast.Call(func=func) if syntax.dotted(func) in (
-                "os.putenv", "os.environ.update", "os.environ.setdefault", "os.environ.pop",
-            ):  # fmt: skip
-                yield "*"
+            case ast.Assign(value=value) if syntax.dotted(value) == "os.environ":
+                yield "*"  # another name for it: nobody knows what is written through that
             case _:
                 pass
+
+
+def _environment_write(syntax: Syntax, node: ast.Subscript | ast.Attribute | ast.Call) -> Iterator[str]:
+    match node:
+        case ast.Subscript(value=value, slice=key, ctx=ast.Store() | ast.Del()):
+            if syntax.dotted(value) == "os.environ":
+                yield ast.unparse(key) if isinstance(key, ast.Constant) else "*"
+        case ast.Attribute(attr="DEFAULT_SESSION", ctx=ast.Store()):
+            yield "'AWS_DEFAULT_SESSION'"
+        case ast.Call(func=func):
+            match syntax.dotted(func):
+                case "boto3.setup_default_session":
+                    yield "'AWS_DEFAULT_SESSION'"
+                case "os.putenv" | "os.environ.update" | "os.environ.setdefault" | "os.environ.pop":
+                    yield "*"
+                case _:
+                    pass
+        case _:
+            pass

@@ -17,6 +17,9 @@ CLOSING = frozenset({"close", "dispose", "shutdown", "disconnect", "quit"})
 STATEFUL = frozenset({"meta.events.register", "headers.update", "auth", "headers", "cookies", "exceptions"})
 
 
+HOOKS = "meta.events"
+
+
 class Connections:
     """Collects the connection constructors that one module calls inside functions."""
 
@@ -35,7 +38,7 @@ class Connections:
                     yield self._connection(node, name)
 
     def _constructor(self, node: ast.Call) -> str:
-        name = self.syntax.dotted(node.func)
+        name = self.syntax.outside(node.func)
         if name in CONSTRUCTORS:
             parent = self.syntax.parents[node]
             is_chained = isinstance(parent, ast.Attribute) and parent.attr in ("client", "resource")
@@ -124,9 +127,25 @@ class Connections:
             while isinstance(parent, (ast.Attribute, ast.Subscript)) and parent.value is whole:
                 whole, parent = parent, self.syntax.parents[parent]
             is_store = isinstance(whole, (ast.Attribute, ast.Subscript)) and not isinstance(whole.ctx, ast.Load)
-            if is_store or ast.unparse(whole).partition(".")[2] in STATEFUL:
+            part = ast.unparse(whole).partition(".")[2]
+            if is_store or part in STATEFUL or part.startswith(HOOKS):
                 return ast.unparse(whole)
-        return ""
+            if isinstance(parent, ast.Call) and self.syntax.dotted(parent.func) in ("setattr", "delattr"):
+                return ast.unparse(load)
+        return self._mutation(self._aliases(loads)) if loads else ""
+
+    def _aliases(self, loads: list[ast.Name]) -> list[ast.Name]:
+        """What reads the variables that are only another name: `other = client`."""
+        statements = [self.syntax.parents[load] for load in loads]
+        return [
+            each
+            for statement, load in zip(statements, loads, strict=True)
+            if isinstance(statement, ast.Assign)
+            and statement.value is load
+            and isinstance(statement.targets[0], ast.Name)
+            for each in self._loads(statement.targets[0])
+            if each not in loads
+        ]
 
     def _factory(self, node: ast.Call) -> int | None:
         """Where `def` stands, if the function around it is nothing but `return node`, perhaps with a docstring."""

@@ -136,6 +136,8 @@ class Provenance:
         is_event_part = base.type.startswith("param:") or base.type == "json"
         atoms = frozenset(_extended(atom, step) for atom in base.atoms) if is_event_part else base.atoms
         if isinstance(node, ast.Attribute):
+            atoms = frozenset(_member(atom, step) for atom in atoms)
+        if isinstance(node, ast.Attribute):
             kind = "str" if node.attr in STRING_ATTRIBUTES else "unknown"
             return _Known(atoms, kind, _NONE if kind == "str" else base.threats, base.is_pure)
         index = self._known(node.slice, depth) if not isinstance(node.slice, ast.Slice) else base
@@ -234,6 +236,11 @@ def _retyped(known: _Known, kind: str) -> _Known:
 
 def _extended(atom: Atom, step: str) -> Atom:
     return Atom(atom.kind, atom.detail, atom.path + step) if atom.kind == "param" else atom
+
+
+def _member(atom: Atom, step: str) -> Atom:
+    """`config.REGION`: what the member of a module or class is, the linked program knows."""
+    return Atom(atom.kind, atom.detail + step) if atom.kind in ("name", "import") else atom
 
 
 def _is_environment(syntax: Syntax, node: ast.Attribute | ast.Subscript) -> bool:

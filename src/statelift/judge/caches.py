@@ -146,7 +146,7 @@ def _can_miss(evidence: Evidence, key: CellKey, path: str, use: Access, fills: U
     """Whether a use is a fill, an eviction, or a read whose function has a fill to fall back on."""
     if use.op in FILLS | EVICTIONS or use.op == "rebind":
         return not (use.op == "pop" and use.fates - {"dropped"})
-    if use.op not in PLAIN_READS or evidence.is_result_changed(path, use):
+    if use.op not in PLAIN_READS or evidence.sources.is_result_changed(path, use):
         return False
     if use.op in ("len", "truth", "read"):
         return not use.fates & {"returned", "stored"} and use.op != "read"

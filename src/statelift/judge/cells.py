@@ -39,7 +39,7 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
     reachable = [(path, use) for path, use in uses if _may_run(evidence, path, use)]
     cell = _filled(cell, reachable)
-    writes = [(path, use) for path, use in reachable if evidence.changes(cell, path, use)]
+    writes = [(path, use) for path, use in reachable if evidence.sources.is_changed_by(cell, path, use)]
     subject = Subject(key[0], cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
     make = _Maker(key, cell, subject, uses)
     if not writes:

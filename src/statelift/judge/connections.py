@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Connection, Function
+from statelift.facts.values import Argument, Connection
 from statelift.judge.evidence import Evidence, is_miss, uses_of
 from statelift.judge.values import Judgement, Subject
+from statelift.link.program import FunctionKey
 from statelift.link.sources import Source
 from statelift.model import Tier, Use, Verdict
 
 SKIPPED_KINDS = frozenset({"http-implicit", "sql-embedded"})
 CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
+AMBIENT = {"aws": ("AWS_",)}
 CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 CONSTRUCTORS_OF_OPTIONS = ("botocore.config.Config", "botocore.client.Config")
 CLOSERS = frozenset({"contextlib.closing", "closing", "stack.enter_context"})
@@ -108,8 +110,21 @@ def _cached(evidence: Evidence, path: str, connection: Connection) -> str:
     return connection.function if {each.name for each in function.decorators} & CACHING else ""
 
 
+def _ambient(evidence: Evidence, connection: Connection) -> str:
+    """Why the library's own defaults (credentials, region, host) change from call to call, or ""."""
+    written = {name.strip("'") for m in evidence.program.modules.values() for name in m.environment_writes}
+    library = constructors()[connection.constructor]
+    prefixes = AMBIENT.get(library.kind, ("PG", "MYSQL", "REDIS", "DATABASE", "DB_"))
+    found = sorted(name for name in written if name == "*" or name.startswith(prefixes))
+    what = "the environment" if found[:1] == ["*"] else "".join(found[:1])
+    return f"a function of the program changes {what}, which such a client reads by itself" if found else ""
+
+
 def _dependence(evidence: Evidence, path: str, connection: Connection) -> str:
     """Why the connection belongs to one request or tenant, or ""."""
+    ambient = _ambient(evidence, connection)
+    if ambient:
+        return ambient
     if connection.mutated:
         return f"{connection.mutated} is changed after it is built: a shared client would keep that"
     for argument in connection.arguments:
@@ -199,8 +214,12 @@ def _surroundings(
     elif "returned" in connection.fates:
         yield from _callers(evidence, path, connection)
     yield from _passed_on(evidence, path, connection, library)
-    if _imports_threads(evidence, path):
-        yield Tier.REVIEW, f"{path} starts threads or processes: only low-level clients may be shared between them"
+    threads = _starts_threads(evidence)
+    if threads:
+        yield (
+            Tier.REVIEW,
+            f"{threads} starts threads or processes: only low-level clients may be shared between them",
+        )
     if is_sql and not connection.bound_to:
         yield Tier.MANUAL, "it is not kept in a variable, so its transaction cannot be ended"
 
@@ -223,7 +242,7 @@ def _passed_on(
             continue
         callee, _, position = fate.removeprefix("passed").strip(":").rpartition(":")
         key = evidence.program.callee(path, callee) if callee else None
-        if key is not None and _touches(evidence.program.functions[key], position):
+        if key is not None and _touches(evidence, key, position):
             yield Tier.REVIEW, f"it is passed to {callee}(), which may close or change it"
         elif callee in CLOSERS:
             yield Tier.MANUAL, f"it is passed to {callee}(), which closes it"
@@ -231,16 +250,29 @@ def _passed_on(
             yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
 
 
-def _touches(function: Function, position: str) -> bool:
-    """Whether a function closes or changes what it is given (or passes it on) at this position."""
+def _touches(evidence: Evidence, key: FunctionKey, position: str, depth: int = 5) -> bool:
+    """Whether a function closes or changes what it is given at this position, or passes it on to one that may."""
+    function = evidence.program.functions[key]
     shift = int(bool(function.class_name))
     for number, parameter in enumerate(function.parameters):
         if position in (parameter.name, str(number - shift)):
-            is_passed_on = any(fate.startswith("passed") for fate in parameter.fates)
-            return is_passed_on or bool(parameter.attributes & TOUCHES)
+            passed = [fate for fate in parameter.fates if fate.startswith("passed")]
+            is_touched = bool(parameter.attributes & TOUCHES) or "stored" in parameter.fates
+            return is_touched or any(_passes(evidence, key[0], fate, depth) for fate in passed)
     return True
 
 
-def _imports_threads(evidence: Evidence, path: str) -> bool:
-    modules = {each.module.partition(".")[0] for each in evidence.program.modules[path].imports}
-    return bool(modules & {"threading", "concurrent", "multiprocessing"})
+def _passes(evidence: Evidence, path: str, fate: str, depth: int) -> bool:
+    callee, _, position = fate.removeprefix("passed").strip(":").rpartition(":")
+    key = evidence.program.callee(path, callee) if callee else None
+    return key is None or depth == 0 or _touches(evidence, key, position, depth - 1)
+
+
+def _starts_threads(evidence: Evidence) -> str:
+    """The first file of the program that runs code in other threads or processes, or ""."""
+    for path, module in sorted(evidence.program.modules.items()):
+        imported = {each.module.partition(".")[0] for each in module.imports}
+        used = {name for name, _ in module.attributes}
+        if imported & {"threading", "concurrent", "multiprocessing"} or used & {"to_thread", "run_in_executor"}:
+            return path
+    return ""

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 
-from statelift.facts.values import Access, Cell, Guard
+from statelift.facts.values import Access, Guard
 from statelift.link.program import Program
 from statelift.link.reach import Reach
-from statelift.link.sources import AUGMENTED, CHANGED, Sources, is_container, is_write
+from statelift.link.sources import Sources
 from statelift.link.trace import Trace, trace_of
 from statelift.model import Use
 
@@ -44,17 +44,6 @@ class Evidence:
     def is_reachable(self, path: str, function: str) -> bool:
         """Whether an entry point can run the function."""
         return bool(function) and self.reach.has((path, function))
-
-    def changes(self, cell: Cell, path: str, use: Access) -> bool:
-        """Whether a use changes the cell: by its operation, or by what is done to the object that it gives."""
-        if is_write(cell, use.op):
-            return True
-        return is_container(cell) and self.is_result_changed(path, use)
-
-    def is_result_changed(self, path: str, use: Access) -> bool:
-        """Whether the object that a use gives is changed in place, here or where it is handed to."""
-        fates = self.sources.returned_fates(path, use.function, use.fates)
-        return not {CHANGED, AUGMENTED}.isdisjoint(fates)
 
     def mentioning_test(self, *words: str) -> str | None:
         """The first test file beside the code root (or below its parent folder) that holds all of these words."""

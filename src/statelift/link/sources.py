@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from statelift.facts.values import Atom, Call, Cell, Function, Value
+from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
 from statelift.link.program import FunctionKey, Program, Target
 
 DEPTH = 6
@@ -89,9 +89,10 @@ class Sources:
         position = _position(function, name)
         default = next((each.default for each in function.parameters if each.name == name), None)
         for site, call in self.program.call_sites.get(key, ()):
-            given = argument_of(call, name, position - int(bool(function.class_name)))
-            if given is not None:
-                yield site, given
+            given = argument_of(call, name, position - _shift(function))
+            has_stars = any(argument.name in ("*", "**") for argument in call.arguments)
+            if given is not None or has_stars:
+                yield site, None if has_stars else given
             else:
                 yield key[0], default
 
@@ -109,6 +110,8 @@ class Sources:
                 return frozenset({Source("const")})
             case Target(kind="cell"):
                 return self._cell(target, depth)
+            case _ if "." in name and self.program.resolve(path, name.rpartition(".")[0]):
+                return self._global(path, name.rpartition(".")[0], depth)
             case _ if name in self.program.modules[path].exports:
                 return frozenset({Source("opaque")})
             case _:
@@ -127,7 +130,18 @@ class Sources:
     def is_written(self, key: tuple[str, str]) -> bool:
         """Whether any function of the program writes the cell."""
         cell = self.program.cells.get(key)
-        return any(use.function and is_write(cell, use.op) for _, use in self.program.accesses.get(key, ()))
+        uses = self.program.accesses.get(key, ())
+        return any(use.function and self.is_changed_by(cell, path, use) for path, use in uses)
+
+    def is_changed_by(self, cell: Cell | None, path: str, use: Access) -> bool:
+        """Whether a use changes the cell: by its operation, or by what is done to the object that it gives."""
+        if is_write(cell, use.op):
+            return True
+        return cell is not None and is_container(cell) and self.is_result_changed(path, use)
+
+    def is_result_changed(self, path: str, use: Access) -> bool:
+        """Whether the object that a use gives is changed in place, here or where it is handed to."""
+        return not {CHANGED, AUGMENTED}.isdisjoint(self.returned_fates(path, use.function, use.fates))
 
     # ------------------------------------------------------------ types
 
@@ -248,7 +262,10 @@ SINKS = frozenset(
 )
 READS = frozenset(
     """get require contains lacks items keys values iterate len truth read attribute copy escape slice
-    method:sort""".split()
+    method:sort method:union method:intersection method:difference method:symmetric_difference method:issubset
+    method:issuperset method:isdisjoint method:index method:count unknown:union unknown:intersection
+    unknown:difference unknown:symmetric_difference unknown:issubset unknown:issuperset unknown:isdisjoint
+    unknown:index unknown:count""".split()
 )
 
 
@@ -274,6 +291,12 @@ def is_write(cell: Cell | None, op: str) -> bool:
     return op not in READS
 
 
+def _shift(function: Function) -> int:
+    """1 where the first parameter is the object that a method is called on."""
+    is_static = any(decorator.name == "staticmethod" for decorator in function.decorators)
+    return int(bool(function.class_name) and not is_static)
+
+
 def argument_of(call: Call, name: str, position: int) -> Value | None:
     """The argument that a call passes for a parameter."""
     for argument in call.arguments:
@@ -287,4 +310,10 @@ def _position(function: Function, name: str) -> int:
 
 
 def _deeper(source: Source, path: str) -> Source:
-    return Source("event", f"{source.detail}{path}") if source.kind == "event" else source
+    match source.kind:
+        case "event":
+            return Source("event", f"{source.detail}{path}")
+        case "context" if path.startswith(FUNCTION_CONSTANTS):
+            return Source("env", f"{source.detail}{path}")
+        case _:
+            return source

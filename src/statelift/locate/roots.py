@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from statelift.facts.values import Function, ModuleFacts
@@ -103,16 +103,21 @@ def enter_roots(
     declared: Sequence[FunctionRef],
     *,
     strict: bool,
+    named: Collection[str] = (),
 ) -> tuple[CodeRoot, ...]:
-    """Groups of files with their entry points: declared functions, else signatures, else public functions."""
+    """Groups of files with their entry points: declared functions, else signatures, else public functions.
+
+    `named` are files that the user asked for by name: without a handler of their own they are entered too.
+    """
     roots: list[CodeRoot] = []
     for root, members in groups.items():
         files = tuple(path for path in members if path in facts and not is_test(path))
         entries = _declared(declared, files)
         if not entries:
             entries = [entry for path in files for entry in _by_signature(root, facts[path])]
-            if not strict:
-                entries += _public(root, files, facts, {entry.path for entry in entries})
+            entered = {entry.path for entry in entries}
+            closed = [path for path in files if path not in entered and (path in named or not entered)]
+            entries += [] if strict else _public(root, closed, facts)
         if entries:
             roots.append(CodeRoot(root, files, tuple(entries)))
     return tuple(roots)
@@ -145,16 +150,10 @@ def has_handler_signature(function: Function) -> bool:
     return has_names or is_typed or (is_named and names[1] in CONTEXT_NAMES)
 
 
-def _public(
-    root: str, files: Sequence[str], facts: Mapping[str, ModuleFacts], entered: set[str]
-) -> Iterable[EntryPoint]:
-    """Public functions of modules that are no scripts and that no module with a handler imports."""
-    heads = {each.module.rpartition(".")[2] for path in entered for each in facts[path].imports}
-    heads |= {each.name for path in entered for each in facts[path].imports if each.name}
+def _public(root: str, files: Sequence[str], facts: Mapping[str, ModuleFacts]) -> Iterable[EntryPoint]:
+    """Public functions of modules that are no scripts."""
     for path in files:
-        stem = PurePosixPath(path).stem
-        is_open = path not in entered and stem not in heads and stem not in ("__init__", "setup")
-        if is_open and not facts[path].is_script:
+        if PurePosixPath(path).stem not in ("__init__", "setup") and not facts[path].is_script:
             for function in facts[path].functions:
                 if _is_public(function):
                     name = f"{_dotted(root, path)}.{function.qualname}"
