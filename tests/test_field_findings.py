@@ -38,7 +38,9 @@ def test_a_client_is_not_kept_where_the_program_changes_its_credentials(tmp_path
 
 
 def test_a_variable_set_at_import_is_constant(tmp_path: Path) -> None:
-    source = 'import os, boto3\nos.environ["AWS_REGION"] = "eu"\ndef handler(event, context):\n    boto3.client("s3")\n'
+    source = (
+        'import os, boto3\nos.environ["AWS_REGION"] = "eu"\ndef handler(event, context):\n    boto3.client("s3")\n'
+    )
     assert only_finding(plan_of(tmp_path, app=source)).tier is Tier.SAFE
 
 

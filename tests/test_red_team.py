@@ -255,3 +255,52 @@ def test_a_dict_that_a_star_import_brings_is_found(tmp_path: Path) -> None:
     (tmp_path / "b.py").write_text("S = {}\n")
     plan = plan_of(tmp_path, handler_of(f"if event['op']:\n    {PUT}", GET, above="from b import *\n"))
     assert finding_of(plan, "S").tier is Tier.MANUAL
+
+
+REGION = 's3 = boto3.client("s3", region_name=R)\nreturn s3.meta.region_name'
+SHARED = {
+    "alias of a setting": ('import boto3\n\nC = {"r": "a"}\n', 'c = C\nc["r"] = event["a"]', 'C["r"]'),
+    "class attribute": ('import boto3\n\n\nclass C:\n    r = "a"\n', 'C.r = event["a"]', "C.r"),
+    "module attribute": ("import boto3\nimport conf\n", 'conf.R = event["a"]', "conf.R"),
+    "alias of the environment": (
+        "import boto3\nimport os\n",
+        'e = os.environ\ne["R"] = event["a"]',
+        'os.environ["R"]',
+    ),
+    "unpacked arguments": (
+        'import boto3\n\n\ndef make(r="a"):\n    return boto3.client("s3", region_name=r)\n',
+        'make(*[event["a"]])',
+        '"a"',
+    ),
+    "static method": (
+        'import boto3\n\n\nclass C:\n    @staticmethod\n    def make(r="a"):\n        return boto3.client("s3", region_name=r)\n',
+        'C.make(event["a"])',
+        '"a"',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_client_of_one_request_is_not_kept(tmp_path: Path, name: str) -> None:
+    above, body, region = SHARED[name]
+    (tmp_path / "conf.py").write_text('R = "a"\n')
+    plan = plan_of(tmp_path, handler_of(body, REGION.replace("R)", f"{region})"), above=above))
+    assert "event-dependent" in [str(finding.verdict) for finding in plan.left_alone]
+
+
+CHANGED = (
+    'other = s3\nother.tag = event["a"]',
+    'setattr(s3, "tag", event["a"])',
+    'hooks = s3.meta.events\nhooks.register("before-call", print)',
+)
+
+
+@pytest.mark.parametrize("body", CHANGED)
+def test_a_client_that_is_changed_is_not_kept(tmp_path: Path, body: str) -> None:
+    plan = plan_of(tmp_path, handler_of('s3 = boto3.client("s3")', body, "return 1", above="import boto3\n"))
+    assert plan.changes == ()
+
+
+def test_a_parameter_called_boto3_is_not_the_library(tmp_path: Path) -> None:
+    above = "import boto3\n\n\ndef make(boto3):\n    return boto3.client('s3')\n"
+    assert plan_of(tmp_path, handler_of("return make(event['fake'])", above=above)).changes == ()
