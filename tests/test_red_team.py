@@ -273,7 +273,8 @@ SHARED = {
         '"a"',
     ),
     "static method": (
-        'import boto3\n\n\nclass C:\n    @staticmethod\n    def make(r="a"):\n        return boto3.client("s3", region_name=r)\n',
+        "import boto3\n\n\nclass C:\n    @staticmethod\n"
+        '    def make(r="a"):\n        return boto3.client("s3", region_name=r)\n',
         'C.make(event["a"])',
         '"a"',
     ),
