@@ -209,6 +209,18 @@ def test_annotations_name_file_and_line(shop, said):
     assert lines and all(re.match(r"::(notice|warning|error) .*file=.+,line=\d+", line) for line in lines)
 
 
+@pytest.mark.parametrize("form", ["full", "concise", "github"])
+def test_people_and_annotations_get_paths_as_seen_from_the_working_folder(form, shop, said, monkeypatch):
+    written(shop, {"src/broken.py": BROKEN["app.py"]})
+    monkeypatch.chdir(shop.parent)
+    out = said("scan", "--format", form, shop)[1]
+    assert "shop/src/sessions.py" in out and "shop/src/broken.py" in out
+    monkeypatch.chdir(shop)
+    assert said("scan", "--format", form)[1] == out.replace("shop/src/", "src/")
+    monkeypatch.chdir("tests")
+    assert said("scan", "--format", form, shop)[1] == out.replace("shop/src/", "src/")
+
+
 def test_the_diff_is_on_stdout_and_the_summary_on_stderr(shop, said):
     _, out, told = said("plan", shop)
     assert "--- a/src/sessions.py\n+++ b/src/sessions.py\n" in out

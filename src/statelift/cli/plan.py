@@ -1,6 +1,7 @@
 """`scan`, `plan` and `infra`: what never writes a user's file."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -28,15 +29,26 @@ def render(plan: Plan, form: str) -> str:
 
     match form:
         case "full":
-            return text.full(plan)
+            return text.full(_from_here(plan))
         case "concise":
-            return text.concise(plan)
+            return text.concise(_from_here(plan))
         case "json":
             return machine.to_json(plan)
         case "json-lines":
             return machine.to_json_lines(plan)
         case _:
-            return machine.github(plan)
+            return machine.github(_from_here(plan))
+
+
+def _from_here(plan: Plan) -> Plan:
+    """With paths as one has to write them in the working folder; a root that lies elsewhere changes nothing."""
+    root, here = Path(plan.root), Path.cwd()
+    if root == here or not root.is_relative_to(here):
+        return plan
+    prefix = root.relative_to(here).as_posix()
+    findings = [replace(f, place=replace(f.place, path=f"{prefix}/{f.place.path}")) for f in plan.findings]
+    errors = [replace(problem, path=f"{prefix}/{problem.path}") for problem in plan.errors]
+    return replace(plan, findings=tuple(findings), errors=tuple(errors))
 
 
 def exit_of(plan: Plan, *, has_news: bool) -> int:
