@@ -430,6 +430,43 @@ def test_the_patched_template_of_the_shop_has_no_new_lint(shop, said):
     assert findings() <= before
 
 
+# ---------------------------------------------------------------- where others call it
+
+
+def test_the_hooks_for_pre_commit_are_commands_that_work(clean, said, monkeypatch):
+    import yaml
+
+    monkeypatch.chdir(clean)
+    hooks = yaml.safe_load((FIXTURES.parent / ".pre-commit-hooks.yaml").read_text())
+    assert [hook["id"] for hook in hooks] == ["statelift-scan", "statelift-apply"]
+    for hook in hooks:
+        program, *arguments = hook["entry"].split()
+        assert program == "statelift" and hook["pass_filenames"] is False
+        assert said(*arguments)[0] == 0
+
+
+def test_the_action_annotates_and_fails_like_scan(shop, said):
+    import yaml
+
+    action = yaml.safe_load((FIXTURES.parent / "action.yml").read_text())
+    script = action["runs"]["steps"][-1]["run"]
+    defaults = {name.upper().replace("-", "_"): each["default"] for name, each in action["inputs"].items()}
+    place = shop.parent / "statelift" / "bin" / "statelift"
+    written(shop.parent, {"statelift/bin/statelift": f'#!/bin/sh\nexec {sys.executable} -m statelift "$@"\n'})
+    place.chmod(0o755)
+    environment = os.environ | defaults | {"RUNNER_TEMP": str(shop.parent), "PATHS": "shop"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=shop.parent, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stderr
+    assert "::warning file=shop/src/sessions.py,line=5" in done.stdout
+    environment |= {"FAIL_ON": "never", "SELECT": "SL1 SL2", "IGNORE": "SL101"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=shop.parent, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "SL101" not in done.stdout and "SL201" in done.stdout
+
+
 # ---------------------------------------------------------------- fast
 
 
