@@ -305,3 +305,76 @@ def test_a_client_that_is_changed_is_not_kept(tmp_path: Path, body: str) -> None
 def test_a_parameter_called_boto3_is_not_the_library(tmp_path: Path) -> None:
     above = "import boto3\n\n\ndef make(boto3):\n    return boto3.client('s3')\n"
     assert plan_of(tmp_path, handler_of("return make(event['fake'])", above=above)).changes == ()
+
+
+FLAGS = {
+    "in the reply": "global S\nif not S:\n    S = True\n    return 'first'\nreturn 'later'",
+    "in a variable": "global S\nr = 'first' if not S else 'later'\nS = True\nreturn r",
+    "set by a request": "global S\nif event['b']:\n    S = True\nif S:\n    print('on')\nreturn 1",
+    "loop variable": "global S\nfor S in range(event['b']):\n    pass\nreturn S",
+    "suppressed": "global S\nwith contextlib.suppress(ValueError):\n    S = int(event['b'])\nreturn S",
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_a_flag_that_a_reply_depends_on_is_state(tmp_path: Path, name: str) -> None:
+    source = handler_of(FLAGS[name], above="import contextlib\n\nS = False\n")
+    assert finding_of(plan_of(tmp_path, source), "S").tier is Tier.MANUAL
+
+
+def test_two_names_of_one_line_are_two_findings(tmp_path: Path) -> None:
+    source = handler_of("global A, B\nA, B = B, event['b']\nreturn A", above="A = B = None\n")
+    assert {f.symbol for f in plan_of(tmp_path, source).findings} == {"B"}
+
+
+WRITE = "with open(P, 'w') as f:\n        f.write(event['b'])"
+KEPT = {
+    "keyword": ("", f"if event['b']:\n    {WRITE}\nreturn open(file=P).read()"),
+    "unknown mode": ("", "if event['b']:\n    open(P, event['mode']).write('x')\nreturn open(P).read()"),
+    "pathlib": (
+        "import pathlib\n",
+        "if event['b']:\n    pathlib.Path(P).open('w').write('x')\nreturn open(P).read()",
+    ),
+    "once only": ("import os\n", "if os.path.exists(P):\n    return 'old'\nopen(P, 'w').close()\nreturn 'new'"),
+    "another file of the function": (
+        "def save(p):\n    open(p, 'w').write('x')\n",
+        "if event['b']:\n    save(P)\n    return\nsave('/tmp/other')\nreturn open(P).read()",
+    ),
+    "another way to write it": ("", f"if event['b']:\n    {WRITE}\nreturn open('/tmp//./kept').read()"),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_file_that_a_later_call_reads_is_found(tmp_path: Path, name: str) -> None:
+    above, body = KEPT[name]
+    source = handler_of(body, above=f"{above}P = '/tmp/kept'\n")
+    assert finding_of(plan_of(tmp_path, source), "/tmp/kept").tier in (Tier.REVIEW, Tier.MANUAL)
+
+
+NAMED = {
+    "two helpers": (
+        "def put(n):\n    open(f'/tmp/{n}', 'w').write('x')\n\n\n"
+        "def get(n):\n    return open(f'/tmp/{n}').read()\n",
+        "put(event['a'])\nreturn get(event['b'])",
+    ),
+    "a variable bound again": (
+        "",
+        "n = event['a']\nopen(f'/tmp/{n}', 'w').write('x')\nn = event['b']\nreturn open(f'/tmp/{n}').read()",
+    ),
+    "one of them by name": (
+        "",
+        "if event['a']:\n    open('/tmp/%s' % event['a'], 'w').write('x')\nreturn open('/tmp/x').read()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_files_named_by_the_request_are_told_apart(tmp_path: Path, name: str) -> None:
+    above, body = NAMED[name]
+    assert finding_of(plan_of(tmp_path, handler_of(body, above=above)), "/tmp/{}").tier is not Tier.SAFE
+
+
+def test_a_helper_that_opens_other_files_too_is_not_rewritten(tmp_path: Path) -> None:
+    above = "def load(p):\n    return open(p).read()\n"
+    body = f"P = '/tmp/kept'\nif event['b']:\n    {WRITE}\nload('/etc/hostname')\nreturn load(P)"
+    assert finding_of(plan_of(tmp_path, handler_of(body, above=above)), "/tmp/kept").tier is Tier.MANUAL

@@ -38,6 +38,7 @@ from statelift.workspace import Proposal, Workspace
 RULES = ("SL301",)
 BUCKET = "TmpFilesBucket"
 NAME = "TMP_FILES"
+CLOSED = "others see the new content once the file is closed, not after a flush; it has no name and no file number"
 METHODS = {"exists": "exists", "remove": "remove"}
 
 
@@ -61,7 +62,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *dict.fromkeys(imports),
         *workspace.infrastructure(judgement, BUCKET, "bucket", calls, _prefix(judgement.subject.symbol)),
     )
-    proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier)
+    reasons = (CLOSED,) if "files.open_write" in parts else ()
+    proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier, reasons)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):
         proposal = proposal.lowered(tier, reason)
     yield proposal

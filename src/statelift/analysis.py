@@ -188,11 +188,11 @@ def _identified(
     judged: Iterable[tuple[Workspace, Judgement]],
 ) -> Iterator[tuple[Workspace, Judgement, str]]:
     """Give ids that survive edits elsewhere: rule, path, symbol and a running number. Doubles are dropped."""
-    seen: set[tuple[str, str, int, int]] = set()
+    seen: set[tuple[str, str, int, int, str]] = set()
     numbers: Counter[tuple[str, str, str]] = Counter()
     for workspace, judgement in judged:
         subject = judgement.subject
-        place = (judgement.rule, subject.path, subject.place.line, subject.place.column)
+        place = (judgement.rule, subject.path, subject.place.line, subject.place.column, subject.symbol)
         if place not in seen:
             seen.add(place)
             name = (judgement.rule, subject.path, subject.symbol)

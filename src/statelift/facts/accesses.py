@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.facts.editing import alias_of, is_editable
-from statelift.facts.fates import fates_of
+from statelift.facts.fates import fates_of, steers
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
 from statelift.facts.paths import Paths
@@ -162,12 +162,19 @@ class Accesses:
             value=None if operation.value is None else value_of(operation.value),
             default=None if operation.default is None else value_of(operation.default),
             operator=operation.operator,
-            fates=frozenset() if operation.result is None else fates_of(self.syntax, operation.result),
+            fates=self._fates(operation),
             is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
             alias=alias_of(self.syntax, operation),
             is_attribute=isinstance(node, ast.Attribute),
             is_statement=isinstance(whole, ast.stmt) or isinstance(self.syntax.parents[whole], ast.Expr),
         )
+
+    def _fates(self, operation: Operation) -> frozenset[str]:
+        if operation.result is None:
+            return frozenset()
+        found = fates_of(self.syntax, operation.result)
+        is_decisive = operation.op == "truth" and steers(self.syntax, operation.result)
+        return found | {"decides"} if is_decisive else found
 
 
 def unbound_accesses(syntax: Syntax, accesses: Accesses, cells: frozenset[str]) -> Iterator[Access]:

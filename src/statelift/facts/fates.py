@@ -99,6 +99,27 @@ def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozense
     return fates_of(syntax, subscript, depth - 1) | {"read"}
 
 
+def steers(syntax: Syntax, node: ast.expr) -> bool:
+    """Whether a test decides about more than calls whose result nobody uses, such as a line in the log."""
+    child: ast.AST = node
+    inner: ast.AST = node
+    while not isinstance(child, ast.stmt):
+        child, inner = syntax.parents[child], child
+    if not (isinstance(child, ast.If) and inner is child.test):
+        return True
+    return not all(_is_aside(syntax, statement) for statement in (*child.body, *child.orelse))
+
+
+def _is_aside(syntax: Syntax, statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Call()) | ast.Pass() | ast.Global() | ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Assign(targets=[ast.Name() as name]):
+            return not syntax.is_local(name)
+        case _:
+            return False
+
+
 def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> frozenset[str]:
     if given is call.func:
         return frozenset({"called"})

@@ -82,10 +82,12 @@ class Files:
         return self.syntax.scope(node).binding("open") is None
 
     def _open(self, node: ast.Call, name: str) -> Iterator[FileEffect]:
-        path = self._path(node, 0)
+        path = self._path(node, 0, "file")
         if path is None:
             return
-        mode = _mode(node)
+        mode = _mode(node, 1)
+        if _reads_and_writes(mode):
+            yield self._effect(node, "read", name, path, mode=mode)
         effect, is_known = _effect_of_mode(mode)
         is_plain = (
             name == "open" and is_known and all(key.arg in {"mode", "encoding", "newline"} for key in node.keywords)
@@ -97,7 +99,10 @@ class Files:
 
     def _method(self, node: ast.Call, function: ast.Attribute) -> Iterator[FileEffect]:
         method = function.attr
-        path = self.paths.path_of(function.value) if method in METHODS else None
+        path = self.paths.path_of(function.value) if method in METHODS or method == "open" else None
+        if path is not None and method == "open":
+            yield from self._path_open(node, path)
+            return
         if path is not None and may_be_temporary(path):
             written = self._atoms(node.args) if METHODS[method] == "write" else frozenset[Atom]()
             yield self._effect(node, METHODS[method], f"Path.{method}", path, written=written)
@@ -108,10 +113,17 @@ class Files:
                 source = frozenset({Atom("call", method)})
                 yield self._effect(node, "write" if effect == "write" else "read", method, found, written=source)
 
-    def _path(self, node: ast.Call, argument: int) -> str | None:
-        if len(node.args) <= argument:
-            return None
-        path = self.paths.path_of(node.args[argument])
+    def _path_open(self, node: ast.Call, path: str) -> Iterator[FileEffect]:
+        if may_be_temporary(path):
+            mode = _mode(node, 0)
+            effects: list[Effect] = ["read"] if _reads_and_writes(mode) else []
+            for effect in [*effects, _effect_of_mode(mode)[0]]:
+                yield self._effect(node, effect, "Path.open", path, mode=mode, written=self._written(node))
+
+    def _path(self, node: ast.Call, argument: int, keyword: str = "path") -> str | None:
+        named = next((each.value for each in node.keywords if each.arg == keyword), None)
+        given = node.args[argument] if len(node.args) > argument else named
+        path = None if given is None else self.paths.path_of(given)
         return path if path is not None and may_be_temporary(path) else None
 
     def _effect(
@@ -168,8 +180,8 @@ class Files:
         return frozenset[Atom]().union(*(self.provenance.value_of(each).atoms for each in nodes))
 
 
-def _mode(node: ast.Call) -> str:
-    given = node.args[1] if len(node.args) > 1 else None
+def _mode(node: ast.Call, position: int) -> str:
+    given = node.args[position] if len(node.args) > position else None
     for keyword in node.keywords:
         given = keyword.value if keyword.arg == "mode" else given
     match given:
@@ -193,5 +205,12 @@ def _effect_of_mode(mode: str) -> tuple[Effect, bool]:
             return "append", False
         case "x":
             return "create", False
+        case "w+":
+            return "write", False
         case _:
-            return "opaque", False
+            return "append", False
+
+
+def _reads_and_writes(mode: str) -> bool:
+    """Whether what is there may be read and changed: `r+`, `a+`, or a mode that is not known."""
+    return mode == "?" or ("+" in mode and "w" not in mode)

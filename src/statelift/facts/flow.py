@@ -65,8 +65,9 @@ class GuardedTree:
             case ast.For(body=body, orelse=orelse) | ast.AsyncFor(body=body, orelse=orelse):
                 self._walk(body, (*outer, _mark("loop", statement)))
                 self._walk(orelse, outer)
-            case ast.With(body=body) | ast.AsyncWith(body=body):
-                self._walk(body, outer)
+            case ast.With(body=body, items=items) | ast.AsyncWith(body=body, items=items):
+                is_cut = any("suppress" in ast.unparse(item.context_expr) for item in items)
+                self._walk(body, (*outer, _mark("try", statement)) if is_cut else outer)
             case ast.Try() | ast.TryStar():
                 return self._try(statement, outer)
             case ast.Match(cases=cases):
@@ -156,6 +157,8 @@ def _within(parent: ast.AST, child: ast.AST) -> list[Condition]:
             holds = isinstance(op, ast.And)
             return [(Guard("if", _at(test), holds=holds), test) for test in before]
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return [(Guard("loop", _at(parent), holds=True), None)]
+        case ast.For(target=target) | ast.AsyncFor(target=target) if child is target:
             return [(Guard("loop", _at(parent), holds=True), None)]
         case ast.Lambda():
             return [(Guard("function", _at(parent), holds=True), None)]

@@ -43,8 +43,12 @@ class Paths:
                 return self._joined([left, right], depth)
             case ast.Call(func=function, args=arguments):
                 return self._call(node, self.syntax.dotted(function), arguments, depth)
+            case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str(text)), right=right):
+                return re.sub(r"%[-#0 +.\d]*[a-zA-Z]", lambda _: self._unknown(right), text)
             case ast.Name(id=name):
                 return self._name(node, name, depth)
+            case ast.Attribute() if self.syntax.outside(node):
+                return f"<import {self.syntax.dotted(node)}>"
             case _:
                 return None
 
@@ -60,6 +64,8 @@ class Paths:
         match node.func:
             case ast.Attribute(value=base, attr="joinpath"):
                 return self._joined([base, *arguments], depth)
+            case ast.Attribute(value=ast.Constant(value=str(text)), attr="format"):
+                return re.sub(r"\{[^{}]*\}", lambda _: self._unknown(node), text)
             case _:
                 return None
 
@@ -78,15 +84,38 @@ class Paths:
         return self.path_of(given[0], depth - 1)
 
     def _piece(self, node: ast.expr, depth: int) -> str:
-        return self.path_of(node, depth - 1) or f"{{{_plain(ast.unparse(node))}}}"
+        return self.path_of(node, depth - 1) or self._unknown(node)
+
+    def _pieces(self, nodes: list[ast.expr], depth: int) -> list[str]:
+        """Only the first piece may be looked up in the linked program: `<param …>` inside a path is unknown."""
+        found = [self._piece(node, depth) for node in nodes]
+        return [
+            piece if number == 0 or not piece.startswith("<") else self._unknown(node)
+            for number, (node, piece) in enumerate(zip(nodes, found, strict=True))
+        ]
+
+    def _unknown(self, node: ast.expr) -> str:
+        """A piece that only stands for the same text where the same variables hold the same values."""
+        names = [each for each in ast.walk(node) if isinstance(each, ast.Name) and self.syntax.is_local(each)]
+        where = self.syntax.function(node) if names else ""
+        if not all(self._is_fixed(name) for name in names):
+            where += f":{node.lineno}:{node.col_offset}"
+        return f"{{{_plain(ast.unparse(node))}@{where}}}"
+
+    def _is_fixed(self, name: ast.Name) -> bool:
+        scope = self.syntax.scope(name).binding(name.id)
+        if scope is None:
+            return True
+        is_parameter = name.id in parameter_names(scope.node)
+        return len(self.syntax.assigned(scope, name.id)) + is_parameter <= 1
 
     def _concatenated(self, nodes: list[ast.expr], depth: int) -> str:
-        return "".join(self._piece(node, depth) for node in nodes)
+        return "".join(self._pieces(nodes, depth))
 
     def _joined(self, nodes: list[ast.expr], depth: int) -> str | None:
-        pieces = [self._piece(node, depth) for node in nodes if not isinstance(node, ast.Starred)]
-        if not pieces or len(pieces) != len(nodes):
+        if not nodes or any(isinstance(node, ast.Starred) for node in nodes):
             return None
+        pieces = self._pieces(nodes, depth)
         pattern = pieces[0]
         for piece in pieces[1:]:
             pattern = piece if piece.startswith("/") else f"{pattern.rstrip('/')}/{piece}"
@@ -95,7 +124,7 @@ class Paths:
 
 def _plain(text: str) -> str:
     """The text of an unknown piece, without the braces that mark one."""
-    return text.replace("{", "(").replace("}", ")")
+    return text.replace("{", "(").replace("}", ")").replace("@", "(at)")
 
 
 def generic(pattern: str) -> str:
@@ -105,7 +134,7 @@ def generic(pattern: str) -> str:
 
 def is_unique(pattern: str) -> bool:
     """Whether an unknown piece makes the path new in every invocation: a clock, a random or a request id."""
-    return re.search(r"\{[^{}]*(uuid|time|random|token|request_id|mkdtemp|mkstemp)[^{}]*\}", pattern) is not None
+    return re.search(r"\{[^{}@]*(uuid|time|random|token|request_id|mkdtemp|mkstemp)[^{}]*\}", pattern) is not None
 
 
 def is_temporary(pattern: str) -> bool:

@@ -152,7 +152,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FileEffect:
-    """What a call does to a path. `path` has `{text}` for each unknown piece."""
+    """What a call does to a path. `path` has `{text}` for each unknown piece.
+
+    `is_certain` is False where the path depends on the caller: the call may as well mean another file.
+    """
 
     effect: Literal["read", "write", "append", "create", "exists", "remove", "list", "opaque"]
     api: str
@@ -166,6 +169,7 @@ class FileEffect:
     mode: str = ""
     written: frozenset[Atom] = frozenset()
     is_rewritable: bool = False
+    is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

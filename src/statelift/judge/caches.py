@@ -33,8 +33,16 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
     own = Source("cell", key[1])
     if any(each.kind in ("event", "context") or (each == own and not _is_or(fills)) for each in sources):
         return ()
+    if _is_flag(fills, uses) or any(_tells_hit_from_miss(evidence, path, use) for path, use in fills):
+        return ()
     line = fills[0][1].place.line
     return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
+
+
+def _is_flag(fills: Uses, uses: Uses) -> bool:
+    """Whether it is only set to constants, and what is done depends on whether that happened already."""
+    is_fixed = all(use.value and {atom.kind for atom in use.value.atoms} == {"const"} for _, use in fills)
+    return is_fixed and any("decides" in use.fates for _, use in uses)
 
 
 def _is_default(use: Access) -> bool:

@@ -169,14 +169,16 @@ def _is_literal(text: str) -> bool:
 
 
 def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
-    """Rule 5: set to one constant, and looked at only in tests whose outcome is not returned."""
+    """Rule 5: set to one constant by every call, and asked only whether to log or to set something up."""
     writes = [use for _, use in uses if is_write(cell, use.op)]
     reads = [use for _, use in uses if not is_write(cell, use.op)]
     values = {use.value.text for use in writes if use.op == "rebind" and use.value is not None}
     is_single = len(values) == 1 and all(use.op == "rebind" for use in writes)
     is_constant = is_single and all(use.value and {a.kind for a in use.value.atoms} == {"const"} for use in writes)
     is_flag = cell.kind in ("bool", "none") and values <= {"True", "False"}
-    if is_constant and is_flag and reads and all(use.op == "truth" for use in reads):
+    is_aside = reads and all(use.op == "truth" and "decides" not in use.fates for use in reads)
+    is_free = all(guard.tests for use in writes for guard in use.guards if guard.kind in ("if", "case"))
+    if is_constant and is_flag and is_aside and is_free:
         return (f"rule 5: it is only ever set to {values.pop()}, and only tested",)
     return ()
 

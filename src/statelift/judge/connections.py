@@ -6,7 +6,7 @@ from statelift.catalogue import Library, constructors
 from statelift.facts.values import Argument, Connection
 from statelift.judge.evidence import Evidence, is_miss, uses_of
 from statelift.judge.values import Judgement, Subject
-from statelift.link.program import FunctionKey
+from statelift.link.program import FunctionKey, shift_of
 from statelift.link.sources import Source
 from statelift.model import Tier, Use, Verdict
 
@@ -253,7 +253,7 @@ def _passed_on(
 def _touches(evidence: Evidence, key: FunctionKey, position: str, depth: int = 5) -> bool:
     """Whether a function closes or changes what it is given at this position, or passes it on to one that may."""
     function = evidence.program.functions[key]
-    shift = int(bool(function.class_name))
+    shift = shift_of(function)
     for number, parameter in enumerate(function.parameters):
         if position in (parameter.name, str(number - shift)):
             passed = [fate for fate in parameter.fates if fate.startswith("passed")]

@@ -1,7 +1,9 @@
 """Effects on one /tmp path -> whether a later invocation can read what an earlier one wrote."""
 
+import glob
 from collections import defaultdict
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from statelift.facts.paths import generic, is_unique
 from statelift.facts.values import FileEffect, Guard
@@ -22,11 +24,32 @@ def judge_files(evidence: Evidence) -> Iterator[Judgement]:
     for path, effect in ((path, each) for path, found in evidence.program.files.items() for each in found):
         if effect.effect != "list" and effect.path.rstrip("/") != "/tmp":  # noqa: S108 - the path judged
             by_path[generic(effect.path)].append((path, effect))
+    _join_readers(by_path)
     for pattern, effects in sorted(by_path.items()):
         reachable = [(path, e) for path, e in effects if evidence.is_reachable(path, e.function)]
         judgement = _judge(evidence, pattern, effects, reachable) if reachable else None
         if judgement is not None:
             yield judgement
+
+
+def _join_readers(by_path: dict[str, Effects]) -> None:
+    """A fixed path that is only read may be one of those that are written: `/tmp/{}.json`, `/tmp/last.json`."""
+    open_ones = [pattern for pattern in by_path if "{}" in pattern and _has_writes(by_path[pattern])]
+    for path in [path for path in by_path if "{}" not in path and not _has_writes(by_path[path])]:
+        for pattern in open_ones:
+            if _can_name(pattern, path):
+                by_path[pattern] += by_path[path]
+
+
+def _can_name(pattern: str, path: str) -> bool:
+    """Whether a pattern can stand for the path, where an unknown piece `{}` is no folder more."""
+    wanted, given = pattern.split("/"), path.split("/")
+    wildcards = [glob.escape(part).replace("{}", "*") for part in wanted]
+    return len(wanted) == len(given) and all(map(fnmatchcase, given, wildcards))
+
+
+def _has_writes(effects: Effects) -> bool:
+    return any(effect.effect in WRITES for _, effect in effects)
 
 
 def _judge(evidence: Evidence, pattern: str, effects: Effects, reachable: Effects) -> Judgement | None:
@@ -41,7 +64,7 @@ def _judge(evidence: Evidence, pattern: str, effects: Effects, reachable: Effect
     exposed = _exposed(evidence, reachable)
     if not exposed:
         return make(Verdict.SCRATCH, "is scratch", ("every read follows a write of the same invocation",))
-    if _is_cache(evidence, writes):
+    if _is_cache(evidence, reachable, writes):
         return make(Verdict.CACHE, "is a cache", ("it is written only where it is missing, from another source",))
     return _state(make, writes, exposed)
 
@@ -85,7 +108,8 @@ def _exposed(evidence: Evidence, reachable: Effects) -> list[FileEffect]:
 def _fills(write: Step, read: Step) -> bool:
     one, other = write.item, read.item
     assert isinstance(one, FileEffect) and isinstance(other, FileEffect)
-    return one.effect == "write" and one.path == other.path and dominates(write, read)
+    is_same = one.path == other.path and one.is_certain
+    return one.effect == "write" and is_same and dominates(write, read)
 
 
 def _guards_only_removal(test: FileEffect, steps: list[Step]) -> bool:
@@ -102,9 +126,14 @@ def _depends(effect: FileEffect, test: FileEffect) -> bool:
     )  # fmt: skip
 
 
-def _is_cache(evidence: Evidence, writes: Effects) -> bool:
-    """Written only where missing, and with nothing that only the request knows."""
-    return all(_is_guarded(effect) and _is_refetchable(evidence, path, effect) for path, effect in writes)
+def _is_cache(evidence: Evidence, effects: Effects, writes: Effects) -> bool:
+    """Written only where missing, with nothing that only the request knows; and read, not only looked for."""
+    is_marker = not any(effect.effect == "read" for _, effect in effects) and all(
+        {atom.kind for atom in effect.written} <= {"const", "opaque"} for _, effect in writes
+    )
+    return not is_marker and all(
+        _is_guarded(effect) and _is_refetchable(evidence, path, effect) for path, effect in writes
+    )
 
 
 def _is_guarded(effect: FileEffect) -> bool:
@@ -135,7 +164,10 @@ def _state(make: _Maker, writes: Effects, exposed: list[FileEffect]) -> Judgemen
         Tier.REVIEW,
     )
     for _, effect in make.effects:
-        if not effect.is_rewritable:
+        if not effect.is_certain:
+            reason = f"line {effect.place.line}: {effect.api} is called for other files, too"
+            judgement = judgement.lowered(Tier.MANUAL, reason)
+        elif not effect.is_rewritable:
             reason = f"line {effect.place.line}: {effect.api} ({effect.effect}) has no counterpart on S3 yet"
             judgement = judgement.lowered(Tier.MANUAL, reason)
         elif not effect.function:

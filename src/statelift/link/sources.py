@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
-from statelift.link.program import FunctionKey, Program, Target
+from statelift.link.program import FunctionKey, Program, Target, shift_of
 
 DEPTH = 6
 CHANGED = "it is changed in place"
@@ -89,7 +89,7 @@ class Sources:
         position = _position(function, name)
         default = next((each.default for each in function.parameters if each.name == name), None)
         for site, call in self.program.call_sites.get(key, ()):
-            given = argument_of(call, name, position - _shift(function))
+            given = argument_of(call, name, position - shift_of(function))
             has_stars = any(argument.name in ("*", "**") for argument in call.arguments)
             if given is not None or has_stars:
                 yield site, None if has_stars else given
@@ -223,7 +223,7 @@ class Sources:
         if key is None or depth == 0:
             return unknown
         function = self.program.functions[key]
-        shift = int(bool(function.class_name))
+        shift = shift_of(function)
         for position, parameter in enumerate(function.parameters):
             if argument in (parameter.name, str(position - shift)):
                 found = set(self.dangers(key[0], parameter.fates, depth - 1))
@@ -289,12 +289,6 @@ def is_write(cell: Cell | None, op: str) -> bool:
     if cell is not None and not is_container(cell):
         return op in STORES
     return op not in READS
-
-
-def _shift(function: Function) -> int:
-    """1 where the first parameter is the object that a method is called on."""
-    is_static = any(decorator.name == "staticmethod" for decorator in function.decorators)
-    return int(bool(function.class_name) and not is_static)
 
 
 def argument_of(call: Call, name: str, position: int) -> Value | None:
