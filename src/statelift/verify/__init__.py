@@ -1,0 +1,1 @@
+"""Original against migrated: shows by running, under adversarial containers, that both answer alike."""
