@@ -65,15 +65,19 @@ class _Ignore:
         return self.files.check_file(name).include if name else None
 
 
-def discover(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Project:
+def discover(
+    paths: Sequence[Path], exclude: Sequence[str] = (), exclude_from: Path | None = None
+) -> Project:  # fmt: skip
     """The project that the paths lie in: one folder is the root, of several paths it is the common parent.
 
-    A file that is named is wanted even where .gitignore hides it; `exclude` (gitignore patterns, relative
-    to the root) always wins. Raises PathNotFoundError and PatternError.
+    A file that is named is wanted even where .gitignore hides it; `exclude` (gitignore patterns, relative to
+    `exclude_from` where that lies around the root, else to the root) always wins. Raises PathNotFoundError and
+    PatternError.
     """
     named = [_absolute(path) for path in paths or [Path()]]
     root = _root(named)
-    walk = _Walk(root, _exclusion(root, exclude))
+    is_around = exclude_from is not None and root.is_relative_to(exclude_from)
+    walk = _Walk(root, _exclusion(exclude_from if exclude_from is not None and is_around else root, exclude))
     if not _is_alone_or_wide(named, root):
         walk.below(root)
     for path in named:
@@ -225,10 +229,10 @@ def _ignore_of(folder: str) -> tuple[_Ignore, ...]:
     return (_ignore(folder, re.split(r"\r?\n", text)),)
 
 
-def _exclusion(root: Path, patterns: Sequence[str]) -> _Ignore:
+def _exclusion(folder: Path, patterns: Sequence[str]) -> _Ignore:
     if bad := next((pattern for pattern in patterns if _compiled([pattern]) is None), None):
         raise PatternError(bad)
-    return _ignore(_slashed(root), patterns)
+    return _ignore(_slashed(folder), patterns)
 
 
 def _ignore(folder: str, lines: Sequence[str]) -> _Ignore:
