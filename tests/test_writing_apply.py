@@ -12,7 +12,8 @@ from statelift.writing.apply import apply_writes, pending_runs, resume
 from statelift.writing.errors import (
     WriteFailedError,
 )
-from statelift.writing.journal import State, list_runs
+from statelift.writing.journal import list_runs
+from statelift.writing.runs import State
 from statelift.writing.undo import undo_run
 
 CRLF = b"\xef\xbb\xbfSESSIONS = {}\r\n\x0c# no final newline"

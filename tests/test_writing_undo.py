@@ -15,7 +15,8 @@ from statelift.writing.errors import (
     PendingRunError,
     WriteFailedError,
 )
-from statelift.writing.journal import State, list_runs
+from statelift.writing.journal import list_runs
+from statelift.writing.runs import State
 from statelift.writing.undo import undo_run
 
 

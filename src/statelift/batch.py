@@ -118,12 +118,13 @@ def status_of(folder: Path) -> Outcome:
     """What is known of a repository without analysing it again."""
     from statelift.planfile import load_plan
     from statelift.writing.guard import real_root
-    from statelift.writing.journal import State, list_runs
+    from statelift.writing.journal import list_runs
+    from statelift.writing.runs import State
 
     if not folder.is_dir():
         return Outcome(str(folder), "failed", message=f"{folder} does not exist")
-    runs = list_runs(real_root(folder))
-    done = [run for run in runs if run.state is State.DONE]
+    root = real_root(folder)
+    done = [run for run in list_runs(root) if run.state is State.DONE and run.root == root]
     if (folder / PLAN_FILE).exists():
         return outcome_of(folder, load_plan(folder / PLAN_FILE), "planned")
     if done:

@@ -9,22 +9,23 @@ import click
 
 from statelift.cli.options import (
     TIERS,
+    Asked,
     UsageError,
+    is_plan,
     load,
     new_plan,
-    options_of,
     paths_argument,
     plan_or_load,
     selection,
     talk,
     talk_about,
 )
-from statelift.model import Change, Finding, Options, Plan, Tier
+from statelift.model import Change, Finding, Plan, Tier
 from statelift.selecting import chosen_changes
 
 if TYPE_CHECKING:
     from statelift.model import FileWrite
-    from statelift.writing.journal import Run
+    from statelift.writing.runs import Run
 
 
 @click.command()
@@ -34,10 +35,7 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True,
     help="Where a new plan is saved (a given plan keeps its file).",
 )  # fmt: skip
-def review(
-    paths: Sequence[Path], output: Path, strict_handlers: bool,
-    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
-) -> int:  # fmt: skip
+def review(paths: Sequence[Path], output: Path, asked: Asked) -> int:
     """Decide change by change; each answer is saved in the plan at once."""
     from statelift.planfile import save_plan
     from statelift.review import review as ask_about
@@ -47,11 +45,8 @@ def review(
             "review asks questions, and this is not a terminal. Use `statelift plan` to look at the changes and"
             " `statelift apply --tier review` to take them all."
         )
-    is_saved = len(paths) == 1 and paths[0].suffix == ".json"
-    target = paths[0] if is_saved else output
-    made = load(target) if is_saved else new_plan(
-        paths, options_of(select, ignore, strict_handlers=strict_handlers), exclude
-    )  # fmt: skip
+    target = paths[0] if is_plan(paths) else output
+    made = load(target) if is_plan(paths) else new_plan(paths, asked.settled(paths))
     decided = ask_about(
         made,
         ask=input,
@@ -91,16 +86,12 @@ def _explained(finding: Finding) -> str:
 )  # fmt: skip
 @click.option("--only-accepted", is_flag=True, help="Write only what was accepted in review.")
 @click.option("--allow-dirty", is_flag=True, help="Write files that have uncommitted changes, too.")
-def apply(
-    paths: Sequence[Path], tier: str, only_accepted: bool, allow_dirty: bool, strict_handlers: bool,
-    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
-) -> int:  # fmt: skip
+def apply(paths: Sequence[Path], tier: str, only_accepted: bool, allow_dirty: bool, asked: Asked) -> int:
     """Write the changes: all files or none, journaled, undoable."""
     from statelift.writing.errors import WriteFailedError, WritingError
 
-    options = options_of(select, ignore, strict_handlers=strict_handlers)
     try:
-        made = _fresh_plan(paths, options, exclude)
+        made = _fresh_plan(paths, asked)
         chosen = chosen_changes(made, Tier.MANUAL if only_accepted else TIERS[tier], only_accepted=only_accepted)
         writes = _composed(made, chosen)
         run = _write(made, writes, chosen, allow_dirty=allow_dirty)
@@ -113,16 +104,16 @@ def apply(
     return 3 if made.errors else int(_has_unwritten(made, chosen, run))
 
 
-def _fresh_plan(paths: Sequence[Path], options: Options, exclude: Sequence[str]) -> Plan:
+def _fresh_plan(paths: Sequence[Path], asked: Asked) -> Plan:
     """Finish what an interrupted run left, then plan (or load) on what is there now."""
     from statelift.writing.apply import pending_runs, resume
 
-    made = plan_or_load(paths, options, exclude)
+    made = plan_or_load(paths, asked)
     pending = pending_runs(Path(made.root))
     for run in pending:
         resume(Path(made.root), run.id)
         talk(f"Finished the interrupted run {run.id} first.")
-    return plan_or_load(paths, options, exclude) if pending else made
+    return plan_or_load(paths, asked) if pending else made
 
 
 def _composed(made: Plan, chosen: Sequence[Change]) -> "tuple[FileWrite, ...]":

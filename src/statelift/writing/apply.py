@@ -15,19 +15,9 @@ from statelift.writing.errors import (
     listing,
 )
 from statelift.writing.guard import check_fresh, check_paths, real_root
-from statelift.writing.journal import (
-    FileRecord,
-    Run,
-    State,
-    Step,
-    drop_staged,
-    list_runs,
-    mark,
-    no_step,
-    note,
-    prepare,
-)
+from statelift.writing.journal import Step, drop_staged, list_runs, mark, no_step, note, prepare
 from statelift.writing.lock import locked
+from statelift.writing.runs import FileRecord, Run, State
 from statelift.writing.swap import Standing, discard_temps, standing, write_new
 from statelift.writing.undo import refuse_edited, rewind, take_back
 from statelift.writing.worktree import check_clean
@@ -76,11 +66,12 @@ def resume(root: Path, run_id: str, *, step: Step = no_step) -> Run:
         run = _find(root, run_id)
         if run.state is State.DONE:
             return run
-        check_paths(root, run.files)
+        check_paths(run.root, run.files)
         refuse_edited(run)
         if run.state is State.UNDOING:
             take_back(run, step)
             return _find_any(root, run_id)
+        discard_temps(run)
         return _carry_out(run, step)
 
 

@@ -4,6 +4,7 @@ Root is a folder on disk (a link to it is the caller's choice and is resolved); 
 """
 
 import os
+import re
 import stat
 import unicodedata
 from collections import defaultdict
@@ -12,13 +13,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeAlias
 
 from statelift.model import FileWrite
-from statelift.writing.disk import read_file
+from statelift.writing.disk import NotPlainError, read_below
 from statelift.writing.errors import RefusedPathError, StaleError, listing
 
 _Names: TypeAlias = dict[Path, dict[str, list[str]]]
 """Folder -> name without letter case -> the names there that are spelled so."""
 
-_RESERVED = frozenset({".git", "git~1", ".statelift"})
+_RESERVED = frozenset({".git", "git~1", ".statelift", "statel~1"})
+_INVISIBLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")  # HFS+ passes over them
 
 
 def real_root(root: Path) -> Path:
@@ -29,6 +31,8 @@ def real_root(root: Path) -> Path:
         raise RefusedPathError(f"{root} cannot be opened: {error.strerror}. Give an existing folder.") from error
     if not resolved.is_dir():
         raise RefusedPathError(f"{root} is not a folder. Give the folder that the plan was made for.")
+    if _has_reserved(resolved.parts):
+        raise RefusedPathError(f"{root} lies in .git or .statelift, and statelift does not write there.")
     return resolved
 
 
@@ -72,7 +76,9 @@ def check_fresh(root: Path, writes: Iterable[FileWrite]) -> None:
 
 def _read(root: Path, path: str) -> bytes | None:
     try:
-        return read_file(root / path)
+        return read_below(root, path)
+    except NotPlainError as error:
+        raise _refusal(path, f"{error.strerror}") from error
     except OSError as error:
         raise _refusal(path, f"it cannot be read ({error.strerror})") from error
 
@@ -94,9 +100,15 @@ def shape_fault(path: str) -> str:
         return "it climbs with '..'"
     if str(pure) != path:
         return f"it is not in its shortest form, {str(pure)!r}"
-    if not _RESERVED.isdisjoint(_fold(part).rstrip(". ") for part in pure.parts):
+    if _has_reserved(pure.parts):
         return "statelift does not write into .git or .statelift"
     return ""
+
+
+def _has_reserved(parts: Iterable[str]) -> bool:
+    """Whether some disk reads a part as `.git`: letter case, endings, streams and invisible characters differ."""
+    seen = (_INVISIBLE.sub("", _fold(part)).partition(":")[0].rstrip(". ") for part in parts)
+    return not _RESERVED.isdisjoint(seen)
 
 
 def _has_strange_characters(path: str) -> bool:

@@ -5,8 +5,9 @@
     .statelift/runs/<id>/after/<path>    the new bytes: what resume writes
     .statelift/runs/<id>/written.jsonl   a line per finished file, for people; decisions go by hashes only
 
-A folder without journal.json is an apply that never began. What is read back is not trusted: shapes are
-checked here, paths by the guard, kept bytes by their hash.
+It lies at the top of the git repository around the root, so that code which is packaged from a folder further
+down holds no journal, and every command in that repository finds it; without git, in the root itself.
+A folder without journal.json is an apply that never began.
 """
 
 import hashlib
@@ -14,22 +15,21 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from statelift import __version__
 from statelift.model import FileWrite
-from statelift.writing.disk import append_line, create_file, read_file, replace_file, sync_folder
+from statelift.writing.disk import append_line, create_below, make_folders, read_below, replace_below, sync_folder
 from statelift.writing.errors import DamagedJournalError
-from statelift.writing.guard import check_real, shape_fault
+from statelift.writing.guard import check_real
+from statelift.writing.runs import HOME, RUNS, FileRecord, Run, State, run_from_json, run_to_json
 
-SCHEMA = 1
-HOME = ".statelift"
-_RUNS = f"{HOME}/runs"
+_IGNORE = f"{HOME}/.gitignore"
 _RUN_ID = re.compile(r"(\d{4,})-\d{8}T\d{6}Z")
 
 Step: TypeAlias = Callable[[str, str], None]
@@ -40,90 +40,49 @@ def no_step(event: str, path: str) -> None:
     """The step that does nothing."""
 
 
-class State(StrEnum):
-    """Where a run stands. Prepared and undoing are half way: files may be old or new."""
-
-    PREPARED = "prepared"
-    DONE = "done"
-    UNDOING = "undoing"
-    UNDONE = "undone"
-    ROLLED_BACK = "rolled-back"
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """One file of a run. `mode` and `before` are None for a new file; hashes are sha256 in hex."""
-
-    path: str
-    mode: int | None
-    before: str | None
-    after: str
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One apply. `root` is absolute; `folders` are the ones it makes, outermost first."""
-
-    id: str
-    root: Path
-    state: State
-    tool: str
-    change_ids: tuple[str, ...]
-    folders: tuple[str, ...]
-    records: tuple[FileRecord, ...]
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The paths that the run writes."""
-        return tuple(record.path for record in self.records)
-
-    @property
-    def folder(self) -> Path:
-        """Where the run is recorded."""
-        return self.root / _RUNS / self.id
-
-    @property
-    def journal(self) -> Path:
-        """The journal file."""
-        return self.folder / "journal.json"
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether the run stopped half way."""
-        return self.state in (State.PREPARED, State.UNDOING)
-
-    @property
-    def is_undoable(self) -> bool:
-        """Whether files may still hold what the run wrote."""
-        return self.is_pending or self.state is State.DONE
-
-
 def sha256(data: bytes) -> str:
     """The hash that journals use."""
     return hashlib.sha256(data).hexdigest()
 
 
-def open_home(root: Path) -> Path:
+def home_of(root: Path) -> Path:
+    """The folder that holds `.statelift`: the top of the repository around `root`, else `root` itself.
+
+    One that belongs to somebody else than `root` does not count: what lies in /tmp must not steer us.
+    """
+    owner = root.stat().st_uid
+    for folder in (root, *root.parents):
+        if os.path.lexists(folder / ".git"):
+            is_ours = {folder.stat().st_uid, (folder / ".git").lstat().st_uid} == {owner}
+            return folder if is_ours else root
+    return root
+
+
+def open_home(home: Path) -> None:
     """Make `.statelift`, which git never sees. Raises RefusedPathError for a link, OSError."""
-    for name in (f"{HOME}/.gitignore", f"{HOME}/lock"):
-        check_real(root, name)
-    ignore = root / HOME / ".gitignore"
-    if not ignore.exists():
-        create_file(ignore, b"*\n")
-        sync_folder(root)
-    return root / HOME
+    for name in (_IGNORE, f"{HOME}/lock"):
+        check_real(home, name)
+    if not read_below(home, _IGNORE):  # empty, if the process that made it was killed
+        make_folders(home, HOME)
+        replace_below(home, _IGNORE, ".gitignore.new", b"*\n", None)
 
 
 def list_runs(root: Path) -> list[Run]:
-    """Every recorded run, oldest first. Raises DamagedJournalError, RefusedPathError."""
-    return [_load(root, name) for name in _run_names(root) if (root / _RUNS / name / "journal.json").exists()]
+    """Every run that is recorded for `root` or its repository, oldest first.
+
+    Raises DamagedJournalError, RefusedPathError.
+    """
+    home = home_of(root)
+    return [_load(home, name) for name in _run_names(home) if (home / RUNS / name / "journal.json").exists()]
 
 
 def prepare(root: Path, writes: Sequence[FileWrite], change_ids: Sequence[str], step: Step) -> Run:
     """Record a run, with old and new bytes, flushed. On OSError nothing of it is left."""
-    _sweep(root)
+    home = home_of(root)
+    _sweep(home)
     run = Run(
-        id=_next_id(root),
+        id=_next_id(home),
+        home=home,
         root=root,
         state=State.PREPARED,
         tool=__version__,
@@ -148,18 +107,18 @@ def mark(run: Run, state: State) -> Run:
 
 def note(run: Run, path: str) -> None:
     """Tell the reader of the journal that a file is finished. Raises OSError."""
-    append_line(run.folder / "written.jsonl", json.dumps({"written": path}))
+    append_line(run.home, f"{run.place}/written.jsonl", json.dumps({"written": path}))
 
 
 def kept_bytes(run: Run, record: FileRecord, side: Literal["before", "after"]) -> bytes:
     """The old or new bytes as the run kept them. Raises DamagedJournalError, RefusedPathError, OSError."""
-    name = f"{_RUNS}/{run.id}/{side}/{record.path}"
-    check_real(run.root, name)
-    data = read_file(run.root / name)
+    name = f"{run.place}/{side}/{record.path}"
+    check_real(run.home, name)
+    data = read_below(run.home, name)
     if data is None or sha256(data) != (record.before if side == "before" else record.after):
         raise DamagedJournalError(
             f"{name} is missing or damaged, so {record.path} was left as it is. "
-            f"Restore it from your version control, or look into {_RUNS}/{run.id}.",
+            f"Restore it from your version control, or look into {run.folder}.",
             (record.path,),
         )
     return data
@@ -173,7 +132,7 @@ def drop_staged(run: Run) -> None:
 def _record(root: Path, write: FileWrite) -> FileRecord:
     if write.before is None:
         return FileRecord(write.path, None, None, sha256(write.after))
-    mode = (root / write.path).stat().st_mode & 0o7777
+    mode = stat.S_IMODE((root / write.path).lstat().st_mode)
     return FileRecord(write.path, mode, sha256(write.before), sha256(write.after))
 
 
@@ -183,38 +142,29 @@ def _missing_folders(root: Path, writes: Sequence[FileWrite]) -> tuple[str, ...]
 
 
 def _keep(run: Run, writes: Sequence[FileWrite], step: Step) -> None:
-    run.folder.mkdir(parents=True)
+    make_folders(run.home, run.place)
     for write in writes:
         step("keep", write.path)
         if write.before is not None:
-            create_file(run.folder / "before" / write.path, write.before)
-        create_file(run.folder / "after" / write.path, write.after)
+            create_below(run.home, f"{run.place}/before/{write.path}", write.before)
+        create_below(run.home, f"{run.place}/after/{write.path}", write.after)
     for folder, _, _ in os.walk(run.folder):
-        sync_folder(Path(folder))
-    for above in (run.folder.parent, run.root / HOME):
-        sync_folder(above)
+        sync_folder(run.home, os.path.relpath(folder, run.home))
     step("journal", "")
     _save(run)
 
 
 def _save(run: Run) -> None:
-    content = {
-        "schema": SCHEMA,
-        "id": run.id,
-        "state": run.state,
-        "tool": run.tool,
-        "changes": run.change_ids,
-        "folders": run.folders,
-        "files": [asdict(record) | {"new": record.before is None} for record in run.records],
-    }
-    data = json.dumps(content, indent=1).encode()
-    replace_file(run.journal, run.folder / "journal.json.new", data, None)
+    replace_below(run.home, f"{run.place}/journal.json", "journal.json.new", run_to_json(run), None)
 
 
-def _run_names(root: Path) -> list[str]:
-    check_real(root, f"{_RUNS}/any")
-    runs = root / _RUNS
-    names = [entry.name for entry in runs.iterdir()] if runs.is_dir() else []
+def _run_names(home: Path) -> list[str]:
+    check_real(home, f"{RUNS}/any")
+    runs = home / RUNS
+    try:
+        names = [entry.name for entry in runs.iterdir()] if runs.is_dir() else []
+    except OSError as error:
+        raise DamagedJournalError(f"The journals in {runs} cannot be listed: {error.strerror}.") from error
     return sorted(filter(_RUN_ID.fullmatch, names), key=_number)
 
 
@@ -222,70 +172,24 @@ def _number(run_id: str) -> int:
     return int(run_id.partition("-")[0])
 
 
-def _next_id(root: Path) -> str:
-    last = max(map(_number, _run_names(root)), default=0)
+def _next_id(home: Path) -> str:
+    last = max(map(_number, _run_names(home)), default=0)
     return f"{last + 1:04d}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _sweep(root: Path) -> None:
-    for name in _run_names(root):
-        if not (root / _RUNS / name / "journal.json").exists():
-            shutil.rmtree(root / _RUNS / name, ignore_errors=True)
+def _sweep(home: Path) -> None:
+    for name in _run_names(home):
+        if not (home / RUNS / name / "journal.json").exists():
+            shutil.rmtree(home / RUNS / name, ignore_errors=True)
 
 
-def _load(root: Path, run_id: str) -> Run:
-    name = f"{_RUNS}/{run_id}/journal.json"
-    check_real(root, name)
+def _load(home: Path, run_id: str) -> Run:
+    name = f"{RUNS}/{run_id}/journal.json"
+    check_real(home, name)
     try:
-        return _parse(root, run_id, json.loads((root / name).read_bytes()))
-    except (OSError, ValueError) as error:
+        return run_from_json(home, run_id, read_below(home, name) or b"")
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedJournalError(
-            f"{name} cannot be used: {error}. The old bytes of that run are in {_RUNS}/{run_id}/before. "
+            f"{home / name} cannot be used: {error}. The old bytes of that run are in the folder `before` beside it. "
             "When you need them no more, remove that run's folder."
         ) from error
-
-
-def _parse(root: Path, run_id: str, content: object) -> Run:
-    match content:
-        case {
-            "schema": 1,
-            "id": str(named),
-            "state": str(state),
-            "tool": str(tool),
-            "changes": list(changes),
-            "folders": list(folders),
-            "files": list(files),
-        } if named == run_id:
-            records = tuple(map(_parse_record, files))
-            _check_shapes(records)
-            made = tuple(_parse_folders(folders, records))
-            return Run(run_id, root, State(state), tool, tuple(map(str, changes)), made, records)
-        case {"schema": int(schema)} if schema > SCHEMA:
-            raise ValueError(f"a newer statelift wrote it (schema {schema}), use that version")
-        case _:
-            raise ValueError("it is not a journal of this run")
-
-
-def _parse_record(content: object) -> FileRecord:
-    match content:
-        case {"path": str(path), "mode": None, "before": None, "after": str(after)}:
-            return FileRecord(path, None, None, after)
-        case {"path": str(path), "mode": int(mode), "before": str(before), "after": str(after)}:
-            return FileRecord(path, mode & 0o7777, before, after)
-        case _:
-            raise ValueError(f"not a file record: {content!r}")
-
-
-def _check_shapes(records: Sequence[FileRecord]) -> None:
-    for record in records:
-        if fault := shape_fault(record.path):
-            raise ValueError(f"{record.path!r}: {fault}")
-
-
-def _parse_folders(folders: list[object], records: Sequence[FileRecord]) -> Iterator[str]:
-    """Only parents of the run's own files: undo removes these folders, when they are empty."""
-    parents = {str(parent) for record in records for parent in PurePosixPath(record.path).parents}
-    for folder in folders:
-        if not isinstance(folder, str) or folder not in parents:
-            raise ValueError(f"not a folder of this run: {folder!r}")
-        yield folder

@@ -10,36 +10,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from statelift.writing.disk import open_shared
 from statelift.writing.errors import BusyError, WriteFailedError
-from statelift.writing.journal import open_home
+from statelift.writing.journal import home_of, open_home
+from statelift.writing.runs import HOME
 
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Hold the root's lock. Raises BusyError, RefusedPathError, WriteFailedError."""
-    with _open(root) as file:
-        _take(file, root)
+    """Hold the lock of the root, or of the repository around it.
+
+    Raises BusyError, RefusedPathError, WriteFailedError.
+    """
+    home = home_of(root)
+    with _open(home) as file:
+        _take(file, home)
         yield
 
 
-def _open(root: Path) -> BinaryIO:
+def _open(home: Path) -> BinaryIO:
     try:
-        return (open_home(root) / "lock").open("a+b")
+        open_home(home)
+        return os.fdopen(open_shared(home, f"{HOME}/lock"), "a+b")
     except OSError as error:
         raise WriteFailedError(
-            f"Cannot keep a journal in {root / '.statelift'}: {error.strerror}. Nothing was written. "
+            f"Cannot keep a journal in {home / HOME}: {error.strerror}. Nothing was written. "
             "Make that folder writable, then try again."
         ) from error
 
 
-def _take(file: BinaryIO, root: Path) -> None:
+def _take(file: BinaryIO, home: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
         holder = file.read(20).decode("ascii", "replace").strip() or "unknown"
         raise BusyError(
-            f"Another statelift (process {holder}) is writing in {root}. Wait until it ends, then try again."
+            f"Another statelift (process {holder}) is writing in {home}. Wait until it ends, then try again."
         ) from error
     except OSError as error:
         raise WriteFailedError(f"Cannot lock {file.name}: {error.strerror}. Nothing was written.") from error

@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from statelift.writing.disk import ChangedError, NotPlainError, remove_empty_folder
 from statelift.writing.errors import EditedSinceError, NothingToUndoError, WriteFailedError, listing
 from statelift.writing.guard import check_paths, real_root
-from statelift.writing.journal import Run, State, Step, list_runs, mark, no_step
+from statelift.writing.journal import Step, list_runs, mark, no_step
 from statelift.writing.lock import locked
+from statelift.writing.runs import FileRecord, Run, State
 from statelift.writing.swap import Standing, discard_temps, standing, write_old
 
 
@@ -41,7 +43,7 @@ def undo_run(root: Path, run_id: str | None = None, *, step: Step = no_step) -> 
     with locked(root):
         runs = list_runs(root)
         run = _choose(runs, run_id)
-        check_paths(root, run.files)
+        check_paths(run.root, run.files)
         _refuse_later(run, runs)
         refuse_edited(run)
         return take_back(run, step)
@@ -83,9 +85,8 @@ def rewind(run: Run, step: Step) -> Rewound:
     removed: list[str] = []
     foreign: list[str] = []
     for record in run.records:
-        match standing(run, record):
+        match _rewound(run, record, step):
             case Standing.NEW:
-                write_old(run, record, step)
                 (removed if record.before is None else restored).append(record.path)
             case Standing.OTHER:
                 foreign.append(record.path)
@@ -95,10 +96,21 @@ def rewind(run: Run, step: Step) -> Rewound:
     return Rewound(tuple(restored), tuple(removed), tuple(foreign))
 
 
+def _rewound(run: Run, record: FileRecord, step: Step) -> Standing:
+    """What the file held; if it held the run's bytes, it has its old ones now."""
+    held = standing(run, record)
+    if held is Standing.NEW:
+        try:
+            write_old(run, record, step)
+        except (ChangedError, NotPlainError):  # in this very moment
+            return Standing.OTHER
+    return held
+
+
 def _remove_folders(run: Run) -> None:
     for folder in reversed(run.folders):
         with suppress(OSError):  # gone already, or somebody put something into it
-            (run.root / folder).rmdir()
+            remove_empty_folder(run.root, folder)
 
 
 def _choose(runs: Sequence[Run], run_id: str | None) -> Run:
@@ -114,8 +126,9 @@ def _choose(runs: Sequence[Run], run_id: str | None) -> Run:
 
 
 def _refuse_later(run: Run, runs: Sequence[Run]) -> None:
+    written = {run.root / path for path in run.files}
     for later in runs[runs.index(run) + 1 :]:
-        shared = tuple(path for path in later.files if path in run.files)
+        shared = tuple(path for path in later.files if later.root / path in written)
         if shared and later.is_undoable:
             raise EditedSinceError(
                 f"Run {later.id} wrote {listing(shared)} after run {run.id}. Nothing was undone. "
