@@ -1,0 +1,28 @@
+"""A stand-in for prometheus_client: instruments that count in the process and are asked by nobody."""
+
+
+class _Instrument:
+    def __init__(self, name, documentation, labelnames=()):
+        self.value = 0.0
+
+    def labels(self, *values, **named):
+        return self
+
+    def inc(self, amount=1):
+        self.value += amount
+
+    def dec(self, amount=1):
+        self.value -= amount
+
+    def set(self, value):
+        self.value = value
+
+    def observe(self, value):
+        self.value += value
+
+
+Counter = Gauge = Histogram = Summary = _Instrument
+
+
+def generate_latest():
+    return b""
