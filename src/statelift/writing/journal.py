@@ -190,6 +190,6 @@ def _load(home: Path, run_id: str) -> Run:
         return run_from_json(home, run_id, read_below(home, name) or b"")
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedJournalError(
-            f"{home / name} cannot be used: {error}. The old bytes of that run are in the folder `before` beside it. "
+            f"{home / name} cannot be used: {error}. The old bytes of that run are in `before` beside it. "
             "When you need them no more, remove that run's folder."
         ) from error

@@ -39,7 +39,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One apply. `root`, and `home` with the journal, are absolute; `folders` are those it makes, outermost first."""
+    """One apply. `root`, and `home` with the journal, are absolute; `folders`: those it makes, outermost first."""
 
     id: str
     home: Path

@@ -15,8 +15,12 @@ from statelift.writing.errors import DirtyTreeError, listing
 
 _AT_ONCE = 200  # paths per call: far below the limit of a command line
 # A repository's own configuration must not get to run anything, and asking must not write.
-_SETTINGS = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+_SETTINGS = (
+    *("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "protocol.allow=never", "-c", "core.sshCommand=false"),  # what a partial clone lacks is not fetched
+)
 _STATUS = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")
+_FILTERS = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$")
 
 
 def check_clean(root: Path, paths: Sequence[str]) -> None:
@@ -51,17 +55,38 @@ def _by_tree(root: Path, paths: Sequence[str]) -> dict[Path, list[str]]:
 
 
 def _ask(git: str, tree: Path, files: Sequence[str]) -> list[str]:
-    command = [git, "--literal-pathspecs", *_SETTINGS, "-C", str(tree), *_STATUS, "--", *files]
-    answer = subprocess.run(  # noqa: S603 - an argument list without a shell, paths after "--"
-        command, env=_environment(tree), stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    if answer.returncode != 0:
-        said = os.fsdecode(answer.stderr).strip() or f"exit {answer.returncode}"
-        raise DirtyTreeError(
-            f"git could not say whether the files in {tree} are committed: {said}. Nothing was written. "
-            "Make `git status` work there, or pass --allow-dirty."
+    filters = _without_filters(tree, _run(git, tree, _FILTERS, nothing=1))
+    answer = _run(git, tree, ("--literal-pathspecs", *filters, *_STATUS, "--", *files))
+    return [os.fsdecode(entry[3:]) for entry in answer if entry]
+
+
+def _without_filters(tree: Path, keys: Sequence[bytes]) -> Iterator[str]:
+    """Settings that switch the filters off, which are commands that git would run on the files."""
+    for key in map(os.fsdecode, filter(None, keys)):
+        if "=" in key:
+            raise _unanswered(tree, f"the filter {key!r} of its configuration cannot be switched off")
+        yield from ("-c", f"{key}=false" if key.endswith(".required") else f"{key}=")
+
+
+def _run(git: str, tree: Path, words: Sequence[str], nothing: int = 0) -> list[bytes]:
+    """What git answers, cut at NULs; exit code `nothing` stands for an empty answer."""
+    command = [git, *_SETTINGS, "-C", str(tree), *words]
+    try:
+        answer = subprocess.run(  # noqa: S603 - an argument list without a shell, paths after "--"
+            command, env=_environment(tree), stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
-    return [os.fsdecode(entry[3:]) for entry in answer.stdout.split(b"\0") if entry]
+    except OSError as error:
+        raise _unanswered(tree, f"it could not be started ({error.strerror})") from error
+    if answer.returncode not in (0, nothing):
+        raise _unanswered(tree, os.fsdecode(answer.stderr).strip() or f"exit {answer.returncode}")
+    return answer.stdout.split(b"\0")
+
+
+def _unanswered(tree: Path, said: str) -> DirtyTreeError:
+    return DirtyTreeError(
+        f"git could not say whether the files in {tree} are committed: {said}. Nothing was written. "
+        "Make `git status` work there, or pass --allow-dirty."
+    )
 
 
 def _environment(tree: Path) -> dict[str, str]:
@@ -71,5 +96,6 @@ def _environment(tree: Path) -> dict[str, str]:
         "LC_ALL": "C",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
         "GIT_CEILING_DIRECTORIES": str(tree.parent),
     }
