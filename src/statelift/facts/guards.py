@@ -14,6 +14,7 @@ class Guards:
     def __init__(self, syntax: Syntax, subjects: Subjects) -> None:
         self.syntax = syntax
         self.subjects = subjects
+        self._known: dict[tuple[ast.expr, bool], Guard] = {}  # each test guards many nodes: look at it once
 
     def of(self, node: ast.AST) -> tuple[Guard, ...]:
         """The guards of a node within its function, outermost first."""
@@ -22,8 +23,12 @@ class Guards:
         )
 
     def _tested(self, guard: Guard, test: ast.expr) -> Guard:
-        mode, tests = self._normal(test, guard.holds)
-        return replace(guard, mode="any" if mode == "any" else "all", tests=tuple(tests))
+        known = self._known.get((test, guard.holds))
+        if known is None or known.at != guard.at:
+            mode, tests = self._normal(test, guard.holds)
+            known = replace(guard, mode="any" if mode == "any" else "all", tests=tuple(tests))
+            self._known[test, guard.holds] = known
+        return known
 
     def _normal(self, test: ast.expr, holds: bool) -> tuple[str, list[Test]]:
         """Push the negation inwards: a conjunction that holds, or a disjunction of what may hold."""
