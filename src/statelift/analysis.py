@@ -1,5 +1,6 @@
 """Paths -> Analysis: discovers, locates, sieves, takes facts, links and judges. No user code is imported."""
 
+import ast
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -7,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 from statelift.discover import Project, discover, read_file
 from statelift.facts.collect import collect_facts
+from statelift.facts.flow import TooBranchedError
 from statelift.facts.values import ModuleFacts
 from statelift.judge.cells import judge_cells
 from statelift.judge.connections import judge_connections
@@ -24,6 +27,14 @@ from statelift.model import CodeRoot, Options, Problem, SourceFile, Tier
 from statelift.sieve import may_hold_state
 from statelift.source import parse_source
 from statelift.workspace import Workspace
+
+NODES_AT_MOST = 1_000_000  # of the syntax tree of one file: half a minute, and a gigabyte of memory
+NODES_PER_BYTE = 2  # no Python has more: `a+` has four
+_TOO_LARGE = (
+    f"The file has more than {NODES_AT_MOST:,} syntax nodes, and is not analysed. If it was generated,"
+    " leave it out with --exclude, or keep its data in a file that is not code."
+)
+_TOO_BRANCHED = "A function has too many branches to be analysed: what holds in each place is not known. Split it."
 
 Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 
@@ -146,10 +157,18 @@ def facts_of(file: SourceFile) -> ModuleFacts | Problem:
     parsed = parse_source(file)
     if isinstance(parsed, Problem):
         return parsed
+    if len(file.data) > NODES_AT_MOST // NODES_PER_BYTE and _has_too_many_nodes(parsed.tree):
+        return Problem(file.path, 1, "too-large", _TOO_LARGE)
     try:
         return collect_facts(parsed)
     except RecursionError:
         return Problem(file.path, 1, "too-deep", "The code is nested too deeply to be analysed.")
+    except TooBranchedError:
+        return Problem(file.path, 1, "too-branched", _TOO_BRANCHED)
+
+
+def _has_too_many_nodes(tree: ast.Module) -> bool:
+    return next(islice(ast.walk(tree), NODES_AT_MOST, None), None) is not None
 
 
 def _unread(files: Sequence[str], facts: Mapping[str, ModuleFacts], reader: _Reader) -> dict[str, bytes]:

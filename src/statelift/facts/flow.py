@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from statelift.facts.values import Guard
 
 Condition = tuple[Guard, ast.expr | None]
+CONDITIONS_AT_MOST = 10_000_000  # of all nodes of a file together: half a minute, and some hundred megabytes
 EXITS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 EXIT_CALLS = frozenset({"sys.exit", "exit", "quit", "os._exit"})
+
+
+class TooBranchedError(Exception):
+    """The conditions of a file grow with the square of its length, and there are too many of them."""
 
 
 def always_exits(body: Sequence[ast.stmt]) -> bool:
@@ -37,21 +42,29 @@ class GuardedTree:
 
     def __init__(self, tree: ast.Module) -> None:
         self._of: dict[ast.stmt, tuple[Condition, ...]] = {}
+        self._count = 0
         self._walk(tree.body, ())
 
     def conditions(self, node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> tuple[Condition, ...]:
-        """Conditions of the node's statement and of the expressions around it."""
+        """Conditions of the node's statement and of the expressions around it. TooBranchedError: see there."""
         found: list[Condition] = []
         while not isinstance(node, ast.stmt):
             parent = parents[node]
             found = [*_within(parent, node), *found]
             node = parent
-        return (*self._of.get(node, ()), *found)
+        return self._counted((*self._of.get(node, ()), *found))
+
+    def _counted(self, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        """A budget of steps and not of seconds, so that every machine gives the same answer."""
+        self._count += len(conditions)
+        if self._count > CONDITIONS_AT_MOST:
+            raise TooBranchedError
+        return conditions
 
     def _walk(self, body: Sequence[ast.stmt], outer: tuple[Condition, ...]) -> None:
         current = outer
         for statement in body:
-            self._of[statement] = current
+            self._of[statement] = self._counted(current)
             current = (*current, *self._enter(statement, current))
 
     def _enter(self, statement: ast.stmt, outer: tuple[Condition, ...]) -> Sequence[Condition]:

@@ -1,0 +1,80 @@
+"""What tools/torture.py found: each program once made statelift crash, hang or err."""
+
+import time
+
+import pytest
+
+from statelift import analysis
+from statelift.analysis import facts_of
+from statelift.facts import flow
+from statelift.facts.values import ModuleFacts
+from statelift.model import Options, Problem, SourceFile, Tier
+from statelift.planning import make_plan
+
+
+def early_returns(number):
+    return "X = {}\ndef f(a):\n" + "".join(f"    if a == {i}:\n        return X[{i}]\n" for i in range(number))
+
+
+def conjunction(number):
+    return "X = {}\ndef f(a):\n    return " + " and ".join(f"X.get({i})" for i in range(number)) + "\n"
+
+
+def facts(text):
+    return facts_of(SourceFile("app.py", text.encode()))
+
+
+# ---------------------------------------------------------------- time
+
+
+def test_each_test_is_looked_at_once_however_many_nodes_it_guards():
+    """600 early returns took seven seconds: each access looked at every test before it."""
+    start = time.process_time()
+    assert isinstance(facts(early_returns(600)), ModuleFacts)
+    assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("text", [early_returns(100), conjunction(100)], ids=["statements", "operands"])
+def test_a_file_with_too_many_conditions_is_told_and_left(monkeypatch, text):
+    monkeypatch.setattr(flow, "CONDITIONS_AT_MOST", 1_000_000)
+    facts_of.cache_clear()
+    assert isinstance(facts(text), ModuleFacts)
+    monkeypatch.setattr(flow, "CONDITIONS_AT_MOST", 3_000)
+    facts_of.cache_clear()
+    found = facts(text)
+    assert isinstance(found, Problem)
+    assert (found.kind, found.path) == ("too-branched", "app.py")
+    facts_of.cache_clear()
+
+
+def test_a_file_with_too_many_nodes_is_told_and_left(monkeypatch):
+    text = "X = {\n" + "".join(f"    {i}: [{i}],\n" for i in range(300)) + "}\ndef f(a):\n    return X[a]\n"
+    monkeypatch.setattr(analysis, "NODES_AT_MOST", 1_000)
+    facts_of.cache_clear()
+    found = facts(text)
+    assert isinstance(found, Problem)
+    assert (found.kind, found.path) == ("too-large", "app.py")
+    assert "--exclude" in found.message
+    facts_of.cache_clear()
+    monkeypatch.setattr(analysis, "NODES_AT_MOST", 2_000)
+    assert isinstance(facts(text), ModuleFacts)
+    facts_of.cache_clear()
+
+
+def test_what_a_file_that_is_too_large_may_do_to_a_cell_makes_it_manual(monkeypatch, tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import data\nSEEN = {}\ndef handler(event, context):\n"
+        "    old = SEEN.get(event['id'])\n    SEEN[event['id']] = event['name']\n    return {'old': old}\n"
+    )
+    plain = "TABLE = {}\n"
+    (tmp_path / "data.py").write_text(plain)
+    assert [finding.tier for finding in make_plan([tmp_path], Options()).findings] == [Tier.REVIEW]
+    rows = "import app\napp.SEEN.clear()\n" + "".join(f"TABLE[{i}] = {i}\n" for i in range(500))
+    (tmp_path / "data.py").write_text(rows)
+    monkeypatch.setattr(analysis, "NODES_AT_MOST", 1_000)
+    facts_of.cache_clear()
+    plan = make_plan([tmp_path], Options())
+    facts_of.cache_clear()
+    assert [problem.kind for problem in plan.errors] == ["too-large"]
+    assert [finding.tier for finding in plan.findings] == [Tier.MANUAL]
+    assert plan.changes == ()
