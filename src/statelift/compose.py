@@ -21,7 +21,7 @@ from statelift.model import (
     Plan,
 )
 from statelift.prelude import NoPlaceError, prelude_edits
-from statelift.runtime import is_pristine, parts_of, render_helper
+from statelift.runtime import HELPER_FILE, is_pristine, parts_of, render_helper
 from statelift.spans import OverlapError, splice, without_gaps
 
 Read = Callable[[str], bytes]  # FileNotFoundError for a file that is not there
@@ -42,7 +42,10 @@ def compose(plan: Plan, accepted: Collection[str], read: Read) -> tuple[FileWrit
     """
     changes = [change for change in plan.changes if change.id in accepted]
     hashes = {each.path: each for each in plan.files}
-    return compose_changes(changes, lambda path: _fresh(path, read, hashes.get(path)))
+    writes = compose_changes(changes, lambda path: _fresh(path, read, hashes.get(path)))
+    for write in writes:
+        _check_sound(write)
+    return writes
 
 
 def compose_changes(changes: Iterable[Change], read: Read) -> tuple[FileWrite, ...]:
@@ -69,8 +72,11 @@ def touched(operation: Operation) -> Iterator[str]:
 
 def hash_of(path: str, read: Read) -> FileHash:
     """The file's hash; "" where it does not exist."""
-    data = _read(path, read)
-    return FileHash(path, "" if data is None else sha256(data).hexdigest())
+    return FileHash(path, _hash(_read(path, read)))
+
+
+def _hash(data: bytes | None) -> str:
+    return "" if data is None else sha256(data).hexdigest()
 
 
 def _read(path: str, read: Read) -> bytes | None:
@@ -81,26 +87,57 @@ def _read(path: str, read: Read) -> bytes | None:
 
 
 def _fresh(path: str, read: Read, expected: FileHash | None) -> bytes:
-    found = hash_of(path, read)
-    if expected is None or found.sha256 != expected.sha256:
+    if expected is None:
+        raise ComposeError(f"{path} is not among the files of the plan. Make a new plan.")
+    data = _read(path, read)  # once: what is hashed is what is edited
+    if _hash(data) != expected.sha256:
         raise StalePlanError(
             f"{path} has changed since the plan was made. Make a new plan: statelift plan -o plan.json"
         )
-    return read(path)
+    if data is None:
+        raise FileNotFoundError(path)
+    return data
+
+
+def _check_sound(write: FileWrite) -> None:
+    """A plan that was edited by hand may hold operations that no gate has seen."""
+    from statelift.model import Problem, SourceFile
+    from statelift.source import parse_source
+
+    if write.path.endswith(".py"):
+        parsed = parse_source(SourceFile(write.path, write.after))
+        if isinstance(parsed, Problem):
+            raise ComposeError(f"{write.path} could not be read any more afterwards: {parsed.message}")
 
 
 def _file(path: str, operations: Sequence[Operation], read: Read) -> FileWrite:
-    before = _read(path, read)
     parts = [op.part for op in operations if isinstance(op, EnsureHelperPart) and op.text is None]
     infra = [op for op in operations if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
+    if parts or infra:
+        _check_kind(path, len(parts or infra) == len(operations), is_helper=bool(parts))
+    elif not path.endswith(".py"):
+        raise ComposeError(f"{path} is no Python file (.py), so it is not edited")
+    before = _read(path, read)
     try:
         if parts:
             return FileWrite(path, before, _helper(path, before, parts))
         if before is None:
             raise ComposeError(f"{path} does not exist any more. Make a new plan.")
         return FileWrite(path, before, _template(before, infra) if infra else _module(path, before, operations))
+    except ComposeError:
+        raise
     except (OverlapError, NoPlaceError, Refusal) as error:
         raise ComposeError(f"{path}: {error}") from error
+    except (ValueError, KeyError) as error:
+        raise ComposeError(f"{path}: the operations do not fit ({error}). Make a new plan.") from error
+
+
+def _check_kind(path: str, is_alone: bool, *, is_helper: bool) -> None:
+    """The helper has one name, and one kind of operation makes a file: nothing is dropped in silence."""
+    if not is_alone:
+        raise ComposeError(f"{path} would be a module and a helper or template at once. Make a new plan.")
+    if is_helper and path.rpartition("/")[2] != HELPER_FILE:
+        raise ComposeError(f"{path} is not called {HELPER_FILE}, as each helper file is")
 
 
 def _helper(path: str, before: bytes | None, parts: Sequence[str]) -> bytes:
@@ -130,10 +167,17 @@ def _module(path: str, before: bytes, operations: Sequence[Operation]) -> bytes:
     imports = [op for op in operations if isinstance(op, EnsureImport)]
     parts = [op for op in operations if isinstance(op, EnsureHelperPart)]
     encoding, newline = _form(path, before)
+    if encoding == "utf-8" and (cut := next((edit for edit in edits if _cuts(before, edit)), None)):
+        raise ComposeError(f"{path}: bytes {cut.start}-{cut.end} cut a character in two. Make a new plan.")
     made = without_gaps(
         before, [*prelude_edits(path, before, imports, parts, list(edits)), *edits]
     )  # what is brought in stands in front of an edit at its place
     return splice(before, [_with_newline(edit, newline) for edit in made], encoding)
+
+
+def _cuts(data: bytes, edit: Edit) -> bool:
+    """Whether an edit begins or ends between the bytes of one UTF-8 character."""
+    return any(data[offset : offset + 1] and data[offset] & 0xC0 == 0x80 for offset in (edit.start, edit.end))
 
 
 def _form(path: str, data: bytes) -> tuple[str, str]:
