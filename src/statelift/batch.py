@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from statelift.model import Options, Plan, Tier
+from statelift.model import Plan, Tier
 
 Status = Literal["clean", "planned", "applied", "partly", "failed"]
 PLAN_FILE = Path(".statelift") / "plan.json"
@@ -80,30 +80,31 @@ def each_outcome(
             yield Outcome(str(folder), "failed", message=str(error))
 
 
-def plan_repository(folder: Path, options: Options) -> Outcome:
-    """Plan one repository and keep the plan in its .statelift folder."""
+def plan_repository(folder: Path, make: Callable[[Path], Plan]) -> Outcome:
+    """Plan one repository and keep the plan in its .statelift folder. RefusedPathError where that is a link."""
     from statelift.planfile import save_plan
-    from statelift.planning import make_plan
+    from statelift.writing.guard import check_real
 
-    made = make_plan([folder], options)
+    made = make(folder)
     home = folder / PLAN_FILE.parent
+    for name in (PLAN_FILE, PLAN_FILE.with_name(".gitignore")):
+        check_real(folder, name.as_posix())
     home.mkdir(exist_ok=True)
     (home / ".gitignore").write_text("*\n", encoding="utf-8")
     save_plan(made, folder / PLAN_FILE)
     return outcome_of(folder, made, "planned" if made.changes else "clean")
 
 
-def apply_repository(folder: Path, options: Options, upto: Tier, *, allow_dirty: bool) -> Outcome:
+def apply_repository(folder: Path, make: Callable[[Path], Plan], upto: Tier, *, allow_dirty: bool) -> Outcome:
     """Apply the kept plan of one repository, or a new one where none is kept."""
     from statelift.compose import compose
     from statelift.discover import read_file
     from statelift.planfile import load_plan
-    from statelift.planning import make_plan
     from statelift.selecting import chosen_changes
     from statelift.writing.apply import apply_writes
 
     kept = folder / PLAN_FILE
-    made = load_plan(kept) if kept.exists() else make_plan([folder], options)
+    made = load_plan(kept) if kept.exists() else make(folder)
     chosen = chosen_changes(made, upto, only_accepted=False)
     writes = compose(made, {change.id for change in chosen}, lambda path: read_file(folder, path))
     if not writes:

@@ -1,8 +1,10 @@
 """Analysis -> Plan: proposes changes for what is judged, and keeps those that hold up. Nothing is written."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeAlias
 
 from statelift.analysis import Analysis, Progress, analyse, analyse_project, no_progress
 from statelift.compose import compose_changes, hash_of, touched
@@ -10,10 +12,26 @@ from statelift.discover import Project
 from statelift.gate import demoted, pass_gate
 from statelift.judge.rules import rule_of
 from statelift.judge.values import Judgement, finding_of
-from statelift.model import Change, Finding, Options, Plan, SourceFile, Tier, Verdict
+from statelift.model import Change, EntryPoint, Finding, Options, Plan, SourceFile, Tier, Verdict
 from statelift.registry import codemod_for
 from statelift.runtime import HELPER_FILE
 from statelift.workspace import Workspace
+
+Judged: TypeAlias = tuple[Workspace, Judgement, str]
+
+
+class UnknownHandlerError(ValueError):
+    """No entry point has this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a plan leaves out beside the options: findings that none of `handlers` reaches (none named: nothing)."""
+
+    handlers: tuple[str, ...] = ()
+
+
+_WHOLE = Scope()
 
 
 def make_plan(
@@ -28,9 +46,13 @@ def make_plan(
     return plan_of(analysis, options, only)
 
 
-def plan_of(analysis: Analysis, options: Options, only: Collection[str] | None = None) -> Plan:
-    """The plan of an analysis."""
+def plan_of(
+    analysis: Analysis, options: Options, only: Collection[str] | None = None, scope: Scope = _WHOLE
+) -> Plan:
+    """The plan of an analysis. UnknownHandlerError where a handler of the scope is no entry point."""
+    reached = _reached(analysis, scope.handlers)
     chosen = [each for each in analysis.judgements if _is_chosen(each[1], analysis.project, options)]
+    chosen = [each for each in chosen if reached(each)]
     proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
     foreign = _foreign(analysis, options)
     proposed += [change for _, change in foreign if change is not None]
@@ -51,6 +73,34 @@ def plan_of(analysis: Analysis, options: Options, only: Collection[str] | None =
         file_count=analysis.file_count,
         function_count=sum(len(each.program.root.entries) for each in analysis.workspaces),
     )
+
+
+def _reached(analysis: Analysis, names: Sequence[str]) -> Callable[[Judged], bool]:
+    """Whether one of the named entry points reaches a judgement's subject."""
+    if not names:
+        return lambda _: True
+    entries = [entry for workspace in analysis.workspaces for entry in workspace.program.root.entries]
+    for name in names:
+        if not any(_is_called(entry, name) for entry in entries):
+            close = get_close_matches(name, [_full_name(entry) for entry in entries], n=1, cutoff=0.3)
+            hint = f"Did you mean {close[0]}?" if close else "Name a function as MODULE.FUNCTION."
+            raise UnknownHandlerError(f"there is no entry point {name}. {hint}")
+
+    def is_reached(judged: Judged) -> bool:
+        own = judged[0].program.root.entries
+        ids = {entry.function for entry in own if any(_is_called(entry, name) for name in names)}
+        return not ids.isdisjoint(judged[1].subject.handlers)
+
+    return is_reached
+
+
+def _is_called(entry: EntryPoint, name: str) -> bool:
+    """A logical id, or a dotted name or the end of one: `src.app.handler`, `app.handler`."""
+    return name == entry.function or f".{_full_name(entry)}".endswith(f".{name}")
+
+
+def _full_name(entry: EntryPoint) -> str:
+    return f"{entry.path.removesuffix('.py').replace('/', '.')}.{entry.attribute}"
 
 
 def _is_chosen(judgement: Judgement, project: Project, options: Options) -> bool:

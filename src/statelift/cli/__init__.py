@@ -11,6 +11,7 @@ import click
 
 from statelift import __version__
 from statelift.cli.batch import batch
+from statelift.cli.configuration import configuration
 from statelift.cli.explain import explain, rules
 from statelift.cli.plan import infra, plan, scan
 from statelift.cli.write import apply, review, undo
@@ -34,7 +35,7 @@ def statelift() -> None:
     """Lift the state out of serverless Python: find it, plan the migration, review it, apply it."""
 
 
-for command in (scan, plan, review, apply, undo, infra, batch, explain, rules):
+for command in (scan, plan, review, apply, undo, infra, batch, explain, rules, configuration):
     statelift.add_command(command)
 statelift.add_command(plan, "diff")
 

@@ -1,13 +1,13 @@
 """`batch`: the same work on many local repositories."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from statelift.cli.options import TIERS, UsageError, talk, write_data
-from statelift.model import Options
+from statelift.cli.options import TIERS, Asked, UsageError, new_plan, talk, write_data
+from statelift.model import Plan
 
 if TYPE_CHECKING:
     from statelift.batch import Outcome
@@ -33,9 +33,8 @@ def batch_plan(repos: Sequence[Path], form: str) -> int:
     """Plan every repository; the plans are kept in their .statelift folders."""
     from statelift.batch import each_outcome, plan_repository
 
-    return _finish(
-        list(each_outcome(_folders(repos), lambda folder: plan_repository(folder, Options()), talk)), form
-    )
+    work = _reporting_usage(lambda folder: plan_repository(folder, _plan))
+    return _finish(list(each_outcome(_folders(repos), work, talk)), form)
 
 
 @batch.command("apply")
@@ -45,11 +44,9 @@ def batch_plan(repos: Sequence[Path], form: str) -> int:
 @click.option("--allow-dirty", is_flag=True, help="Write files that have uncommitted changes, too.")
 def batch_apply(repos: Sequence[Path], form: str, tier: str, allow_dirty: bool) -> int:
     """Apply the kept plans (or new ones)."""
-    from statelift.batch import Outcome, apply_repository, each_outcome
+    from statelift.batch import apply_repository, each_outcome
 
-    def work(folder: Path) -> Outcome:
-        return apply_repository(folder, Options(), TIERS[tier], allow_dirty=allow_dirty)
-
+    work = _reporting_usage(lambda folder: apply_repository(folder, _plan, TIERS[tier], allow_dirty=allow_dirty))
     return _finish(list(each_outcome(_folders(repos), work, talk)), form, expected={"applied", "partly", "clean"})
 
 
@@ -62,6 +59,24 @@ def batch_status(repos: Sequence[Path], form: str) -> int:
 
     _finish(list(each_outcome(_folders(repos), status_of, lambda _: None)), form)
     return 0
+
+
+def _plan(folder: Path) -> Plan:
+    """A plan with the repository's own configuration."""
+    return new_plan([folder], Asked({}).settled([folder]))
+
+
+def _reporting_usage(work: "Callable[[Path], Outcome]") -> "Callable[[Path], Outcome]":
+    """A repository with a wrong configuration fails; the others go on."""
+    from statelift.batch import Outcome
+
+    def guarded(folder: Path) -> Outcome:
+        try:
+            return work(folder)
+        except UsageError as error:
+            return Outcome(str(folder), "failed", message=error.message)
+
+    return guarded
 
 
 def _folders(repos: Sequence[Path]) -> list[Path]:

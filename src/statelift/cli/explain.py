@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from statelift.cli.options import OPTIONS_FOR_EXPLAIN, UsageError, analysis_of, write_data
+from statelift.cli.options import Asked, UsageError, analysis_of, write_data
 
 
 class NotAnalysedError(click.ClickException):
@@ -54,8 +54,9 @@ def _verdicts(path: Path, line: int) -> Iterator[str]:
     if not path.is_file():
         raise UsageError(f"{path} is not a file. Name a Python file and a line: FILE:LINE.")
     root = _project_of(path)
-    analysis = analysis_of([root], OPTIONS_FOR_EXPLAIN, ())
-    plan = plan_of(analysis, OPTIONS_FOR_EXPLAIN)
+    settled = Asked(dict.fromkeys(("select", "ignore", "exclude"), ())).settled([root])
+    analysis = analysis_of([root], settled)
+    plan = plan_of(analysis, settled.options())
     found = {finding.id: finding for finding in (*plan.findings, *plan.left_alone)}
     name = path.resolve().relative_to(root).as_posix()
     if problem := next((each for each in analysis.problems if each.path == name), None):

@@ -1,20 +1,30 @@
 """Options that several commands share, and the analysis that they start."""
 
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, cast
 
 import click
 
+from statelift.config import (
+    KEYS,
+    ConfigError,
+    Settings,
+    Value,
+    find_configuration,
+    read_configuration,
+    rule_flaw,
+)
 from statelift.model import Options, Plan, Problem, Tier
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
 
-Command = TypeVar("Command", bound=Callable[..., object])
-OPTIONS_FOR_EXPLAIN = Options()
 TIERS = {"safe": Tier.SAFE, "review": Tier.REVIEW, "manual": Tier.MANUAL}
 
 paths_argument = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
@@ -26,71 +36,159 @@ class UsageError(click.ClickException):
     exit_code = 2
 
 
-def selection(command: Command) -> Command:
-    """Add the options that say what is looked at."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says on what is looked at: `given` holds only the keys that it names."""
+
+    given: Mapping[str, Value]
+    file: Path | None = None
+    is_isolated: bool = False
+
+    def settled(self, paths: Sequence[Path]) -> "Settled":
+        """The command line over the configuration of the paths over the defaults. UsageError for a wrong one."""
+        for key in ("select", "extend-select", "ignore"):
+            for flaw in filter(None, map(rule_flaw, _words(self.given.get(key)))):
+                raise UsageError(flaw)
+        try:
+            return Settled(self.given, self._configuration(paths))
+        except ConfigError as error:
+            raise UsageError(str(error)) from error
+
+    def _configuration(self, paths: Sequence[Path]) -> Settings:
+        if self.is_isolated:
+            return Settings()
+        file = self.file or find_configuration(_start(paths))
+        return Settings() if file is None else read_configuration(file)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Effective values, and where each comes from."""
+
+    given: Mapping[str, Value]
+    settings: Settings
+
+    def value(self, key: str) -> Value:
+        """The value that counts."""
+        return self.given.get(key, self.settings.values.get(key, KEYS[key].default))
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """The value of a key that holds a list."""
+        return _words(self.value(key))
+
+    def origin(self, key: str) -> str:
+        """`command line`, `pyproject.toml:12` or `default`."""
+        return "command line" if key in self.given else self.settings.origin(key)
+
+    @property
+    def exclude_from(self) -> Path | None:
+        """The folder that the exclude patterns start from, None for the root of the run."""
+        return None if "exclude" in self.given else self.settings.folder
+
+    @property
+    def fail_on(self) -> str:
+        """The least tier that makes exit 1, or `never`."""
+        return str(self.value("fail-on"))
+
+    def options(self, codemods: Sequence[str] = ()) -> Options:
+        """What changes the result of a plan."""
+        select = self.words("select")
+        return Options(
+            strict_handlers=self.value("strict-handlers") is True,
+            select=(*select, *self.words("extend-select")) if select else (),
+            ignore=self.words("ignore"),
+            codemods=tuple(codemods),
+        )
+
+
+def _words(value: Value) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _start(paths: Sequence[Path]) -> Path:
+    """The folder that all paths lie in."""
+    folders = [path if path.is_dir() else path.parent for path in (each.absolute() for each in paths or [Path()])]
+    return Path(os.path.commonpath(folders))
+
+
+def selection(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that say what is looked at; the command gets them as one `asked`."""
+
+    @wraps(command)
+    def with_asked(config: Path | None, isolated: bool, **words: object) -> int:
+        names = {key: key.replace("-", "_") for key in KEYS}
+        values = {key: cast(Value, words.pop(name)) for key, name in names.items() if name in words}
+        given = {key: value for key, value in values.items() if value not in (None, ())}
+        return command(asked=Asked(given, config, isolated), **words)
+
+    return _with_options(with_asked)
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _with_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
+        click.option("--isolated", is_flag=True, help="Use no configuration file."),
+        click.option("--config", type=_FILE, help="Use this configuration file."),
+        click.option("--handler", multiple=True, metavar="NAME", help="Only what these entry points reach."),
         click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these files out."),
         click.option("--ignore", multiple=True, metavar="RULE", help="Leave out rules: SL101, SL1 or a name."),
+        click.option("--extend-select", multiple=True, metavar="RULE", help="These rules, too."),
         click.option("--select", multiple=True, metavar="RULE", help="Only these rules: SL101, SL1 or a name."),
-        click.option("--strict-handlers", is_flag=True, help="Public functions are no entry points."),
+        click.option(
+            "--strict-handlers/--no-strict-handlers", default=None, help="Public functions are no entry points."
+        ),
     ):
         command = option(command)
     return command
 
 
-def options_of(
-    select: Sequence[str], ignore: Sequence[str], *, strict_handlers: bool, codemods: Sequence[str] = ()
-) -> Options:
-    """Checked options. UsageError names an unknown rule and the nearest known one."""
-    for word in (*select, *ignore):
-        _check_rule(word)
-    return Options(
-        strict_handlers=strict_handlers, select=tuple(select), ignore=tuple(ignore), codemods=tuple(codemods)
-    )
-
-
-def _check_rule(word: str) -> None:
-    from difflib import get_close_matches
-
-    from statelift.judge.rules import BY_CODE, BY_NAME, rule_of
-
-    is_beginning = any(code.startswith(word.upper()) for code in BY_CODE) and word.upper().startswith("SL")
-    if rule_of(word) is None and not is_beginning:
-        close = get_close_matches(word, [*BY_CODE, *BY_NAME, *map(str.lower, BY_CODE)], n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]}?" if close else " `statelift rules` lists them."
-        raise UsageError(f"There is no rule {word}.{hint}")
-
-
-def analysis_of(paths: Sequence[Path], options: Options, exclude: Sequence[str]) -> "Analysis":
+def analysis_of(paths: Sequence[Path], settled: Settled) -> "Analysis":
     """Analyse, with progress on a terminal. UsageError for a path that does not exist."""
-    from statelift.analysis import analyse
-    from statelift.discover import PathNotFoundError, PatternError
+    from statelift.analysis import analyse_project
+    from statelift.discover import PathNotFoundError, PatternError, discover
 
     try:
         with progress_on_terminal() as progress:
-            return analyse(paths or [Path()], options, exclude, progress)
-    except (PathNotFoundError, PatternError) as error:
+            project = discover(paths or [Path()], settled.words("exclude"), settled.exclude_from)
+            return analyse_project(project, settled.options(), {}, progress)
+    except PathNotFoundError as error:
         raise UsageError(str(error)) from error
+    except PatternError as error:
+        raise UsageError(f"{settled.origin('exclude')}: {error}") from error
 
 
-def plan_or_load(paths: Sequence[Path], options: Options, exclude: Sequence[str]) -> Plan:
+def is_plan(paths: Sequence[Path]) -> bool:
+    """Whether a saved plan is given in place of paths."""
+    return len(paths) == 1 and paths[0].suffix == ".json"
+
+
+def plan_or_load(paths: Sequence[Path], asked: Asked) -> Plan:
     """The plan in a file, where one *.json file is given; otherwise a new plan of the paths."""
-    if len(paths) == 1 and paths[0].suffix == ".json":
-        return load(paths[0])
-    return new_plan(paths, options, exclude)
+    return load(paths[0]) if is_plan(paths) else new_plan(paths, asked.settled(paths))
 
 
-def new_plan(paths: Sequence[Path], options: Options, exclude: Sequence[str]) -> Plan:
-    """Make a plan. UsageError where a foreign codemod cannot be loaded."""
-    from statelift.planning import plan_of
+def new_plan(paths: Sequence[Path], settled: Settled, codemods: Sequence[str] = ()) -> Plan:
+    """Make a plan. UsageError where a handler is not known, or a foreign codemod cannot be loaded."""
+    from statelift.planning import Scope, UnknownHandlerError, plan_of
 
-    analysis = analysis_of(paths, options, exclude)
-    if not options.codemods:
-        return plan_of(analysis, options)
+    analysis = analysis_of(paths, settled)
+    options = settled.options(codemods)
+    scope = Scope(settled.words("handler"))
+    try:
+        if not options.codemods:
+            return plan_of(analysis, options, scope=scope)
+        return _with_foreign(lambda: plan_of(analysis, options, scope=scope))
+    except UnknownHandlerError as error:
+        raise UsageError(f"{settled.origin('handler')}: {error}") from error
+
+
+def _with_foreign(make: Callable[[], Plan]) -> Plan:
     from statelift.bowler_adapter import ScriptError
 
     try:
-        return plan_of(analysis, options)
+        return make()
     except ScriptError as error:
         raise UsageError(str(error)) from error
 

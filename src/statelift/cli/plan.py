@@ -8,9 +8,9 @@ import click
 
 from statelift.cli.options import (
     TIERS,
+    Asked,
     UsageError,
     new_plan,
-    options_of,
     paths_argument,
     plan_or_load,
     selection,
@@ -58,24 +58,22 @@ def exit_of(plan: Plan, *, has_news: bool) -> int:
 
 @click.command()
 @paths_argument
-@selection
 @click.option("--format", "form", type=click.Choice(FORMATS), default="full", show_default=True)
 @click.option("--output", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file; repeatable.")
 @click.option(
-    "--fail-on", type=click.Choice([*TIERS, "never"]), default="safe", show_default=True,
-    help="Exit 1 for findings of this tier or beyond (safe < review < manual).",
+    "--fail-on", type=click.Choice([*TIERS, "never"]),
+    help="Exit 1 for findings of this tier or beyond (safe < review < manual).  [default: safe]",
 )  # fmt: skip
-def scan(
-    paths: Sequence[Path], form: str, output: Sequence[str], fail_on: str, strict_handlers: bool,
-    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
-) -> int:  # fmt: skip
+@selection
+def scan(paths: Sequence[Path], form: str, output: Sequence[str], asked: Asked) -> int:
     """Find state; never writes."""
     targets = [_report_target(each) for each in output]
-    made = new_plan(paths, options_of(select, ignore, strict_handlers=strict_handlers), exclude)
+    settled = asked.settled(paths)
+    made = new_plan(paths, settled)
     write_data(render(made, form))
     for target_form, name in targets:
         _write_report(made, target_form, name)
-    least = TIERS.get(fail_on)
+    least = TIERS.get(settled.fail_on)
     return exit_of(made, has_news=any(least is not None and (f.tier or 0) >= least for f in made.findings))
 
 
@@ -108,12 +106,10 @@ def _write_report(plan: Plan, form: str, name: str) -> None:
     "--format", "form", type=click.Choice(["diff", *FORMATS]), default="diff", show_default=True
 )  # fmt: skip
 def plan(
-    paths: Sequence[Path], output: Path | None, tier: str, codemod: Sequence[str], form: str, strict_handlers: bool,
-    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
-) -> int:  # fmt: skip
+    paths: Sequence[Path], output: Path | None, tier: str, codemod: Sequence[str], form: str, asked: Asked
+) -> int:
     """Show the migration as a unified diff on stdout; never writes. Alias: diff."""
-    options = options_of(select, ignore, strict_handlers=strict_handlers, codemods=codemod)
-    made = new_plan(paths, options, exclude)
+    made = new_plan(paths, asked.settled(paths), codemod)
     shown = tuple(
         change for change in made.changes if change.tier <= TIERS[tier] and change.alternatives_of is None
     )
@@ -168,14 +164,11 @@ def closing(made: Plan) -> str:
     "--target", type=click.Choice(["cloudformation", "sam"]), default="cloudformation", show_default=True,
     help="The template language.",
 )  # fmt: skip
-def infra(
-    paths: Sequence[Path], target: str, strict_handlers: bool,
-    select: Sequence[str], ignore: Sequence[str], exclude: Sequence[str],
-) -> int:  # fmt: skip
+def infra(paths: Sequence[Path], target: str, asked: Asked) -> int:
     """Print one stand-alone template with the tables, buckets and rights that the changes need."""
     from statelift.infra import Refusal, render_infrastructure
 
-    made = plan_or_load(paths, options_of(select, ignore, strict_handlers=strict_handlers), exclude)
+    made = plan_or_load(paths, asked)
     changes = [each for each in made.changes if each.decision != "rejected"]
     found = [op for each in changes for op in each.ops if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
     if not found:
