@@ -32,6 +32,7 @@ class Verdict(StrEnum):
     WRITE_ONLY = "write-only"
     LEAK = "leak"
     BROKEN = "broken"
+    FROZEN = "frozen"
     PER_CALL = "per-call"
     UNVALIDATED = "unvalidated"
     FOREIGN = "foreign"

@@ -5,7 +5,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
-from statelift.facts.accesses import Accesses, cells_of, global_statements, unbound_accesses
+from statelift.facts.accesses import Accesses, global_statements, unbound_accesses
+from statelift.facts.cells import cells_of
 from statelift.facts.connections import Connections
 from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
@@ -15,7 +16,17 @@ from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import MODULE, Syntax
-from statelift.facts.values import Argument, Call, Decorator, Function, Import, ModuleFacts, Parameter, Return
+from statelift.facts.values import (
+    Argument,
+    Call,
+    Class,
+    Decorator,
+    Function,
+    Import,
+    ModuleFacts,
+    Parameter,
+    Return,
+)
 from statelift.source import Parsed
 
 ATTRIBUTE_CALLS = frozenset({"getattr", "setattr", "delattr", "hasattr"})
@@ -30,8 +41,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
     cells = cells_of(syntax, provenance, paths)
     rebound = {name for statement in global_statements(syntax) for name in statement.names}
     names = frozenset({cell.name for cell in cells} | rebound)
-    classes = tuple(node.name for node in syntax.tree.body if isinstance(node, ast.ClassDef))
-    subjects = Subjects(syntax, paths, names, frozenset(classes))
+    subjects = Subjects(syntax, paths, names)
     guards = Guards(syntax, subjects)
     accesses = Accesses(syntax, provenance, subjects, guards)
     return ModuleFacts(
@@ -40,7 +50,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         newline=parsed.newline,
         imports=tuple(_imports(syntax)),
         functions=tuple(_functions(syntax, provenance, guards)),
-        classes=classes,
+        classes=tuple(_classes(syntax)),
         cells=tuple(cells),
         accesses=tuple(sorted(accesses.collect(), key=lambda each: each.order)),
         calls=tuple(_calls(syntax, provenance, paths, guards)),
@@ -56,6 +66,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         is_script=_is_script(syntax.tree),
         has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.nodes),
         environment_writes=tuple(_environment_writes(syntax)),
+        mentions=frozenset(_handed_on(syntax)),
     )
 
 
@@ -71,6 +82,31 @@ def _imports(syntax: Syntax) -> Iterator[Import]:
                     yield Import(alias.asname or alias.name, module or "", alias.name, level, syntax.function(node))
             case _:
                 pass
+
+
+def _classes(syntax: Syntax) -> Iterator[Class]:
+    for node in syntax.nodes:
+        if isinstance(node, ast.ClassDef):
+            bases = tuple(syntax.dotted(base) for base in node.bases)
+            decorators = tuple(_decorator(syntax, each) for each in node.decorator_list)
+            yield Class(syntax.scopes.opened[node].qualname, bases, decorators)
+
+
+def _handed_on(syntax: Syntax) -> Iterator[str]:
+    """Names that stand as values in code that runs at import: who gets them may call them later."""
+    for statement in syntax.tree.body:
+        if not isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)):
+            if not is_script_block(statement):
+                yield from _values_in(syntax, statement)
+
+
+def _values_in(syntax: Syntax, statement: ast.stmt) -> Iterator[str]:
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
+            parent = syntax.parents[node]
+            is_called = isinstance(parent, ast.Call) and parent.func is node
+            if not (is_called or isinstance(parent, ast.Attribute)):
+                yield syntax.dotted(node)
 
 
 def _functions(syntax: Syntax, provenance: Provenance, guards: Guards) -> Iterator[Function]:
@@ -202,8 +238,13 @@ def _attribute_names(syntax: Syntax) -> Iterator[str]:
 
 def _is_script(tree: ast.Module) -> bool:
     """Whether the module has an `if __name__ == "__main__"` block."""
-    tests = [ast.unparse(node.test) for node in tree.body if isinstance(node, ast.If)]
-    return any("__name__" in test and "__main__" in test for test in tests)
+    return any(is_script_block(node) for node in tree.body)
+
+
+def is_script_block(node: ast.stmt) -> bool:
+    """Whether a statement is `if __name__ == "__main__": …`."""
+    test = ast.unparse(node.test) if isinstance(node, ast.If) else ""
+    return "__name__" in test and "__main__" in test
 
 
 def _is_dynamic(syntax: Syntax, node: ast.AST) -> bool:

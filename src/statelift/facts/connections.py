@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from statelift.catalogue import CONSTRUCTORS
-from statelift.facts.accesses import whole_line
+from statelift.facts.cells import whole_line
 from statelift.facts.fates import fates_of
 from statelift.facts.guards import Guards
 from statelift.facts.provenance import Provenance

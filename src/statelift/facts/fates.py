@@ -144,10 +144,20 @@ def fates_of_variable(syntax: Syntax, scope: Scope, name: str, depth: int = DEPT
     """The fates of the object that a variable holds, as far as its function tells."""
     asked = (scope, name, depth)
     if asked not in syntax.fates:
-        loads = syntax.loads(scope, name)
-        found = frozenset[str]().union(*(fates_of(syntax, load, depth) for load in loads))
-        syntax.fates[asked] = found | _augmented(syntax, scope, name)
+        syntax.fates[asked] = _fates_at(syntax, scope, name, syntax.loads(scope, name), depth)
     return syntax.fates[asked]
+
+
+def _fates_at(syntax: Syntax, scope: Scope, name: str, loads: list[ast.Name], depth: int) -> frozenset[str]:
+    found = frozenset[str]().union(*(fates_of(syntax, load, depth) for load in loads))
+    return found | _augmented(syntax, scope, name)
+
+
+def _fates_from(syntax: Syntax, scope: Scope, target: ast.Name, depth: int) -> frozenset[str]:
+    """The fates of the object that one assignment gives to a variable."""
+    if len(syntax.assigned(scope, target.id)) <= 1:
+        return fates_of_variable(syntax, scope, target.id, depth)
+    return _fates_at(syntax, scope, target.id, syntax.loads_after(target, scope), depth)
 
 
 def _augmented(syntax: Syntax, scope: Scope, name: str) -> frozenset[str]:
@@ -169,7 +179,7 @@ def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
             scope = syntax.scope(target).binding(name)
             if scope is None or scope.kind == "module":
                 return frozenset({"stored"})
-            return fates_of_variable(syntax, scope, name, depth - 1) | {"read"}
+            return _fates_from(syntax, scope, target, depth - 1) | {"read"}
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))
         case ast.Subscript(value=ast.Name() as base) if not syntax.is_local(base):

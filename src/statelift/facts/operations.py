@@ -30,7 +30,7 @@ class Operation:
     result: ast.expr | None = None
 
 
-def operation_of(syntax: Syntax, node: ast.Name | ast.Attribute) -> Operation:
+def operation_of(syntax: Syntax, node: ast.expr) -> Operation:
     """What is done to the cell that `node` names."""
     parent = syntax.parents[node]
     match parent:
@@ -48,23 +48,28 @@ def operation_of(syntax: Syntax, node: ast.Name | ast.Attribute) -> Operation:
             return Operation("call", parent)
         case ast.Call(func=ast.Name(id=name) as called) if syntax.outside(called) in WHOLE_READS:
             return Operation("len" if name == "len" else "read", parent, result=parent)
+        case ast.Call(func=ast.Name(id="next") as called, args=[first, *_]) if first is node:
+            return Operation("advance" if syntax.outside(called) else "escape", parent, result=parent)
+        case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[first, *_]) if first is node:
+            return Operation("nested", parent)
         case _:
             return _variable(syntax, node, parent)
 
 
-def _variable(syntax: Syntax, node: ast.Name | ast.Attribute, parent: ast.AST) -> Operation:
+def _variable(syntax: Syntax, node: ast.expr, parent: ast.AST) -> Operation:
+    is_stored = isinstance(getattr(node, "ctx", None), ast.Store)
     match parent:
         case ast.AugAssign(target=target, value=value, op=operator) if target is node:
             return Operation("augment", parent, value=value, operator=type(operator).__name__)
-        case ast.Assign(targets=[_], value=value) if isinstance(node.ctx, ast.Store):
+        case ast.Assign(targets=[_], value=value) if is_stored:
             return Operation("rebind", parent, value=value)
-        case ast.AnnAssign(value=ast.expr() as value) if isinstance(node.ctx, ast.Store):
+        case ast.AnnAssign(value=ast.expr() as value) if is_stored:
             return Operation("rebind", parent, value=value)
         case ast.NamedExpr(target=target, value=value) if target is node:
             return Operation("rebind", parent, value=value, result=parent)
-        case _ if isinstance(node.ctx, ast.Store):
+        case _ if is_stored:
             return Operation("rebind", syntax.statement(node))
-        case _ if isinstance(node.ctx, ast.Del):
+        case ast.Delete():
             return Operation("unbind", syntax.statement(node))
         case ast.If() | ast.While() | ast.IfExp() | ast.UnaryOp(op=ast.Not()) | ast.BoolOp():
             return Operation("truth", node, result=node)

@@ -48,7 +48,7 @@ class Provenance:
 
     def __init__(self, syntax: Syntax) -> None:
         self.syntax = syntax
-        self._variables: dict[tuple[Scope, str, int], _Known] = {}
+        self._variables: dict[tuple[Scope, str, int, tuple[int, ...], bool], _Known] = {}
 
     def value_of(self, node: ast.expr) -> Value:
         """What is known of an expression."""
@@ -105,22 +105,25 @@ class Provenance:
             imported = self.syntax.imports.get((scope, node.id))
             atom = Atom("import", imported) if imported else Atom("name", node.id)
             return _Known(frozenset({atom}), "unknown", threats=_ANYTHING, is_pure=True)
-        asked = (scope, node.id, depth)
+        given, is_open = self.syntax.reaching(scope, node)
+        asked = (scope, node.id, depth, tuple(map(id, given)), is_open)
         if asked not in self._variables:
-            self._variables[asked] = self._variable(node.id, scope, depth)
+            self._variables[asked] = self._variable(node.id, scope, depth, given, is_open)
         return self._variables[asked]
 
-    def _variable(self, name: str, scope: Scope, depth: int) -> _Known:
-        given = self.syntax.assigned(scope, name)
+    def _variable(self, name: str, scope: Scope, depth: int, given: list[ast.expr], is_open: bool) -> _Known:
         parts: list[_Known] = []
-        if name in parameter_names(scope.node):
+        if is_open and name in parameter_names(scope.node):
             detail = f"{scope.qualname}:{name}"
             parts = [_Known(frozenset({Atom("param", detail)}), f"param:{detail}", _NONE, is_pure=True)]
         if not (given or parts) or any(_is_target(each) for each in given):
             return _OPAQUE
         known = _joined([*parts, *(self._known(each, depth - 1) for each in given)])
         threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, name)
-        return _Known(known.atoms, known.type, threats, known.is_pure and len(given) <= 1)
+        return _Known(known.atoms, known.type, threats, known.is_pure and self._is_bound_once(scope, name))
+
+    def _is_bound_once(self, scope: Scope, name: str) -> bool:
+        return len(self.syntax.assigned(scope, name)) <= 1
 
     def _threats(self, scope: Scope, name: str) -> frozenset[str]:
         """What the function does to a variable's object beyond looking at it."""

@@ -8,52 +8,68 @@ from statelift.facts.syntax import Syntax
 
 PATH_TESTS = frozenset({"os.path.exists", "os.path.isfile", "os.path.isdir", "os.access"})
 PATH_METHODS = frozenset({"exists", "is_file", "is_dir"})
+PROCESS = frozenset({"os.environ", "sys.path"})  # what belongs to the process, whoever imports it
+ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.putenv"})
 DEPTH = 4
 
 
 class Subjects:
     """Which expressions of a module denote cells, their contents, or existence tests of paths."""
 
-    def __init__(self, syntax: Syntax, paths: Paths, cells: frozenset[str], classes: frozenset[str]) -> None:
+    def __init__(self, syntax: Syntax, paths: Paths, cells: frozenset[str]) -> None:
         self.syntax = syntax
         self.paths = paths
         self.cells = cells
-        self.classes = classes
 
     def cell(self, node: ast.AST) -> str:
         """The cell that an expression names: `SESSIONS`, `Api.sessions`, `store.SESSIONS` (imported) or ""."""
         match node:
             case ast.Name(id=name):
-                return self._global(node, name)
-            case ast.Attribute(value=ast.Name(id=base) as owner, attr=attribute):
-                return self._attribute(owner, base, attribute)
+                return self._variable_cell(node, name)
+            case ast.Attribute(value=owner, attr=attribute):
+                return self.member(owner, attribute)
             case _:
                 return ""
 
-    def _global(self, node: ast.Name, name: str) -> str:
+    def _variable_cell(self, node: ast.Name, name: str) -> str:
         scope = self.syntax.scope(node).binding(name)
         if scope is None:  # a star import may bring any name
             is_star = "*" in self.syntax.scopes.module.bound and not hasattr(builtins, name)
             return name if is_star else ""
         imported = self.syntax.imports.get((scope, name), "")
-        return imported or (name if name in self.cells and scope.kind == "module" else "")
+        if imported or scope.kind == "module":
+            return imported or (name if name in self.cells else "")
+        if scope.kind != "function":
+            return ""
+        inner = (f"{scope.qualname}({name})", f"{scope.qualname}.{name}")
+        return next((each for each in inner if each in self.cells), "")
 
-    def _attribute(self, owner: ast.Name, base: str, attribute: str) -> str:
-        if base in ("self", "cls"):
-            base = self._enclosing_class(owner)
+    def member(self, owner: ast.expr, attribute: str) -> str:
+        """The cell that `owner.attribute` names, or ""."""
+        owner_class = self.syntax.owner_of(owner)
+        if owner_class is not None:
+            return self._own(f"{owner_class}.{attribute}")
+        match owner:
+            case ast.Name(id=base):
+                return self._named(owner, base, attribute)
+            case ast.Attribute():
+                dotted = self.syntax.outside(owner)
+                return f"{dotted}.{attribute}" if dotted else ""
+            case _:
+                return ""
+
+    def _named(self, owner: ast.Name, base: str, attribute: str) -> str:
         scope = self.syntax.scope(owner).binding(base) or self.syntax.scopes.module
         imported = self.syntax.imports.get((scope, base), "")
-        if imported or self.syntax.is_local(owner):
-            return f"{imported}.{attribute}" if imported else ""
-        return f"{base}.{attribute}" if f"{base}.{attribute}" in self.cells else ""
+        if imported:
+            name = f"{imported}.{attribute}"
+            return "os.environ" if name in ENVIRONMENT_CALLS else name
+        if self.syntax.is_local(owner):
+            return ""
+        return f"{base}.{attribute}" if base in self.cells else self._own(f"{base}.{attribute}")
 
-    def _enclosing_class(self, node: ast.AST) -> str:
-        scope = self.syntax.scope(node)
-        while scope.parent is not None:
-            if scope.kind == "class":
-                return scope.qualname
-            scope = scope.parent
-        return ""
+    def _own(self, name: str) -> str:
+        return name if name in self.cells else ""
 
     def content(self, node: ast.expr, depth: int = DEPTH) -> tuple[str, str] | None:
         """(cell, key) where the expression is a value out of a cell; (cell, "") for the cell's own value.

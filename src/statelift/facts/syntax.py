@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from statelift.facts.flow import Condition, GuardedTree
+from statelift.facts.reaching import Binding, Flow, Moment, can_follow
 from statelift.facts.scopes import FUNCTIONS, Scope, Scopes
 from statelift.model import Place, Span
 from statelift.source import Parsed
@@ -29,9 +30,12 @@ class Syntax:
             stack.extend(reversed(children))
         self.guarded = GuardedTree(self.tree)
         self.imports = _imported_names(self.nodes, self.scopes)
-        self._assigned: dict[Scope, dict[str, list[ast.expr]]] = {}
+        self._assigned: dict[Scope, dict[str, list[Binding]]] = {}
         self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
+        self.module_functions = frozenset(each.name for each in self.tree.body if isinstance(each, FUNCTIONS))
+        self.captured: set[tuple[Scope, str]] = set()  # variables of a function that an inner one uses
+        self.rebound_inside: set[tuple[Scope, str]] = set()  # … and assigns, by `nonlocal`
         self._index_locals()
 
     def _index_locals(self) -> None:
@@ -39,6 +43,8 @@ class Syntax:
             match node:
                 case ast.Name(id=name):
                     scope = self.scopes.of[node].binding(name)
+                    if scope is not None and scope.kind == "function":
+                        self._capture(node, name, scope)
                     if scope is not None and isinstance(node.ctx, ast.Load):
                         self._loads.setdefault(scope, {}).setdefault(name, []).append(node)
                 case ast.Assign(targets=targets, value=value):
@@ -55,13 +61,19 @@ class Syntax:
                 case _:
                     pass
 
+    def _capture(self, node: ast.Name, name: str, scope: Scope) -> None:
+        if self.scopes.of[node].function() is not scope:
+            self.captured.add((scope, name))
+            if not isinstance(node.ctx, ast.Load):
+                self.rebound_inside.add((scope, name))
+
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         names = [target] if isinstance(target, ast.Name) else _names_in(target)
         for name in names:
             scope = self.scopes.of[name].binding(name.id)
             if scope is not None:
                 given = value if name is target else name
-                self._assigned.setdefault(scope, {}).setdefault(name.id, []).append(given)
+                self._assigned.setdefault(scope, {}).setdefault(name.id, []).append(Binding(name, given))
 
     # ------------------------------------------------------------ questions
 
@@ -84,7 +96,40 @@ class Syntax:
 
     def assigned(self, scope: Scope, name: str) -> list[ast.expr]:
         """Everything assigned to a variable. A node that is itself a target means: unknown value."""
-        return self._assigned.get(scope, {}).get(name, [])
+        return [binding.value for binding in self._assigned.get(scope, {}).get(name, ())]
+
+    def reaching(self, scope: Scope, load: ast.Name) -> tuple[list[ast.expr], bool]:
+        """What the variable can hold where it is read, and whether that can also be what the function was given."""
+        bindings = self._assigned.get(scope, {}).get(load.id, [])
+        is_elsewhere = self.scopes.of[load].function() is not scope.function()
+        if not bindings or is_elsewhere or (scope, load.id) in self.rebound_inside:
+            return [binding.value for binding in bindings], True
+        flow = Flow(self._flow_key(load), (load.lineno, load.col_offset))
+        found, is_killed = flow.reaching([(each, self._moment(each.target)) for each in bindings])
+        return [binding.value for binding in found], not is_killed
+
+    def loads_after(self, target: ast.Name, scope: Scope) -> list[ast.Name]:
+        """The places that can read what an assignment binds."""
+        loads = self.loads(scope, target.id)
+        if self.scopes.of[target].function() is not scope.function():
+            return loads
+        moment = self._moment(target)
+        return [
+            load
+            for load in loads
+            if self.scopes.of[load].function() is not scope.function()
+            or can_follow(moment, self._flow_key(load), (load.lineno, load.col_offset))
+        ]
+
+    def _moment(self, target: ast.Name) -> Moment:
+        statement = self.statement(target)
+        is_simple = isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
+        line, column = (statement.end_lineno, statement.end_col_offset) if is_simple else (None, None)
+        at = (line or target.lineno, column if column is not None else target.col_offset)
+        return Moment(self._flow_key(target), at)
+
+    def _flow_key(self, node: ast.AST) -> frozenset[tuple[str, int, bool]]:
+        return frozenset((guard.kind, guard.at, guard.holds) for guard, _ in self.conditions(node))
 
     def loads(self, scope: Scope, name: str) -> list[ast.Name]:
         """Every place that reads a variable."""
@@ -141,10 +186,51 @@ class Syntax:
         imported = None if scope is None else self.imports.get((scope, name.id))
         return imported or name.id
 
+    def is_self(self, name: ast.Name) -> bool:
+        """Whether the name is the object that the method around it is called on."""
+        method = self._method_of(name)
+        return method is not None and not _is_made_for_class(method)
+
+    def owner_of(self, node: ast.expr) -> str | None:
+        """The class that `self`, `cls`, `type(self)` or `self.__class__` speak of; None for anything else."""
+        match node:
+            case ast.Name():
+                method = self._method_of(node)
+                return None if method is None else method.qualname.rpartition(".")[0]
+            case ast.Attribute(value=ast.Name() as base, attr="__class__"):
+                return self.owner_of(base)
+            case ast.Call(func=ast.Name(id="type"), args=[ast.Name() as base]):
+                return self.owner_of(base)
+            case _:
+                return None
+
+    def _method_of(self, name: ast.Name) -> Scope | None:
+        """The method whose first parameter the name is."""
+        scope = self.scopes.of[name].binding(name.id)
+        if scope is None or scope.parent is None or scope.parent.kind != "class":
+            return None
+        match scope.node:
+            case ast.FunctionDef(args=arguments) | ast.AsyncFunctionDef(args=arguments):
+                first = [*arguments.posonlyargs, *arguments.args][:1]
+                is_first = bool(first) and first[0].arg == name.id and not _is_static(scope.node)
+                return scope if is_first else None
+            case _:
+                return None
+
     def is_local(self, name: ast.Name) -> bool:
         """Whether the name is a variable of a function (not of the module, not a builtin)."""
         scope = self.scopes.of[name].binding(name.id)
         return scope is not None and scope.kind != "module"
+
+
+def _is_static(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.decorator_list)
+
+
+def _is_made_for_class(method: Scope) -> bool:
+    assert isinstance(method.node, FUNCTIONS)
+    names = {each.id for each in method.node.decorator_list if isinstance(each, ast.Name)}
+    return "classmethod" in names or method.node.name in ("__new__", "__init_subclass__", "__class_getitem__")
 
 
 def _names_in(target: ast.AST) -> list[ast.Name]:

@@ -7,6 +7,8 @@ from statelift.model import Place, Span
 
 CellKind = Literal["dict", "list", "set", "int", "number", "text", "none", "bool", "call", "other"]
 
+Home = Literal["module", "class", "instance", "default", "function", "closure", "process"]
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Atom:
@@ -64,9 +66,11 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A module-level name (`SESSIONS`) or class attribute (`Api.sessions`) and what it holds at import.
+    """What can outlive a call, and what it holds at first. `home` says what it lives in, `name` how it is called:
 
-    `file` is the path pattern that it stands for, if it is a path below /tmp.
+    module `SESSIONS`, class and instance `Api.sessions`, default `collect(found)`, function `handler.count`,
+    closure `make.seen`, process `os.environ['USER']`. `file` is the path pattern that it stands for, if it is a
+    path below /tmp.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Cell:
     callee: str = ""
     is_top_level: bool = True
     file: str = ""
+    home: Home = "module"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,15 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
+class Class:
+    """A class: what it is made of and decorated with."""
+
+    qualname: str
+    bases: tuple[str, ...]
+    decorators: tuple["Decorator", ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter, its default if any, what the function does with it and which attributes it uses of it."""
 
@@ -274,14 +288,17 @@ class GlobalStatement:
 
 @dataclass(frozen=True, slots=True)
 class ModuleFacts:
-    """All that later stages know of one file. `attributes` counts each `.name` in it."""
+    """All that later stages know of one file. `attributes` counts each `.name` in it.
+
+    `mentions` are the dotted names that code at import hands on as values: in tables, in arguments of calls.
+    """
 
     path: str
     encoding: str
     newline: str
     imports: tuple[Import, ...]
     functions: tuple[Function, ...]
-    classes: tuple[str, ...]
+    classes: tuple[Class, ...]
     cells: tuple[Cell, ...]
     accesses: tuple[Access, ...]
     calls: tuple[Call, ...]
@@ -295,3 +312,4 @@ class ModuleFacts:
     is_script: bool
     has_dynamic_names: bool
     environment_writes: tuple[str, ...]
+    mentions: frozenset[str] = frozenset()

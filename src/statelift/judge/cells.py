@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
-from statelift.facts.values import Access, Cell, CellKind
+from statelift.facts.values import Access, Cell, CellKind, Value
 from statelift.judge.caches import cache_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
 from statelift.judge.evidence import Evidence, uses_of
@@ -18,6 +18,7 @@ from statelift.model import Tier, Verdict
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
 KILLS = frozenset({"rebind", "clear"})
 CHANGES = frozenset({"mutated", "augmented"})
+MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
 EMPTY: dict[str, CellKind] = {
     "[]": "list", "list()": "list", "set()": "set", "{}": "dict", "dict()": "dict",
@@ -37,13 +38,19 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
+    lifetimes = evidence.lifetimes
+    if not lifetimes.lasts(key, cell):
+        return None
+    uses = [(path, use) for path, use in uses if not lifetimes.is_building(key, cell, use)]
     reachable = [(path, use) for path, use in uses if _may_run(evidence, path, use)]
     cell = _filled(cell, reachable)
     writes = [(path, use) for path, use in reachable if evidence.sources.is_changed_by(cell, path, use)]
-    subject = Subject(key[0], cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
+    subject = Subject(cell.place.path, cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
     make = _Maker(key, cell, subject, uses)
     if not writes:
-        return _unwritten(make, uses)
+        return _unwritten(make, uses, reachable)
+    if cell.home == "process" and not any(_is_plain_read(use) for _, use in reachable):
+        return _registry(make, reachable) if cell.kind == "list" else None
     for reasons, verdict in (
         (_request_scoped(evidence, key, reachable), Verdict.REQUEST_SCOPED),
         (_latch(cell, reachable), Verdict.LATCH),
@@ -98,13 +105,24 @@ class _Maker:
         )
 
 
-def _unwritten(make: _Maker, uses: Uses) -> Judgement | None:
+def _unwritten(make: _Maker, uses: Uses, reachable: Uses) -> Judgement | None:
+    if reachable and make.cell.value is not None and _is_frozen(make.cell.value):
+        reason = (
+            "rule 1: it is computed when the container starts, and every call of that container sees the same value"
+        )
+        return make(
+            "SL105", Verdict.FROZEN, "is the time or a random value of the cold start", (reason,), Tier.MANUAL
+        )
     rule = "SL101" if is_container(make.cell) else "SL103"
     outside = sorted({use.function for _, use in uses if use.function and is_write(make.cell, use.op)})
     if outside:
         reason = f"rule 1: only {', '.join(outside)}() changes it, and no entry point reaches that"
         return make(rule, Verdict.NOT_REACHABLE, "is not changed by any handler", (reason,))
     return make(rule, Verdict.CONSTANT, "is never changed after import", ("rule 1: no handler writes it",))
+
+
+def _is_frozen(value: Value) -> bool:
+    return any(atom.kind == "nondet" for atom in value.atoms) and not value.text.startswith(MAKERS_OF_STREAMS)
 
 
 # ---------------------------------------------------------------- rules 3 and 5
@@ -185,11 +203,32 @@ def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
 
 # ---------------------------------------------------------------- state
 
+ADVICE = {
+    "instance": "it lives in an object that is made once per container: give the object a store, or make it per call",
+    "default": "it lives in a default argument, which is one object for all calls: use None and make a new one, or a store",
+    "function": "it lives in an attribute of a function: make it a name of the module first",
+    "closure": "it lives in a function that ran once per container: make it a name of the module first",
+    "process": "it belongs to the process: pass the value on as an argument, or keep it in a table",
+}
+
+
+def _is_plain_read(use: Access) -> bool:
+    return not is_write(None, use.op) or bool(use.fates - {"dropped"})
+
+
+def _registry(make: _Maker, uses: Uses) -> Judgement:
+    """Something of the process that each call adds to, and that nobody here reads: libraries do."""
+    reason = "rule 9: every warm call adds one more entry: do it at import, or only where it is not there yet"
+    return make("SL102", Verdict.LEAK, "grows with every call", (reason,), Tier.MANUAL)
+
 
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
-    dynamic = evidence.program.modules[make.key[0]].has_dynamic_names
+    module = evidence.program.modules.get(make.key[0])
+    dynamic = module is not None and module.has_dynamic_names
     counter = judge_counter(make, uses) or judge_tally(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
+    if make.cell.home in ADVICE:
+        judgement = judgement.lowered(Tier.MANUAL, ADVICE[make.cell.home])
     if dynamic:
         reason = "rule 2: the module uses globals(), eval() or exec(), so its names may change unseen"
         judgement = judgement.lowered(Tier.MANUAL, reason)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from statelift.facts.values import Access, Guard
+from statelift.link.lifetime import Lifetimes
 from statelift.link.program import Program
 from statelift.link.reach import Reach
 from statelift.link.sources import Sources
@@ -26,6 +27,7 @@ class Evidence:
         self.unread = unread
         self.reach = Reach(program)
         self.sources = Sources(program)
+        self.lifetimes = Lifetimes(program)
 
     @cached_property
     def traces(self) -> tuple[Trace, ...]:

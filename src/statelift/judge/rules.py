@@ -20,6 +20,7 @@ RULES = (
     Rule("SL102", "accumulator-in-memory", "memory", "A list or set of the container grows from call to call."),
     Rule("SL103", "slot-in-memory", "memory", "A global remembers one value for the next invocation."),
     Rule("SL104", "write-only-state", "memory", "State is collected in the container, and nobody reads it."),
+    Rule("SL105", "frozen-at-import", "memory", "A time or random value of the cold start is used by every call."),
     Rule("SL201", "counter-in-memory", "counter", "A counter that nobody reads counts one container only."),
     Rule("SL202", "read-counter-in-memory", "counter", "Code relies on a counter that counts one container only."),
     Rule(

@@ -7,12 +7,29 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import normpath
 
-from statelift.facts.values import Access, Call, Cell, Connection, FileEffect, Function, Import, ModuleFacts, Value
+from statelift.catalogue.objects import effect_of
+from statelift.facts.values import (
+    Access,
+    Call,
+    Cell,
+    CellKind,
+    Class,
+    Connection,
+    FileEffect,
+    Function,
+    Import,
+    ModuleFacts,
+    Value,
+)
 from statelift.model import CodeRoot, EntryPoint
 
 FunctionKey = tuple[str, str]  # path, qualified name
 CellKey = tuple[str, str]  # path, name
 HOPS = 6  # how many re-exports are followed
+PROCESS = frozenset({"os.environ", "sys.path", "globals()"})
+PROCESS_WRITES = frozenset(
+    """put delete pop setdefault update append extend remove clear augment method:insert unpacked""".split()
+)
 ELSEWHERE = ""  # a path that is not known, or not below /tmp
 
 
@@ -39,8 +56,26 @@ class Program:
 
     @cached_property
     def cells(self) -> dict[CellKey, Cell]:
-        """Every cell of the program."""
-        return {(path, cell.name): cell for path, module in self.modules.items() for cell in module.cells}
+        """Every cell of the program, those of the process included."""
+        own = {(path, cell.name): cell for path, module in self.modules.items() for cell in module.cells}
+        return {**own, **self._process_cells}
+
+    @cached_property
+    def _process_cells(self) -> dict[CellKey, Cell]:
+        """Environment variables and other parts of the process that some function changes."""
+        found: dict[CellKey, Cell] = {}
+        for module in self.modules.values():
+            for access in module.accesses:
+                if access.subject in PROCESS and access.function and access.op in PROCESS_WRITES:
+                    key = _process_key(access)
+                    if key is not None and key not in found:
+                        found[key] = _process_cell(key, access)
+        return found
+
+    @cached_property
+    def classes(self) -> dict[tuple[str, str], Class]:
+        """Every class of the program, by path and qualified name."""
+        return {(path, each.qualname): each for path, module in self.modules.items() for each in module.classes}
 
     @cached_property
     def _dotted(self) -> dict[str, str]:
@@ -95,12 +130,11 @@ class Program:
         return dotted if path.endswith("/__init__.py") else dotted.rpartition(".")[0]
 
     def _member(self, path: str, name: str, hops: int) -> Target | None:
-        module = self.modules[path]
         if (path, name) in self.functions:
             return Target("function", path, name)
         if (path, name) in self.cells:
             return Target("cell", path, name)
-        if name in module.classes:
+        if (path, name) in self.classes:
             return Target("class", path, name)
         head, _, rest = name.partition(".")
         imported = self._imports[path].get(head) or self._imports[path].get("*")
@@ -118,13 +152,60 @@ class Program:
         """Every use of every cell, wherever it stands, in program order within a file."""
         found: dict[CellKey, list[tuple[str, Access]]] = defaultdict(list)
         for path, module in self.modules.items():
+            rebound = {name for statement in module.globals for name in statement.names}
             for access in module.accesses:
-                target = self.resolve(path, access.subject)
-                if target is not None and target.kind == "cell":
-                    found[target.path, target.name].append((path, access))
-                elif access.subject in {name for g in module.globals for name in g.names}:
-                    found[path, access.subject].append((path, access))
+                key = self._cell_of(path, access, rebound)
+                if key is not None:
+                    found[key].append((path, self._as_object(key, access)))
         return dict(found)
+
+    def _cell_of(self, path: str, access: Access, rebound: set[str]) -> CellKey | None:
+        if (path, access.subject) in self.cells:
+            return path, access.subject
+        if access.subject in PROCESS:
+            return _process_key(access)
+        target = self.resolve(path, access.subject)
+        if target is not None and target.kind == "cell":
+            return target.path, target.name
+        if access.subject in rebound:
+            return path, access.subject
+        return self._field(path, access.subject)
+
+    def _field(self, path: str, name: str) -> CellKey | None:
+        """`counter.n`, where `counter` is a cell that holds an object of a class of the program."""
+        owner, _, attribute = name.rpartition(".")
+        target = self.resolve(path, owner) if owner else None
+        if target is None or target.kind != "cell":
+            return None
+        callee = self.cells[target.path, target.name].callee
+        made = self.resolve(target.path, callee) if callee else None
+        if made is None or made.kind != "class":
+            return None
+        return self._inherited(made, attribute, HOPS)
+
+    def _inherited(self, owner: Target, attribute: str, hops: int) -> CellKey | None:
+        key = (owner.path, f"{owner.name}.{attribute}")
+        if key in self.cells or hops == 0:
+            return key if key in self.cells else None
+        for base in self.classes[owner.path, owner.name].bases:
+            target = self.resolve(owner.path, base) if base else None
+            if target is not None and target.kind == "class":
+                return self._inherited(target, attribute, hops - 1)
+        return None
+
+    def _as_object(self, key: CellKey, access: Access) -> Access:
+        cell = self.cells.get(key)
+        op = access.op if cell is None else effect_of(cell.callee, access.op)
+        return access if op == access.op else replace(access, op=op)
+
+    @cached_property
+    def accesses_in(self) -> dict[FunctionKey, list[Access]]:
+        """Uses of cells by the function that they stand in."""
+        found: dict[FunctionKey, list[Access]] = defaultdict(list)
+        for uses in self.accesses.values():
+            for path, use in uses:
+                found[path, use.function].append(use)
+        return found
 
     @cached_property
     def calls(self) -> dict[FunctionKey, list[tuple[Call, FunctionKey]]]:
@@ -256,6 +337,19 @@ class Program:
                 return self._constant(path, name, hops)
             case _:
                 return {ELSEWHERE}
+
+
+def _process_key(access: Access) -> CellKey | None:
+    """The cell of the process that an access means; None where it can be any of them."""
+    if access.subject != "os.environ":
+        return "", access.subject
+    is_named = access.key is not None and access.key.text[:1] in "'\"" and access.key.is_pure
+    return ("", f"os.environ[{access.key.text}]") if is_named and access.key is not None else None
+
+
+def _process_cell(key: CellKey, access: Access) -> Cell:
+    kind: CellKind = "dict" if key[1].startswith("os.environ") else "list"
+    return Cell(key[1], kind, access.place, None, 1, access.statement, None, home="process")
 
 
 def shift_of(function: Function) -> int:

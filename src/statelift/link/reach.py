@@ -1,6 +1,7 @@
 """Program -> which entry points reach which function."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from statelift.facts.values import Decorator, Function
 from statelift.link.program import FunctionKey, Program, Target
@@ -18,7 +19,7 @@ class Reach:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._methods = self._methods_by_name()
-        self._registered = [key for key, function in program.functions.items() if _is_registered(function)]
+        self._registered = [*self._handed_on()]
         self._edges: dict[FunctionKey, frozenset[FunctionKey]] = {}
         self._found: dict[FunctionKey, set[str]] = defaultdict(set)
         for key, entries in program.entries.items():
@@ -40,6 +41,25 @@ class Reach:
             if entry not in self._found[key]:
                 self._found[key].add(entry)
                 waiting.extend(self._next(key))
+
+    def _handed_on(self) -> Iterator[FunctionKey]:
+        """Functions that code at import gives away: by a decorator, in a table, as an argument."""
+        yield from (key for key, function in self.program.functions.items() if _is_registered(function.decorators))
+        for path, module in self.program.modules.items():
+            for name in sorted(module.mentions):
+                match self.program.resolve(path, name):
+                    case Target(kind="function") as target:
+                        yield target.path, target.name
+                    case Target(kind="class") as target:
+                        yield from self._all_methods((target.path, target.name))
+                    case _:
+                        pass
+        for key, known in self.program.classes.items():
+            if _is_registered(known.decorators):
+                yield from self._all_methods(key)
+
+    def _all_methods(self, key: tuple[str, str]) -> Iterator[FunctionKey]:
+        return (each for each in self.program.functions if each[0] == key[0] and each[1].startswith(f"{key[1]}."))
 
     def _next(self, key: FunctionKey) -> frozenset[FunctionKey]:
         if key not in self._edges:
@@ -96,7 +116,7 @@ class Reach:
         return found
 
 
-def _is_registered(function: Function) -> bool:
-    """Whether a decorator may hand the function to a framework, which calls it for some request."""
-    names = [decorator.name for decorator in function.decorators]
+def _is_registered(decorators: tuple[Decorator, ...]) -> bool:
+    """Whether a decorator may hand what it decorates to a framework, which calls it for some request."""
+    names = [decorator.name for decorator in decorators]
     return any(name not in INERT_DECORATORS and not name.endswith((".setter", ".getter")) for name in names)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from statelift.catalogue.objects import METHODS
 from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
 from statelift.link.program import FunctionKey, Program, Target, shift_of
 
@@ -269,7 +270,7 @@ READS = frozenset(
 )
 
 
-STORES = frozenset({"rebind", "unbind", "augment", "augment_key", "put", "delete", "nested"})
+STORES = frozenset({"rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
 CONTAINER_CALLS = frozenset(
     """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
     queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap
@@ -287,7 +288,8 @@ def is_write(cell: Cell | None, op: str) -> bool:
     (a client, a logger) a call is its use, and only assignments count.
     """
     if cell is not None and not is_container(cell):
-        return op in STORES
+        known = METHODS.get(cell.callee)
+        return op in STORES or (known is not None and op in known.values())
     return op not in READS
 
 

@@ -70,11 +70,10 @@ class _Tracer:
                 self.is_cut = True
 
     def _items(self, path: str, qualname: str) -> list[tuple[Access | FileEffect | Call, FunctionKey | None]]:
-        module = self.program.modules[path]
         effects = self.program.files[path]
         items: list[tuple[Access | FileEffect | Call, FunctionKey | None]] = [
             (call, callee) for call, callee in self.program.calls.get((path, qualname), ())
         ]
-        items += [(access, None) for access in module.accesses if access.function == qualname]
+        items += [(access, None) for access in self.program.accesses_in.get((path, qualname), ())]
         items += [(effect, None) for effect in effects if effect.function == qualname]
         return sorted(items, key=lambda each: each[0].order)

@@ -1,0 +1,218 @@
+"""A module's tree -> its cells: every place where a value can outlive a call, and what it holds at first."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from statelift.facts.paths import Paths
+from statelift.facts.provenance import Provenance
+from statelift.facts.scopes import Scope
+from statelift.facts.syntax import MODULE, Syntax
+from statelift.facts.values import Cell, CellKind, Home
+from statelift.model import Span
+
+CONTAINERS: dict[str, CellKind] = {"dict": "dict", "list": "list", "set": "set", "collections.OrderedDict": "call"}
+DATACLASSES = frozenset({"dataclasses.dataclass", "attr.s", "attrs.define", "attr.dataclass"})
+FIELDS = frozenset({"dataclasses.field", "attr.ib", "attrs.field", "pydantic.Field"})
+Stored = ast.Assign | ast.AnnAssign | ast.AugAssign
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """One place that gives a cell a value; `value` is None where it cannot be told."""
+
+    name: str
+    home: Home
+    node: ast.stmt | ast.expr
+    value: ast.expr | None
+
+
+def cells_of(syntax: Syntax, provenance: Provenance, paths: Paths) -> list[Cell]:
+    """Every cell that the module defines, one each, with the number of its definitions."""
+    found: dict[str, Cell] = {}
+    for node in syntax.nodes:
+        for definition in _definitions(syntax, node):
+            old = found.get(definition.name)
+            if old is None:
+                found[definition.name] = _cell(syntax, provenance, paths, definition)
+            elif definition.home == old.home or definition.home in ("module", "class"):
+                found[definition.name] = _again(syntax, provenance, paths, old, definition)
+    owned = {name for name in _instance_attributes(syntax) if name in found}
+    return [replace(cell, home="instance") if cell.name in owned else cell for cell in found.values()]
+
+
+def _again(syntax: Syntax, provenance: Provenance, paths: Paths, old: Cell, definition: _Definition) -> Cell:
+    """A second definition. What an object starts with tells more than what its methods assign later."""
+    if definition.home in ("instance", "closure", "function"):
+        return old
+    new = _cell(syntax, provenance, paths, definition)
+    count = old.definition_count + 1 if old.home == definition.home else 1
+    return replace(new, definition_count=count)
+
+
+def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[_Definition]:
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            given = value if len(targets) == 1 else None
+            for target in targets:
+                yield from _stored(syntax, node, target, given)
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield from _stored(syntax, node, target, value)
+        case ast.AugAssign(target=ast.Attribute() as target):
+            yield from _attribute(syntax, node, target, None)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield from _defaults(syntax, node)
+        case _:
+            pass
+
+
+def _stored(syntax: Syntax, node: Stored, target: ast.expr, value: ast.expr | None) -> Iterator[_Definition]:
+    match target:
+        case ast.Name(id=name):
+            yield from _variable(syntax, node, target, name, value)
+        case ast.Attribute():
+            yield from _attribute(syntax, node, target, value)
+        case _:
+            pass
+
+
+def _variable(
+    syntax: Syntax, node: Stored, target: ast.Name, name: str, value: ast.expr | None
+) -> Iterator[_Definition]:
+    scope = syntax.scope(target)
+    if scope.kind == "module":
+        yield _Definition(name, "module", node, value)
+    elif scope.kind == "class" and is_lasting_class(scope):
+        home: Home = "instance" if _is_dataclass(syntax, scope) and isinstance(node, ast.AnnAssign) else "class"
+        yield _Definition(f"{scope.qualname}.{name}", home, node, value)
+    elif scope.kind == "function" and (scope, name) in syntax.captured:
+        is_open = value is None or _kind(syntax, value) not in ("call", "other", "text")
+        if is_open or (scope, name) in syntax.rebound_inside:
+            yield _Definition(f"{scope.qualname}.{name}", "closure", node, value)
+
+
+def is_lasting_class(scope: Scope) -> bool:
+    """Whether a class is made once: it stands at module level, or in a class that does."""
+    while scope.kind == "class" and scope.parent is not None:
+        scope = scope.parent
+    return scope.kind == "module"
+
+
+def _is_dataclass(syntax: Syntax, scope: Scope) -> bool:
+    assert isinstance(scope.node, ast.ClassDef)
+    names = {syntax.dotted(each.func if isinstance(each, ast.Call) else each) for each in scope.node.decorator_list}
+    bases = {syntax.dotted(base) for base in scope.node.bases}
+    return bool(names & DATACLASSES) or "pydantic.BaseModel" in bases
+
+
+def _attribute(
+    syntax: Syntax, node: Stored, target: ast.Attribute, value: ast.expr | None
+) -> Iterator[_Definition]:
+    """`self.hits = 0` in a method, `handler.hits = 0` anywhere."""
+    owner = syntax.owner_of(target.value)
+    if owner is not None:
+        home: Home = "instance" if isinstance(target.value, ast.Name) and syntax.is_self(target.value) else "class"
+        yield _Definition(f"{owner}.{target.attr}", home, node, value)
+    elif isinstance(target.value, ast.Name) and target.value.id in syntax.module_functions:
+        if not syntax.is_local(target.value):
+            known = value if syntax.function(node) == MODULE else None
+            yield _Definition(f"{target.value.id}.{target.attr}", "function", node, known)
+
+
+def _instance_attributes(syntax: Syntax) -> Iterator[str]:
+    """Class attributes that methods also assign on `self`: what they read is the instance's own."""
+    for node in syntax.nodes:
+        match node:
+            case ast.Attribute(value=ast.Name() as base, ctx=ast.Store()) if syntax.is_self(base):
+                yield f"{syntax.owner_of(base)}.{node.attr}"
+            case _:
+                pass
+
+
+def _defaults(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Definition]:
+    """Parameters whose default is one object for all calls, which they can change."""
+    scope = syntax.scopes.opened[node]
+    if scope.parent is None or scope.parent.function() is not None:
+        return
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    tail = positional[len(positional) - len(arguments.defaults) :]
+    pairs = [
+        *zip(tail, arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    for argument, default in pairs:
+        if default is not None and _is_changeable(syntax, default):
+            yield _Definition(f"{scope.qualname}({argument.arg})", "default", default, default)
+
+
+def _is_changeable(syntax: Syntax, value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) or _kind(syntax, value) in ("dict", "list", "set")
+
+
+def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Definition) -> Cell:
+    node, value = definition.node, definition.value
+    callee = syntax.dotted(value.func) if isinstance(value, ast.Call) else ""
+    owner = syntax.parents[node]
+    is_top = isinstance(owner, ast.Module) or (
+        isinstance(owner, ast.ClassDef) and isinstance(syntax.parents[owner], ast.Module)
+    )
+    return Cell(
+        name=definition.name,
+        kind="other" if value is None else _kind(syntax, value),
+        place=syntax.place(node),
+        value=None if value is None else provenance.value_of(value),
+        definition_count=1,
+        statement=syntax.span(node),
+        line=whole_line(syntax, node) if isinstance(node, ast.stmt) else None,
+        callee=callee,
+        is_top_level=is_top,
+        file="" if value is None else paths.pattern(value),
+        home=definition.home,
+    )
+
+
+def _kind(syntax: Syntax, value: ast.expr) -> CellKind:
+    match value:
+        case ast.Dict() | ast.DictComp():
+            return "dict"
+        case ast.List() | ast.ListComp():
+            return "list"
+        case ast.Set() | ast.SetComp():
+            return "set"
+        case ast.Constant(value=None):
+            return "none"
+        case ast.Constant(value=bool()):
+            return "bool"
+        case ast.Constant(value=int()):
+            return "int"
+        case ast.Constant(value=float()):
+            return "number"
+        case ast.Constant(value=str()):
+            return "text"
+        case ast.Call():
+            return _made(syntax, value)
+        case _:
+            return "other"
+
+
+def _made(syntax: Syntax, call: ast.Call) -> CellKind:
+    callee = syntax.dotted(call.func)
+    if callee in FIELDS:
+        factory = next((each.value for each in call.keywords if each.arg == "default_factory"), None)
+        default = next((each.value for each in call.keywords if each.arg == "default"), None)
+        name = "" if factory is None else syntax.dotted(factory)
+        return CONTAINERS.get(name, "other") if default is None else _kind(syntax, default)
+    is_empty = not call.args and not call.keywords
+    return CONTAINERS[callee] if is_empty and callee in CONTAINERS else "call"
+
+
+def whole_line(syntax: Syntax, node: ast.stmt) -> Span | None:
+    """The statement's lines with their line end, where they hold nothing else (not even a comment)."""
+    parsed = syntax.parsed
+    span = syntax.span(node)
+    last = node.end_lineno or node.lineno
+    start = parsed.line_starts[node.lineno - 1]
+    following = parsed.line_starts[last] if last < len(parsed.line_starts) else len(parsed.data)
+    around = parsed.data[start : span.start] + parsed.data[span.end : following]
+    return Span(start, following) if not around.strip() else None

@@ -1,0 +1,131 @@
+"""Program -> which objects outlive a call: instances of classes, and the variables of functions that made others."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from statelift.facts.values import Access, Cell, Value
+from statelift.link.program import CellKey, FunctionKey, Program, Target, shift_of
+
+BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__"})
+CACHES = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
+KEEPING = frozenset({"rebind", "put", "setdefault", "append", "add", "nested"})
+HOPS = 4  # how many functions that make objects for others are followed
+ClassKey = tuple[str, str]
+
+
+class Lifetimes:
+    """Answers `lasts` and `is_building` for the cells of one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def lasts(self, key: CellKey, cell: Cell) -> bool:
+        """Whether the cell outlives a call: an attribute does where some object of its class does."""
+        match cell.home:
+            case "instance":
+                return (key[0], key[1].rpartition(".")[0]) in self._classes
+            case "closure":
+                return self._is_made_at_import((key[0], key[1].rpartition(".")[0]))
+            case "default":
+                return self._is_left_out((key[0], key[1].partition("(")[0]), key[1].rpartition("(")[2][:-1])
+            case _:
+                return True
+
+    def is_building(self, key: CellKey, cell: Cell, use: Access) -> bool:
+        """Whether a use is part of making the object that the cell lives in: it gives the first value."""
+        match cell.home:
+            case "instance":
+                return use.function.rpartition(".")[2] in BUILDERS
+            case "closure":
+                return use.function == key[1].rpartition(".")[0]
+            case _:
+                return False
+
+    # ------------------------------------------------------------ instances
+
+    @cached_property
+    def _classes(self) -> frozenset[ClassKey]:
+        """Classes of which an object is kept in a cell that lasts."""
+        found: set[ClassKey] = set()
+        waiting = [*self._kept_directly()]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting += [*self._bases(key), *self._kept_by(key)]
+        return frozenset(found)
+
+    def _kept_directly(self) -> Iterator[ClassKey]:
+        for key, cell in self.program.cells.items():
+            if cell.home in ("module", "class", "function", "default"):
+                yield from self._held(key, cell)
+        for (path, _), function in self.program.functions.items():
+            if {each.name for each in function.decorators} & CACHES:
+                for each in function.returns:
+                    yield from self._made(path, each.value, HOPS)
+
+    def _held(self, key: CellKey, cell: Cell) -> Iterator[ClassKey]:
+        """The classes of the objects that a cell can hold."""
+        if cell.value is not None:
+            yield from self._made(key[0], cell.value, HOPS)
+        for path, use in self.program.accesses.get(key, ()):
+            given = use.value or use.default
+            if use.op in KEEPING and given is not None:
+                yield from self._made(path, given, HOPS)
+                if "__new__(" in given.text:
+                    yield path, use.function.rpartition(".")[0]
+
+    def _kept_by(self, owner: ClassKey) -> Iterator[ClassKey]:
+        for key, cell in self.program.cells.items():
+            if cell.home == "instance" and (key[0], key[1].rpartition(".")[0]) == owner:
+                yield from self._held(key, cell)
+
+    def _bases(self, key: ClassKey) -> Iterator[ClassKey]:
+        known = self.program.classes.get(key)
+        for base in known.bases if known is not None else ():
+            match self.program.resolve(key[0], base):
+                case Target(kind="class") as target:
+                    yield target.path, target.name
+                case _:
+                    pass
+
+    def _made(self, path: str, value: Value, hops: int) -> Iterator[ClassKey]:
+        for atom in value.atoms:
+            if atom.kind == "call" and atom.detail:
+                match self.program.resolve(path, atom.detail):
+                    case Target(kind="class") as target:
+                        yield target.path, target.name
+                    case Target(kind="function") as target if hops:
+                        for each in self.program.functions[target.path, target.name].returns:
+                            yield from self._made(target.path, each.value, hops - 1)
+                    case _:
+                        pass
+
+    # ------------------------------------------------------------ closures and defaults
+
+    def _is_made_at_import(self, key: FunctionKey) -> bool:
+        """Whether the function, or one around it, runs at import or decorates: what it makes is kept."""
+        path, name = key
+        while name:
+            if (path, name) in self._run_at_import:
+                return True
+            name = name.rpartition(".")[0]
+        return False
+
+    @cached_property
+    def _run_at_import(self) -> frozenset[FunctionKey]:
+        found = {callee for (_, caller), calls in self.program.calls.items() if not caller for _, callee in calls}
+        for (path, _), function in self.program.functions.items():
+            for decorator in function.decorators:
+                target = self.program.callee(path, decorator.name)
+                found |= {target} if target is not None else set()
+        return frozenset(found)
+
+    def _is_left_out(self, key: FunctionKey, parameter: str) -> bool:
+        """Whether some call leaves the parameter to its default."""
+        sites = self.program.call_sites.get(key, ())
+        function = self.program.functions[key]
+        names = [each.name for each in function.parameters]
+        wanted = {parameter, str(names.index(parameter) - shift_of(function)), "*", "**"}
+        given = [{argument.name for argument in call.arguments} & wanted for _, call in sites]
+        return not sites or key in self.program.entries or not all(given)
