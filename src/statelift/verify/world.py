@@ -66,7 +66,7 @@ class World:
         raise NotImplementedError
 
     def branch(self) -> "World":
-        """A second world that starts as this one stands: memory, /tmp and AWS. Neither sees the other afterwards."""
+        """A second world that starts as this one stands: memory, /tmp and AWS. Neither sees the other then."""
         raise NotImplementedError
 
     def snapshot_state(self) -> dict[str, dict[str, str]]:
