@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import checks
 import field
 import pytest
 
@@ -55,7 +56,7 @@ def test_a_file_that_does_not_compile_is_found():
         FileWrite("b.py", b"", b"x = 1\n"),
         FileWrite("t.yaml", b"", b":"),
     ]
-    assert [failure.place for failure in field.compile_failures(writes)] == ["a.py"]
+    assert [failure.place for failure in checks.compile_failures(writes)] == ["a.py"]
 
 
 BEFORE = b"import os\nfrom helper import A\n\nx = old()\n\n\ndef f():\n    return x\n"
@@ -73,7 +74,7 @@ AFTER = (
 
 def faults(after: bytes, operations=OPERATIONS, path: str = "a.py", before: bytes = BEFORE) -> list[str]:
     change = Change("SL101-1.x", "SL101", Tier.SAFE, "", (), operations)
-    return [failure.message for failure in field.untouched_failures([FileWrite(path, before, after)], [change])]
+    return [failure.message for failure in checks.untouched_failures([FileWrite(path, before, after)], [change])]
 
 
 def test_edits_imports_and_definitions_are_allowed():
@@ -127,9 +128,9 @@ def test_alternatives_are_tried_one_after_the_other():
             ("c", "y", "c"),
         ]
     ]
-    chosen = [[change.id for change in selection] for selection in field.selections(changes)]
+    chosen = [[change.id for change in selection] for selection in checks.selections(changes)]
     assert chosen == [["a.x", "b.x", "c.x"], ["a.x", "b.y", "c.y"]]
-    assert list(field.selections([])) == []
+    assert list(checks.selections([])) == []
 
 
 def test_table_and_json_say_the_same(tmp_path, capsys):
