@@ -102,10 +102,12 @@ def apply_repository(folder: Path, make: Callable[[Path], Plan], upto: Tier, *, 
     from statelift.planfile import load_plan
     from statelift.selecting import chosen_changes
     from statelift.writing.apply import apply_writes
+    from statelift.writing.guard import check_paths, real_root
 
     kept = folder / PLAN_FILE
     made = load_plan(kept) if kept.exists() else make(folder)
     chosen = chosen_changes(made, upto, only_accepted=False)
+    check_paths(real_root(folder), [each.path for each in made.files])
     writes = compose(made, {change.id for change in chosen}, lambda path: read_file(folder, path))
     if not writes:
         return outcome_of(folder, made, "clean")

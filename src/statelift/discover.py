@@ -1,7 +1,9 @@
 """paths -> the files of the project: what is there, what was asked for, what could not be read."""
 
+import errno
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -93,11 +95,19 @@ def discover(
 
 
 def read_file(root: Path, path: str) -> bytes:
-    """The bytes of a file. Raises nothing but OSError, also for a path that no file can have."""
+    """The bytes of a regular file. Raises nothing but OSError, also for a path that no file can have."""
     try:
-        return (root / path).read_bytes()
+        with open(root / path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "is not a regular file", path)
+            return file.read()
     except ValueError as error:
         raise OSError(f"{path!r} is not a possible file name: {error}") from error
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    """A pipe that nobody writes to would be waited for."""
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 class _Walk:

@@ -91,10 +91,11 @@ def apply(paths: Sequence[Path], tier: str, only_accepted: bool, allow_dirty: bo
     from statelift.writing.errors import WriteFailedError, WritingError
 
     try:
-        made = _fresh_plan(paths, asked)
+        made, finished = _fresh_plan(paths, asked)
         chosen = chosen_changes(made, Tier.MANUAL if only_accepted else TIERS[tier], only_accepted=only_accepted)
-        writes = _composed(made, chosen)
-        run = _write(made, writes, chosen, allow_dirty=allow_dirty)
+        run = _finished(made, chosen, finished)
+        if run is None:
+            run = _write(made, _composed(made, chosen), chosen, allow_dirty=allow_dirty)
     except WriteFailedError as error:
         talk(str(error))
         return 3
@@ -104,16 +105,24 @@ def apply(paths: Sequence[Path], tier: str, only_accepted: bool, allow_dirty: bo
     return 3 if made.errors else int(_has_unwritten(made, chosen, run))
 
 
-def _fresh_plan(paths: Sequence[Path], asked: Asked) -> Plan:
-    """Finish what an interrupted run left, then plan (or load) on what is there now."""
+def _fresh_plan(paths: Sequence[Path], asked: Asked) -> "tuple[Plan, list[Run]]":
+    """Finish what interrupted runs left, then plan (or load) on what is there now; these runs."""
     from statelift.writing.apply import pending_runs, resume
 
     made = plan_or_load(paths, asked)
-    pending = pending_runs(Path(made.root))
-    for run in pending:
-        resume(Path(made.root), run.id)
+    finished = []
+    for run in pending_runs(Path(made.root)):
+        finished.append(resume(Path(made.root), run.id))
         talk(f"Finished the interrupted run {run.id} first.")
-    return plan_or_load(paths, asked) if pending else made
+    return plan_or_load(paths, asked) if finished else made, finished
+
+
+def _finished(made: Plan, chosen: Sequence[Change], finished: "Sequence[Run]") -> "Run | None":
+    """The run that was finished just now, where it wrote exactly these changes of a saved plan."""
+    from statelift.writing.runs import State
+
+    asked_for = (State.DONE, Path(made.root), {change.id for change in chosen})
+    return next((run for run in finished if (run.state, run.root, set(run.change_ids)) == asked_for), None)
 
 
 def _composed(made: Plan, chosen: Sequence[Change]) -> "tuple[FileWrite, ...]":
@@ -171,6 +180,7 @@ def _has_unwritten(made: Plan, chosen: Sequence[Change], run: "Run | None") -> b
 )  # fmt: skip
 def undo(run: str | None, root: Path) -> int:
     """Restore the bytes from before a run (the newest by default), without git."""
+    from statelift.report.terminal import escape
     from statelift.writing.errors import WritingError
     from statelift.writing.undo import undo_run
 
@@ -179,6 +189,6 @@ def undo(run: str | None, root: Path) -> int:
     except WritingError as error:
         raise UsageError(str(error)) from error
     for path in (*undone.restored, *undone.removed):
-        click.echo(path)
+        click.echo(escape(path))
     talk(f"Run {undone.run_id} is undone: {len(undone.restored)} restored, {len(undone.removed)} removed.")
     return 0
