@@ -253,8 +253,9 @@ def _parsed(file: Path) -> dict[str, object]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{_place(file)} is not UTF-8. Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        place = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", str(error), re.DOTALL)
-        flaw, line = (place[1], int(place[2])) if place else (str(error), 0)
+        flaw, _, where = str(error).rpartition(" (at ")
+        number = re.match(r"line (\d+)", where)
+        line = int(number[1]) if number else _bytes(file).rstrip().count(b"\n") + 1
         raise ConfigError(f"{_place(file, line)}: not valid TOML: {flaw}.") from error
     except RecursionError as error:
         raise ConfigError(f"{_place(file)}: nested too deeply to be a configuration.") from error

@@ -15,6 +15,7 @@ from statelift.cli.configuration import configuration
 from statelift.cli.explain import explain, rules
 from statelift.cli.plan import infra, plan, scan
 from statelift.cli.write import apply, review, undo
+from statelift.report.terminal import escape
 
 EXITS = """\b
 Exit codes: 0 nothing to report, 1 findings or changes, 2 wrong usage or a stale plan,
@@ -45,7 +46,7 @@ def main() -> NoReturn:
     try:
         sys.exit(run(sys.argv[1:]))
     except Exception as error:  # noqa: BLE001 - the last door: an internal error is exit 2, with its traceback
-        traceback.print_exception(error)
+        click.echo(escape("".join(traceback.format_exception(error)), keep="\n"), err=True)
         click.echo(f"This is an error in statelift {__version__}, not in your code. Please report it.", err=True)
         sys.exit(2)
 
@@ -60,6 +61,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
+        error.message = escape(error.message, keep="\n")  # it may quote a file that nobody has read yet
         error.show()
         return error.exit_code
     except BrokenPipeError:
