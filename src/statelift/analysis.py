@@ -19,8 +19,10 @@ from statelift.judge.cells import judge_cells
 from statelift.judge.connections import judge_connections
 from statelift.judge.evidence import Evidence
 from statelift.judge.files import judge_files
+from statelift.judge.memos import judge_memos
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
+from statelift.link.sources import ASSUMED
 from statelift.locate.roots import enter_roots, group_files, is_test
 from statelift.locate.templates import Located, locate_functions
 from statelift.model import CodeRoot, Options, Problem, SourceFile, Tier
@@ -185,8 +187,8 @@ def _workspace(
 
 
 def _judge(evidence: Evidence) -> Iterator[Judgement]:
-    public = {entry.function for entry in evidence.program.root.entries if entry.origin == "public"}
-    for judge in (judge_cells, judge_files, judge_connections):
+    public = {entry.function for entry in evidence.program.root.entries if entry.origin in ASSUMED}
+    for judge in (judge_cells, judge_memos, judge_files, judge_connections):
         for judgement in judge(evidence):
             name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]
             unread = None if judgement.connection else evidence.mentioning_unread(name)
@@ -199,7 +201,8 @@ def _judge(evidence: Evidence) -> Iterator[Judgement]:
 
 
 _ASSUMED = (
-    "no handler calls this: it is assumed that its public functions are called from outside, once per invocation"
+    "no handler calls this: it is assumed that its routes or public functions are called from outside, once per"
+    " invocation"
 )
 
 

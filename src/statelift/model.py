@@ -227,7 +227,7 @@ class EntryPoint:
     path: str
     attribute: str
     function: str
-    origin: Literal["template", "signature", "public"]
+    origin: Literal["template", "signature", "route", "public"]
     ref: FunctionRef | None = None
 
 

@@ -9,7 +9,6 @@ from statelift.facts.editing import alias_of, is_editable
 from statelift.facts.fates import fates_of, steers
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
-from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.subjects import PROCESS, Subjects
 from statelift.facts.syntax import MODULE, Syntax

@@ -132,9 +132,9 @@ def _changes_inside(syntax: Syntax, node: ast.expr) -> bool:
 def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
     call = syntax.parents[attribute]
     if not isinstance(attribute.ctx, ast.Load):
-        return Operation("nested", syntax.statement(attribute))
+        return Operation("nested", syntax.statement(attribute), value=_assigned(syntax, attribute))
     if not (isinstance(call, ast.Call) and call.func is attribute):
-        return Operation("attribute", attribute, result=attribute)
+        return _part(syntax, attribute)
     has_plain = not call.keywords and not any(isinstance(each, ast.Starred) for each in call.args)
     operands: list[ast.expr] = call.args if has_plain else []
     match attribute.attr, operands:
@@ -156,6 +156,27 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation(f"method:{method}", call, result=call)
         case method, _:
             return Operation(f"unknown:{method}", call, result=call)
+
+
+def _assigned(syntax: Syntax, target: ast.expr) -> ast.expr | None:
+    match syntax.parents[target]:
+        case ast.Assign(targets=[_], value=value) | ast.AnnAssign(value=ast.expr() as value):
+            return value
+        case _:
+            return None
+
+
+def _part(syntax: Syntax, attribute: ast.Attribute) -> Operation:
+    """`session.headers`: read, or changed by `.update(…)` or `[…] = …`."""
+    outer = syntax.parents[attribute]
+    match outer:
+        case ast.Attribute(attr="update") if isinstance(call := syntax.parents[outer], ast.Call):
+            given = call.args[0] if len(call.args) == 1 and not call.keywords else None
+            return Operation("nested", call, value=given)
+        case ast.Subscript(ctx=ast.Store()):
+            return Operation("nested", syntax.statement(attribute), value=_assigned(syntax, outer))
+        case _:
+            return Operation("attribute", attribute, result=attribute)
 
 
 def _read_or_nested(syntax: Syntax, operation: Operation) -> Operation:

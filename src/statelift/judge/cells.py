@@ -204,8 +204,8 @@ def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
 # ---------------------------------------------------------------- state
 
 ADVICE = {
-    "instance": "it lives in an object that is made once per container: give the object a store, or make it per call",
-    "default": "it lives in a default argument, which is one object for all calls: use None and make a new one, or a store",
+    "instance": "it lives in an object that is made once per container: give that a store, or make it per call",
+    "default": "it lives in a default argument, one object for all calls: use None and make a new one, or a store",
     "function": "it lives in an attribute of a function: make it a name of the module first",
     "closure": "it lives in a function that ran once per container: make it a name of the module first",
     "process": "it belongs to the process: pass the value on as an argument, or keep it in a table",

@@ -1,12 +1,12 @@
 """Program -> the questions that all judges ask: reachability, traces, sources, test files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from statelift.facts.values import Access, Guard
 from statelift.link.lifetime import Lifetimes
-from statelift.link.program import Program
+from statelift.link.program import FunctionKey, Program
 from statelift.link.reach import Reach
 from statelift.link.sources import Sources
 from statelift.link.trace import Trace, trace_of
@@ -14,6 +14,13 @@ from statelift.model import Use
 
 MISSES = {("present", False), ("none", True), ("truthy", False)}
 HITS = {("present", True), ("none", False), ("truthy", True)}
+SOURCE_READS = frozenset(
+    "get_item query scan get_object select find_one find get hget hgetall get_parameter get_secret_value".split()
+)
+SOURCE_WRITES = frozenset(
+    """put_item update_item delete_item batch_writer put_object upload_file upload_fileobj delete_object insert_one
+    update_one replace_one delete_one insert_many set hset setex delete put_parameter put_secret_value""".split()
+)
 KEY_ERRORS = frozenset({"KeyError", "LookupError", "Exception", "BaseException"})
 FILE_ERRORS = frozenset({"FileNotFoundError", "OSError", "IOError", "Exception", "BaseException"})
 
@@ -46,6 +53,22 @@ class Evidence:
     def is_reachable(self, path: str, function: str) -> bool:
         """Whether an entry point can run the function."""
         return bool(function) and self.reach.has((path, function))
+
+    def rewritten_source(self, key: FunctionKey) -> Iterator[str]:
+        """Why what a function fetches from a store may be stale: the program itself writes to that store."""
+        for base, path in self._bases(key, SOURCE_READS):
+            for other in sorted(self.program.functions):
+                if self.reach.has(other) and (base, path) in set(self._bases(other, SOURCE_WRITES)):
+                    yield f"rule 7: it keeps what it reads from {base}, and {other[1]}() writes to {base}"
+                    break
+
+    def _bases(self, key: FunctionKey, methods: frozenset[str]) -> Iterator[tuple[str, str]]:
+        """The cells of which a function mentions one of these methods: `table` for `table.get_item`."""
+        for name in sorted(self.program.functions[key].references):
+            base, _, method = name.rpartition(".")
+            target = self.program.resolve(key[0], base) if base and method in methods else None
+            if target is not None and target.kind == "cell":
+                yield target.name, target.path
 
     def mentioning_test(self, *words: str) -> str | None:
         """The first test file beside the code root (or below its parent folder) that holds all of these words."""

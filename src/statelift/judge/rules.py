@@ -21,6 +21,7 @@ RULES = (
     Rule("SL103", "slot-in-memory", "memory", "A global remembers one value for the next invocation."),
     Rule("SL104", "write-only-state", "memory", "State is collected in the container, and nobody reads it."),
     Rule("SL105", "frozen-at-import", "memory", "A time or random value of the cold start is used by every call."),
+    Rule("SL106", "stale-memo", "memory", "A memoised function depends on more than its arguments."),
     Rule("SL201", "counter-in-memory", "counter", "A counter that nobody reads counts one container only."),
     Rule("SL202", "read-counter-in-memory", "counter", "Code relies on a counter that counts one container only."),
     Rule(

@@ -1,4 +1,4 @@
-"""Program -> which objects outlive a call: instances of classes, and the variables of functions that made others."""
+"""Program -> which objects outlive a call: instances of classes, variables of functions that made functions."""
 
 from collections.abc import Iterator
 from functools import cached_property

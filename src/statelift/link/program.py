@@ -30,6 +30,7 @@ PROCESS = frozenset({"os.environ", "sys.path", "globals()"})
 PROCESS_WRITES = frozenset(
     """put delete pop setdefault update append extend remove clear augment method:insert unpacked""".split()
 )
+HANDLER_PARAMETERS = 2  # event and context
 ELSEWHERE = ""  # a path that is not known, or not below /tmp
 
 
@@ -240,16 +241,42 @@ class Program:
 
     @cached_property
     def entries(self) -> dict[FunctionKey, tuple[EntryPoint, ...]]:
-        """Entry points by function, re-exports followed."""
+        """Entry points by function, re-exports followed, and functions that a handler variable is made of."""
         found: dict[FunctionKey, tuple[EntryPoint, ...]] = {}
         for entry in self.root.entries:
-            if entry.path not in self.modules:
-                continue
-            target = self._member(entry.path, entry.attribute, HOPS)
-            if target is not None and target.kind == "function":
-                key = (target.path, target.name)
+            for key in self._entered(entry):
                 found[key] = (*found.get(key, ()), entry)
         return found
+
+    def _entered(self, entry: EntryPoint) -> Iterator[FunctionKey]:
+        target = self._member(entry.path, entry.attribute, HOPS) if entry.path in self.modules else None
+        match target:
+            case Target(kind="function"):
+                yield target.path, target.name
+            case Target(kind="cell"):
+                yield from self._wrapped(target.path, self.cells[target.path, target.name])
+            case _:
+                pass
+
+    def _wrapped(self, path: str, cell: Cell) -> Iterator[FunctionKey]:
+        """`handler = wrap(_handle)`, `handler = make()`: what is given, and what the maker makes."""
+        for atom in sorted(cell.value.atoms) if cell.value is not None else ():
+            target = self.resolve(path, atom.detail) if atom.kind in ("name", "import", "call") else None
+            if target is None or target.kind != "function":
+                continue
+            inside = [
+                key for key in self.functions if key[0] == target.path and key[1].startswith(f"{target.name}.")
+            ]
+            for key in [(target.path, target.name)] if atom.kind != "call" else inside:
+                if len(self.functions[key].parameters) >= HANDLER_PARAMETERS:
+                    yield key
+
+    @cached_property
+    def handler_variables(self) -> tuple[EntryPoint, ...]:
+        """Entry points that are variables, such as `handler = Mangum(app)`: a framework calls what it knows."""
+        entries = (entry for entry in self.root.entries if entry.path in self.modules)
+        targets = ((entry, self._member(entry.path, entry.attribute, HOPS)) for entry in entries)
+        return tuple(entry for entry, target in targets if target is not None and target.kind == "cell")
 
     def has_star_import_of(self, path: str) -> bool:
         """Whether a file of the program takes every name of this module."""

@@ -24,7 +24,9 @@ class Reach:
         self._found: dict[FunctionKey, set[str]] = defaultdict(set)
         for key, entries in program.entries.items():
             for entry in entries:
-                self._spread(key, entry.function)
+                self._spread([key], entry.function)
+        for entry in program.handler_variables:
+            self._spread([], entry.function)
 
     def entries_of(self, key: FunctionKey) -> tuple[str, ...]:
         """Ids of the entry points that reach a function, sorted."""
@@ -34,8 +36,8 @@ class Reach:
         """Whether any entry point reaches the function."""
         return key in self._found
 
-    def _spread(self, start: FunctionKey, entry: str) -> None:
-        waiting = [start, *self._registered]
+    def _spread(self, start: list[FunctionKey], entry: str) -> None:
+        waiting = [*start, *self._registered]
         while waiting:
             key = waiting.pop()
             if entry not in self._found[key]:
@@ -54,11 +56,15 @@ class Reach:
                         yield from self._all_methods((target.path, target.name))
                     case _:
                         pass
+        for (_, caller), calls in self.program.calls.items():
+            for _, callee in calls if not caller else ():
+                yield from self._all_methods(callee)
         for key, known in self.program.classes.items():
             if _is_registered(known.decorators):
                 yield from self._all_methods(key)
 
     def _all_methods(self, key: tuple[str, str]) -> Iterator[FunctionKey]:
+        """Methods of a class; functions that a function makes."""
         return (each for each in self.program.functions if each[0] == key[0] and each[1].startswith(f"{key[1]}."))
 
     def _next(self, key: FunctionKey) -> frozenset[FunctionKey]:

@@ -9,6 +9,7 @@ from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
 from statelift.link.program import FunctionKey, Program, Target, shift_of
 
 DEPTH = 6
+ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
 CHANGED = "it is changed in place"
 AUGMENTED = "an augmented assignment changes it in place, if it is a list, set or dict"
 HARMLESS = frozenset({"read", "returned", "dropped", "called"})
@@ -70,7 +71,7 @@ class Sources:
         found: set[Source] = set()
         for entry in self.program.entries.get(key, ()):
             position = _position(self.program.functions[key], name)
-            is_event = entry.origin == "public" or position == 0
+            is_event = entry.origin in ASSUMED or position == 0
             if not is_event and atom.path.startswith(FUNCTION_CONSTANTS):
                 found.add(Source("env", f"{name}{atom.path}"))
                 continue
@@ -137,8 +138,14 @@ class Sources:
     def is_changed_by(self, cell: Cell | None, path: str, use: Access) -> bool:
         """Whether a use changes the cell: by its operation, or by what is done to the object that it gives."""
         if is_write(cell, use.op):
-            return True
+            return not self._is_always_alike(cell, path, use)
         return cell is not None and is_container(cell) and self.is_result_changed(path, use)
+
+    def _is_always_alike(self, cell: Cell | None, path: str, use: Access) -> bool:
+        """`client.timeout = 5`: an attribute of an object that every call sets to the same value."""
+        if cell is None or is_container(cell) or use.op != "nested" or use.value is None:
+            return False
+        return {source.kind for source in self.of(path, use.value)} <= {"const", "env"}
 
     def is_result_changed(self, path: str, use: Access) -> bool:
         """Whether the object that a use gives is changed in place, here or where it is handed to."""
@@ -173,7 +180,7 @@ class Sources:
         return kind if not is_part or kind in ("json", "str") else "unknown"
 
     def _entry_type(self, key: FunctionKey, name: str, origin: str) -> str:
-        is_event = origin != "public" and _position(self.program.functions[key], name) == 0
+        is_event = origin not in ASSUMED and _position(self.program.functions[key], name) == 0
         return "json" if is_event else "unknown"
 
     def _result_type(self, path: str, callee: str, depth: int) -> str:

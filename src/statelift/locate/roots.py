@@ -5,12 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from statelift.facts.values import Function, ModuleFacts
+from statelift.facts.values import Class, Function, ModuleFacts
 from statelift.model import CodeRoot, EntryPoint, FunctionRef
 
 EVENT_NAMES = frozenset({"event", "evt", "events", "lambda_event", "payload", "e"})
 CONTEXT_NAMES = frozenset({"context", "ctx", "contex", "lambda_context", "_", "__", "c"})
 TEST_FOLDERS = frozenset({"test", "tests", "testing", "e2e"})
+VERBS = frozenset("get post put delete patch head options dispatch_request".split())
+ROUTERS = frozenset("route websocket schedule lambda_function on_s3_event on_sqs_message resolver tool".split())
+VIEWS = frozenset({"Resource", "MethodView", "View", "HTTPEndpoint"})
 IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -117,7 +120,8 @@ def enter_roots(
             entries = [entry for path in files for entry in _by_signature(root, facts[path])]
             entered = {entry.path for entry in entries}
             closed = [path for path in files if path not in entered and (path in named or not entered)]
-            entries += [] if strict else _public(root, closed, facts)
+            entries = entries or [entry for path in files for entry in _routes(root, facts[path])]
+            entries += [] if strict else _public(root, closed if not _has_routes(entries) else [], facts)
         if entries:
             roots.append(CodeRoot(root, files, tuple(entries)))
     return tuple(roots)
@@ -148,6 +152,32 @@ def has_handler_signature(function: Function) -> bool:
     is_named = "handler" in function.qualname.lower() and len(names) == 2
     has_names = names[0] in EVENT_NAMES and names[1] in CONTEXT_NAMES
     return has_names or is_typed or (is_named and names[1] in CONTEXT_NAMES)
+
+
+def _has_routes(entries: Sequence[EntryPoint]) -> bool:
+    return any(entry.origin == "route" for entry in entries)
+
+
+def _routes(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
+    """Functions and methods that a web framework calls for a request."""
+    views = {each.qualname for each in module.classes if _is_view(each, module)}
+    for function in module.functions:
+        is_route = any(_is_route(each.name) for each in function.decorators)
+        is_verb = function.class_name in views and function.qualname.rpartition(".")[2] in VERBS
+        if (is_route and not function.is_nested) or is_verb:
+            name = f"{_dotted(root, module.path)}.{function.qualname}"
+            yield EntryPoint(module.path, function.qualname, name, "route")
+
+
+def _is_route(decorator: str) -> bool:
+    owner, _, method = decorator.rpartition(".")
+    return bool(owner) and method in VERBS | ROUTERS
+
+
+def _is_view(each: Class, module: ModuleFacts) -> bool:
+    """A class with methods for the verbs of HTTP, which a decorator or a call at import hands to a framework."""
+    is_given = any(_is_route(decorator.name) for decorator in each.decorators) or each.qualname in module.mentions
+    return is_given or any(base.rpartition(".")[2] in VIEWS for base in each.bases)
 
 
 def _public(root: str, files: Sequence[str], facts: Mapping[str, ModuleFacts]) -> Iterable[EntryPoint]:

@@ -1,0 +1,49 @@
+"""Functions whose results are kept by a decorator -> whether a kept result can be wrong for a later call (rule 7)."""
+
+from collections.abc import Iterator
+
+from statelift.facts.values import Function
+from statelift.judge.evidence import Evidence
+from statelift.judge.values import Judgement, Subject
+from statelift.link.lifetime import CACHES
+from statelift.link.program import FunctionKey
+from statelift.link.sources import CHANGED, is_write
+from statelift.model import Tier, Use, Verdict
+
+KEEPERS = CACHES | {"cachetools.cached", "cachetools.func.ttl_cache", "cachetools.func.lru_cache"}
+
+
+def judge_memos(evidence: Evidence) -> Iterator[Judgement]:
+    """A judgement for every memoised function that a handler reaches."""
+    for key, function in sorted(evidence.program.functions.items()):
+        if {each.name for each in function.decorators} & KEEPERS and evidence.reach.has(key):
+            yield _judge(evidence, key, function)
+
+
+def _judge(evidence: Evidence, key: FunctionKey, function: Function) -> Judgement:
+    subject = Subject(
+        key[0], function.place, key[1], evidence.reach.entries_of(key), (Use(key[0], function.place.line, "keep"),)
+    )
+    reasons = tuple(_faults(evidence, key, function))
+    if not reasons:
+        kept = "rule 7: a lost result is computed again from the same arguments"
+        return Judgement("SL106", subject, Verdict.CACHE, f"{key[1]} is memoised", (kept,))
+    return Judgement(
+        "SL106", subject, Verdict.STATE, f"{key[1]} keeps results that may not hold for later calls", reasons,
+        Tier.MANUAL,
+    )  # fmt: skip
+
+
+def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterator[str]:
+    for source in sorted({s for each in function.returns for s in evidence.sources.of(key[0], each.value)}):
+        if source.kind == "nondet":
+            yield f"rule 7: its result depends on {source.detail}(), which the first call freezes"
+    for use in evidence.program.accesses_in.get(key, ()):
+        target = evidence.program.resolve(key[0], use.subject)
+        cell = None if target is None else (target.path, target.name)
+        if cell in evidence.program.cells and not is_write(None, use.op) and evidence.sources.is_written(cell):
+            yield f"rule 7: line {use.place.line} reads {use.subject}, which other calls change"
+    for site, call in evidence.program.call_sites.get(key, ()):
+        if CHANGED in evidence.sources.returned_fates(site, call.function, call.fates):
+            yield f"rule 7: {site}:{call.place.line} changes the result in place, and later calls get it"
+    yield from evidence.rewritten_source(key)
