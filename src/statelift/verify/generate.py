@@ -1,0 +1,219 @@
+"""Shapes -> Steps: invents events from what the handlers read, with hypothesis; the same seed gives the same steps.
+
+Values come from small pools, so that keys collide; some fields are missing; some values are of an odd type; and
+what answers held feeds later events, so that a session id finds its way back.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from statelift.verify.events import Entry, Json, Step
+from statelift.verify.shapes import Scalar, Shape, shapes_of
+from statelift.verify.values import CodeTree
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+    Strategy: TypeAlias = SearchStrategy[Json]
+
+CHUNK = 8  # steps that are drawn together and share a temper
+_NAMES: list[Json] = ["a", "b", "a", "b", "a", "b", "c"]
+_NUMBERS: list[Json] = [1, 2, 3, 1, 2, 5, 0.1, 0.2, 0, -1, 2.5, 10, 1000]
+_NUMBER_WORDS = frozenset(
+    "age amount balance bytes cents cost count credit credits delta duration height length level limit minutes "
+    "number points price progress quantity qty rate score seconds size stock temperature total ttl weight".split()
+)  # fmt: skip
+_DIGITS: list[Json] = ["1", "2", "3", "1", "0", "10", 2, 7]
+_ODD: list[Json] = [1, "1", True, None, 1.0, 0, "", False, "true", "é", "a b/c", "None", 0.1, "~a"]
+_NESTED: list[Json] = [["a", 1], {"k": "a"}, [], {}, {"n": 0.1}, [1, [2]], {"a": None}, {"t": "é"}]
+_PLAIN = frozenset({"pathParameters", "queryStringParameters", "headers", "stageVariables"})
+_RECORDS: Mapping[str, Mapping[str, tuple[Scalar, ...]]] = {
+    "body": {
+        "messageId": ("m-1", "m-2", "m-3", "m-4"), "receiptHandle": ("r",), "eventSource": ("aws:sqs",),
+        "eventSourceARN": ("arn:aws:sqs:us-east-1:123456789012:queue",),
+    },
+    "s3": {"eventSource": ("aws:s3",), "eventName": ("ObjectCreated:Put",), "awsRegion": ("us-east-1",)},
+    "Sns": {"EventSource": ("aws:sns",), "EventVersion": ("1.0",)},
+    "dynamodb": {"eventSource": ("aws:dynamodb",), "eventName": ("INSERT", "MODIFY", "REMOVE")},
+    "kinesis": {"eventSource": ("aws:kinesis",), "eventID": ("e-1", "e-2")},
+}  # fmt: skip
+_GATEWAY: Mapping[str, tuple[Scalar, ...]] = {"isBase64Encoded": (False,)}
+
+
+def generated_steps(tree: CodeTree, entries: Sequence[Entry], count: int, seed: int) -> list[Step]:
+    """`count` steps that call the entries in turn, drawn from what the program reads of its arguments."""
+    if not entries or count <= 0:
+        return []
+    parts = [_steps(entry, shapes_of(tree, entry.call)) for entry in entries]
+    chunks = _drawn(_chunk(parts), -(-count // CHUNK), seed)
+    return [step for chunk in chunks for step in chunk][:count]
+
+
+def _drawn(strategy: "SearchStrategy[list[Step]]", wanted: int, seed: int) -> list[list[Step]]:
+    """That many examples. Hypothesis begins with the simplest one, of little use here, and may stop early."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+
+    found: list[list[Step]] = []
+
+    @seeded(seed)
+    @settings(
+        max_examples=wanted + 2,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(chunk: list[Step]) -> None:
+        found.append(chunk)
+
+    collect()
+    kept = found[1:] or found
+    return [kept[number % len(kept)] for number in range(wanted)]
+
+
+def _chunk(parts: "Sequence[tuple[SearchStrategy[Step], SearchStrategy[Step]]]") -> "SearchStrategy[list[Step]]":
+    """A few steps of one temper: two chunks of three hold only values of the expected types."""
+    from hypothesis import strategies as st
+
+    def steps(is_odd: bool) -> "SearchStrategy[list[Step]]":
+        each = st.one_of([odd if is_odd else sober for sober, odd in parts])
+        return st.lists(each, min_size=CHUNK, max_size=CHUNK)
+
+    return st.sampled_from([False, False, True]).flatmap(steps)
+
+
+def _steps(entry: Entry, shapes: tuple[Shape, ...]) -> "tuple[SearchStrategy[Step], SearchStrategy[Step]]":
+    """Steps with sober values, and with odd ones."""
+    sober, odd = (_payload(entry, shapes, is_odd=is_odd) for is_odd in (False, True))
+
+    def step(payload: Json) -> Step:
+        return Step(entry.call, entry.style, payload)
+
+    return sober.map(step), odd.map(step)
+
+
+def _payload(entry: Entry, shapes: tuple[Shape, ...], *, is_odd: bool) -> "Strategy":
+    from hypothesis import strategies as st
+
+    maker = Maker(is_odd=is_odd)
+    if entry.style == "call":
+        values: Strategy = st.tuples(*(maker.of(shape) for shape in shapes)).map(list)
+        return values
+    event = shapes[0] if shapes else Shape()
+    _complete(event)
+    return maker.of(event) if event.keys or event.item else st.just({})
+
+
+# ---------------------------------------------------------------- known envelopes
+
+
+def _complete(event: Shape) -> None:
+    """Add what AWS always sends where the handler reads a part of a known event."""
+    records = event.keys.get("Records")
+    if records is not None and records.item is not None:
+        for mark, fields in _RECORDS.items():
+            if mark in records.item.keys:
+                _fill(records.item, fields)
+        return
+    for name in _PLAIN & event.keys.keys():
+        event.optional.discard(name)
+        for part in event.keys[name].keys.values():
+            part.uses.add("text")
+    if "body" in event.keys and event.keys["body"].parsed is not None:
+        event.optional.discard("body")
+        _fill(event, _GATEWAY)
+
+
+def _fill(shape: Shape, fields: Mapping[str, tuple[Scalar, ...]]) -> None:
+    for name, values in fields.items():
+        if name not in shape.keys:
+            shape.child(name).compared(values)
+
+
+# ---------------------------------------------------------------- values
+
+
+class Maker:
+    """Shapes -> strategies. Odd ones also give values of types that the program may not expect."""
+
+    def __init__(self, *, is_odd: bool) -> None:
+        self._is_odd = is_odd
+
+    def of(self, shape: Shape) -> "Strategy":
+        """Values of one shape, with markers for what is known only later."""
+        from hypothesis import strategies as st
+
+        if shape.parsed is not None:
+            return self._json(shape.parsed)
+        if shape.keys:
+            return self._record(shape)
+        if shape.item is not None:
+            return self._many(shape.item, is_mapping="mapping" in shape.uses)
+        pool = self._pool(shape)
+        return st.sampled_from(pool) if "base64" not in shape.uses else st.sampled_from(pool).map(_encoded)
+
+    def _json(self, inner: Shape) -> "Strategy":
+        return self.of(inner).map(lambda value: {"$json": value})
+
+    def _record(self, shape: Shape) -> "Strategy":
+        from hypothesis import strategies as st
+
+        parts = {name: self.of(part) for name, part in shape.keys.items()}
+
+        @st.composite
+        def record(draw: "DrawFn") -> Json:
+            found: dict[str, Json] = {}
+            for name, part in parts.items():
+                # one in five where the program has a fallback, else 3 of 100
+                chances = 5 if name in shape.optional else 33 if self._is_odd else 0
+                if not chances or draw(st.sampled_from(range(chances))):
+                    found[name] = draw(part)
+            return found
+
+        return record()
+
+    def _many(self, item: Shape, *, is_mapping: bool) -> "Strategy":
+        from hypothesis import strategies as st
+
+        lists = st.sampled_from([1, 2, 1, 3, 0]).flatmap(
+            lambda size: st.lists(self.of(item), min_size=size, max_size=size)
+        )
+        if not is_mapping:
+            return lists
+        return lists.map(lambda values: dict(zip(("a", "b", "c"), values, strict=False)))
+
+    def _pool(self, shape: Shape) -> list[Json]:
+        odd = self._odd(shape) if self._is_odd else []
+        if "digits" in shape.uses:
+            return [*_DIGITS, *shape.constants, *odd]
+        if "number" in shape.uses or _has_number_name(shape):
+            numbers = [each for each in shape.constants if isinstance(each, int | float)]
+            return [*_NUMBERS, *(near for each in numbers for near in (each, each + 1, each - 1)), *odd]
+        if shape.constants:
+            others: list[Json] = ["other"] * max(1, len(shape.constants) // 8)
+            return [*shape.constants, *shape.constants[1:], *others, *odd[:4]]
+        picks = ((7, "a"), (6, "b"), (5, "a"), (0, "b"))
+        feedback: list[Json] = [{"$feedback": shape.name, "pick": pick, "else": name} for pick, name in picks]
+        return [*_NAMES, *feedback, *odd]
+
+    def _odd(self, shape: Shape) -> list[Json]:
+        if "text" in shape.uses:
+            return [each for each in _ODD if isinstance(each, str)]
+        return list(_ODD) if "key" in shape.uses else [*_ODD[:6], *_NESTED]
+
+
+def _has_number_name(shape: Shape) -> bool:
+    words = set(re.findall(r"[a-z]+", re.sub(r"([A-Z])", r" \1", shape.name).lower()))
+    return bool(words & _NUMBER_WORDS) and not shape.constants and not shape.uses & {"key", "text"}
+
+
+def _encoded(value: Json) -> Json:
+    import base64
+    import json
+
+    text = value if isinstance(value, str) else json.dumps(value)
+    return base64.b64encode(text.encode()).decode()
