@@ -34,7 +34,7 @@ class Cloud:
     """moto with its clock and its random numbers in hand."""
 
     def __init__(self) -> None:
-        os.environ.update(AWS_DEFAULT_REGION=_REGION, AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none")
+        os.environ["AWS_DEFAULT_REGION"] = _REGION  # moto sets the credentials
         boto3 = importlib.import_module("boto3")
         importlib.import_module("moto").mock_aws().start()
         self._index = importlib.import_module("moto.backend_index").backend_url_patterns

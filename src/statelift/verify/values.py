@@ -106,7 +106,8 @@ class Observation:
     """One invocation as it was seen from outside.
 
     `lines` are the lines of the program's own files that ran: (path in the tree, line). `earlier` are the
-    deliveries of the same event that were killed before this one. `last_call` is the position of its last
+    deliveries of the same event that were killed before this one. `trace` is the traceback, for people.
+    `last_call` is the position of its last
     AWS call among all calls of the world, -1 without one: the witness order of a batch.
     """
 
@@ -115,6 +116,7 @@ class Observation:
     outcome: Outcome
     stdout: str = ""
     stderr: str = ""
+    trace: str = ""
     effects: tuple[Effect, ...] = ()
     lines: frozenset[tuple[str, int]] = frozenset()
     is_cold: bool = False
