@@ -19,7 +19,7 @@ from statelift.writing.journal import Step, drop_staged, list_runs, mark, no_ste
 from statelift.writing.lock import locked
 from statelift.writing.runs import FileRecord, Run, State
 from statelift.writing.swap import Standing, discard_temps, standing, write_new
-from statelift.writing.undo import refuse_edited, rewind, take_back
+from statelift.writing.undo import refuse_edited, rewind, standings, take_back
 from statelift.writing.worktree import check_clean
 
 
@@ -71,13 +71,13 @@ def resume(root: Path, run_id: str, *, step: Step = no_step) -> Run:
         if run.state is State.UNDOING:
             take_back(run, step)
             return _find_any(root, run_id)
-        discard_temps(run)
         return _carry_out(run, step)
 
 
 def _carry_out(run: Run, step: Step) -> Run:
     written: list[str] = []
     try:
+        discard_temps(run)
         for record in run.records:
             _write(run, record, step)
             written.append(record.path)
@@ -137,7 +137,7 @@ def _nothing_written() -> Iterator[None]:
 
 def _refuse_pending(root: Path) -> None:
     for run in pending_runs(root):
-        held = [standing(run, record) for record in run.records].count(Standing.NEW)
+        held = [*standings(run).values()].count(Standing.NEW)
         again = "`statelift undo` finishes that" if run.state is State.UNDOING else "Apply again to finish it"
         raise PendingRunError(
             f"Run {run.id} stopped half way: {held} of {len(run.files)} files hold its new bytes. Nothing was "

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -142,15 +142,13 @@ def _folder_of(root: Path, path: str) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def _opened(root: Path, path: str) -> Iterator[int]:
-    folder = os.open(root, _FOLDER)
-    try:
+    with ExitStack() as opened:  # each is closed once, also where Ctrl-C comes between two calls
+        folder = os.open(root, _FOLDER)
+        opened.callback(os.close, folder)
         for part in PurePosixPath(path).parts:
-            inner = _open(part, _FOLDER, folder)
-            os.close(folder)
-            folder = inner
+            folder = _open(part, _FOLDER, folder)
+            opened.callback(os.close, folder)
         yield folder
-    finally:
-        os.close(folder)
 
 
 def _is_still_at(root: Path, path: str, folder: int) -> bool:

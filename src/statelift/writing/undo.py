@@ -50,14 +50,26 @@ def undo_run(root: Path, run_id: str | None = None, *, step: Step = no_step) -> 
 
 
 def refuse_edited(run: Run) -> None:
-    """Raise EditedSinceError where a file holds what neither this run nor its plan knows.
+    """Raise EditedSinceError where a file holds what neither this run nor its plan knows; WriteFailedError.
 
     A finished run accepts only its new bytes, one that stopped half way the old ones too.
     """
     accepted = {Standing.NEW, Standing.OLD} if run.is_pending else {Standing.NEW}
-    edited = tuple(record.path for record in run.records if standing(run, record) not in accepted)
+    held = standings(run)
+    edited = tuple(path for path in run.files if held[path] not in accepted)
     if edited:
         raise _edited(run, edited)
+
+
+def standings(run: Run) -> dict[str, Standing]:
+    """What each file holds now. Raises WriteFailedError where the system cannot say."""
+    try:
+        return {record.path: standing(run, record) for record in run.records}
+    except OSError as error:
+        raise WriteFailedError(
+            f"The files of run {run.id} cannot be read: {error}. Nothing was written now. "
+            "Remove the cause, then try again."
+        ) from error
 
 
 def take_back(run: Run, step: Step) -> Undone:
