@@ -1,0 +1,60 @@
+"""The catalogue's connection rows and one program per library: how often they connect, and what statelift says.
+
+`open-connection.json` and `open-libraries.json` list the programs of which something else is said than expected.
+They are exact. To write them anew from what is said today: `python tests/test_catalogue_connections.py`.
+"""
+
+import json
+
+import pytest
+from catalogue_rooms import Rooms
+from catalogue_verdicts import CATALOGUE, difference, events, expected, listed, programs
+
+from statelift.model import Verdict
+
+FAMILIES = ("connection", "libraries")
+PROGRAMS = [(family, program) for family in FAMILIES for program in programs(family)]
+
+
+@pytest.fixture(scope="module")
+def rooms():
+    running = Rooms()
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize(("family", "program"), PROGRAMS)
+def test_connections_are_opened_as_often_as_stated(family, program, rooms):
+    """`calls` is "at import/by all events", in one container."""
+    steps = events(family, program)
+    done = rooms.run(CATALOGUE / family / program, steps, is_fresh=False)
+    replies = [each and each[0] for each in done]
+    assert all(reply and reply[0] == "answer" for reply in replies), replies
+    _, at_import, in_the_end = done[-1]
+    first = done[0][1]
+    assert f"{first}/{in_the_end - first}" == expected(family, program)["calls"], at_import
+
+
+@pytest.mark.parametrize(("family", "program"), PROGRAMS)
+def test_what_is_said_is_expected_or_listed(family, program):
+    assert difference(family, program) == listed(family).get(program)
+
+
+@pytest.mark.parametrize(("family", "program"), PROGRAMS)
+def test_the_expectation_is_well_formed(family, program):
+    wanted = expected(family, program)
+    assert {Verdict(word) for word in wanted["verdicts"]} and wanted["why"]
+    assert wanted["tier"] in ({"none"} if wanted["expect"] == "ok" else {"safe", "review", "manual"})
+    assert (CATALOGUE / family / program / wanted["path"]).read_text().splitlines()[wanted["line"] - 1].strip()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_only_programs_that_exist_are_listed(family):
+    assert set(listed(family)) <= set(programs(family))
+
+
+if __name__ == "__main__":
+    for family_ in FAMILIES:
+        told_ = {program_: difference(family_, program_) for program_ in programs(family_)}
+        text_ = json.dumps({name: said for name, said in told_.items() if said}, indent=2, sort_keys=True)
+        (CATALOGUE / f"open-{family_}.json").write_text(f"{text_}\n")
