@@ -10,39 +10,14 @@ import warnings
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from statelift.dialects import newer_python, python2_sign
 from statelift.model import Place, Problem, SourceFile, Span
 
 Newline: TypeAlias = Literal["\n", "\r\n"]
 Positioned: TypeAlias = ast.stmt | ast.expr | ast.excepthandler | ast.arg | ast.keyword | ast.alias | ast.pattern
 
 _ASCII = "".join(map(chr, range(128)))
-_CONFIRM_CHARS = 5_000  # LibCST's native parser can overflow the stack on deep nesting: only small texts go there
-_CONFIRM_DEPTH = 100
 _DEEP = ("too many nested parentheses", "too many levels of indentation")
-
-# Both tables are tried on the line that CPython stopped at, with string contents and comments taken out.
-_PYTHON2 = (
-    ("a print statement", r"^\s*print(\s+(?![\s=.,:)\]([]|(in|is|if|and|or|not|for)\b)|\s*>>)"),
-    ("an exec statement", r"^\s*exec\s+[\w\"']"),
-    ("`except X, e`", r"^\s*except\s+(\(.*\)|[\w.]+)\s*,\s*[a-z_]\w*\s*:"),
-    ("`raise X, message`", r"^\s*raise\s+[\w.]+\s*,"),
-    ("backticks", r"`[^`]+`"),
-    ("the `<>` operator", r"[\w)\]\"']\s*<>\s*[\w(\[\"'-]"),
-    ("an octal number such as 0777", r"(?<![\w.])0[0-7]+\b(?![.jJ])"),
-    ("a long number such as 10L", r"(?<![\w.])\d+[lL]\b"),
-    ("a ur'' string", r"\b[uU][rR][\"']"),
-)
-_FSTRING = r"\b([fF][rR]?|[rR][fF])[\"']"
-_NEWER = (
-    ((3, 12), r"^\s*type\s+\w+\s*(\[.*\]\s*)?="),
-    ((3, 13), r"^\s*((async\s+)?def|class)\s+\w+\s*\[[^\]]*="),
-    ((3, 12), r"^\s*((async\s+)?def|class)\s+\w+\s*\["),
-    ((3, 14), r"\b([tT][rR]?|[rR][tT])[\"']"),
-    ((3, 14), r"^\s*except\*?\s+[\w.]+(\s*,\s*[\w.]+)+\s*:"),
-    ((3, 15), r"^\s*lazy\s+(import|from)\b"),
-    ((3, 15), r"[\[{(]\s*\*{1,2}\w[\w.]*\s+(async\s+)?for\b"),
-    ((3, 12), _FSTRING),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,51 +200,15 @@ def _explained(error: SyntaxError, text: str) -> _RefusedError:
     if error.msg.startswith(_DEEP):
         return _RefusedError(line, "too-deep", f"Line {line} is nested too deeply for Python: {error.msg}.")
     lines = text.split("\n")
-    bare = _bare(lines[line - 1]) if line <= len(lines) else ""
-    if sign := next((name for name, pattern in _PYTHON2 if re.search(pattern, bare)), None):
+    if sign := python2_sign(lines[line - 1]) if line <= len(lines) else None:
         message = f"Line {line} has {sign}: this is Python 2. Convert the file to Python 3 first."
         return _RefusedError(line, "python2", message)
-    if version := _newer_python(bare, text):
-        message = f"Line {line} probably needs Python {version}, and statelift runs on {_running()} here."
-        return _RefusedError(line, "newer-syntax", f"{message} Run it with a newer Python.")
+    if version := newer_python(text):
+        needed = f"Python {version[0]}.{version[1]}"
+        message = f"Line {line} probably needs {needed}, and statelift runs on {_running()} here."
+        return _RefusedError(line, "newer-syntax", f"{message} Run it with {needed} or newer.")
     return _RefusedError(line, "syntax-error", f"Line {line} is not valid Python {_running()}: {error.msg}.")
 
 
 def _running() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _bare(line: str) -> str:
-    """A line without what stands inside its strings and comments."""
-    emptied = re.sub(r"""(["'])(?:\\.|(?!\1).)*\1""", r"\1\1", line)
-    return emptied.split("#")[0].rstrip("\r")
-
-
-def _newer_python(bare: str, text: str) -> str | None:
-    """The Python that a line probably needs, if it is newer than the running one."""
-    hints = ((v, pattern) for v, pattern in _NEWER if v > sys.version_info[:2] and re.search(pattern, bare))
-    version, pattern = next(hints, (None, ""))
-    if version is None:
-        return None
-    if _is_small(text):
-        return f"{version[0]}.{version[1]}" if _has_cst(text) else None
-    return None if pattern == _FSTRING else f"{version[0]}.{version[1]}"
-
-
-def _is_small(text: str) -> bool:
-    depth = deepest = 0
-    for bracket in re.findall(r"[\[({})\]]", text[: _CONFIRM_CHARS + 1]):
-        depth = depth + 1 if bracket in "[({" else max(depth - 1, 0)
-        deepest = max(deepest, depth)
-    return len(text) <= _CONFIRM_CHARS and deepest <= _CONFIRM_DEPTH
-
-
-def _has_cst(text: str) -> bool:
-    """Can LibCST, which reads the syntax of every Python 3, read the text?"""
-    import libcst
-
-    try:
-        libcst.parse_module(text)
-    except (libcst.ParserSyntaxError, RecursionError):
-        return False
-    return True
