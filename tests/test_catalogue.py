@@ -111,7 +111,10 @@ def told(finding):
 def wrong_verdict(program):
     """What is said today, where it is not what is expected; None where it is."""
     wanted = expected(program)
-    findings, alone = said(program)
+    try:
+        findings, alone = said(program)
+    except Exception as error:  # noqa: BLE001 - a crash is an answer, and a wrong one
+        return f"crash: {type(error).__name__}: {error}"
     about = [finding for finding in findings if is_subject(finding, wanted)]
     others = sorted(
         {told(each) for each in findings if each not in about and each.symbol not in wanted.get("also", ())}
