@@ -89,7 +89,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
 
 def _form(use: Access) -> str:
     """The operation, or `alias` where the object that it gives is changed by the statements behind it."""
-    return "alias" if use.alias is not None and "mutated" in use.fates else use.op
+    return "alias" if use.alias is not None and use.changes_result else use.op
 
 
 def _is_inside_edit(use: Access, judgement: Judgement) -> bool:

@@ -204,15 +204,31 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
 
 
 def _callee(syntax: Syntax, node: ast.Call) -> str:
-    """Dotted name of what is called; `Class.method` for `self.method` and `cls.method`."""
-    name = syntax.dotted(node.func)
-    head, _, rest = name.partition(".")
-    if head not in ("self", "cls") or not rest:
-        return name
-    scope = syntax.scope(node)
-    while scope.parent is not None and scope.kind != "class":
-        scope = scope.parent
-    return f"{scope.qualname}.{rest}" if scope.qualname else name
+    """Dotted name of what is called; `Class.method` for `self.method`, `cls.method` and `Class().method`."""
+    func = node.func
+    if not isinstance(func, ast.Attribute):
+        return syntax.dotted(func)
+    owner = syntax.owner_of(func.value)
+    if owner is not None:
+        return f"{owner}.{func.attr}"
+    made = _maker(syntax, func.value)
+    return f"{made}.{func.attr}" if made else syntax.dotted(func)
+
+
+def _maker(syntax: Syntax, node: ast.expr) -> str:
+    """Dotted name of what is called to make an object, followed through a variable that is bound once."""
+    match node:
+        case ast.Call(func=func):
+            return syntax.dotted(func)
+        case ast.Attribute(value=base, attr=attribute) if (owner := syntax.owner_of(base)) is not None:
+            return f"{owner}.{attribute}"
+        case ast.Name(id=name) if syntax.is_local(node):
+            scope = syntax.scope(node).binding(name)
+            given = [] if scope is None else syntax.assigned(scope, name)
+            is_made = len(given) == 1 and isinstance(given[0], ast.Call)
+            return _maker(syntax, given[0]) if is_made else ""
+        case _:
+            return ""
 
 
 def _arguments(provenance: Provenance, paths: Paths, node: ast.Call) -> Iterator[Argument]:

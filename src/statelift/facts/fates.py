@@ -23,7 +23,6 @@ LOOKING_METHODS = frozenset(
     decode isoformat strftime count index copy hex isdigit title rsplit partition rpartition find timestamp
     total_seconds as_integer_ratio bit_length zfill""".split()
 )
-ELEMENTS = frozenset({"get", "values", "items", "copy"})  # what they give holds the same elements
 KEYED_METHODS = frozenset({"get", "pop", "setdefault"})  # their first argument is hashed, nothing more
 CHANGING_METHODS = frozenset(
     """append extend insert remove pop popitem clear update setdefault add discard sort reverse appendleft popleft
@@ -35,6 +34,7 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
     """A subset of: read returned dropped cell stored called mutated augmented passed `passed:CALLEE:ARG` unknown.
 
     `cell:NAME` and "stored" say that the object itself lives on, in a module-level container or elsewhere.
+    `inside:KEY` says that the object which it holds at KEY (`*`: at some key) is changed, and not itself.
     """
     parent = syntax.parents[node]
     if depth == 0:
@@ -60,20 +60,59 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
             return frozenset({"dropped"})
         case ast.IfExp(test=test) if test is not node:
             return fates_of(syntax, parent, depth)
+        case ast.Starred() if isinstance(display := syntax.parents[parent], (ast.List, ast.Tuple, ast.Set)):
+            return _of_copy(fates_of(syntax, display, depth)) | {"read"}
         case ast.BoolOp() | ast.Starred() | ast.Await():
             return fates_of(syntax, parent, depth) | {"read"}
-        case ast.Dict() | ast.List() | ast.Tuple() | ast.Set():
-            return fates_of(syntax, parent, depth)
+        case ast.Dict(keys=keys, values=values):
+            return _in_dict(fates_of(syntax, parent, depth), node, keys, values)
+        case ast.List() | ast.Tuple() | ast.Set():
+            return _of_element(fates_of(syntax, parent, depth), "*")
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            return fates_of(syntax, parent, depth - 1)
+            return _of_element(fates_of(syntax, parent, depth - 1), "*")
         case (
             ast.For(target=target, iter=iterated)
             | ast.AsyncFor(target=target, iter=iterated)
             | ast.comprehension(target=target, iter=iterated)
         ) if iterated is node:
-            return _bound(syntax, target, depth) | {"read"}
+            return _within(_bound(syntax, target, depth), "*") | {"read"}
         case _:
             return frozenset({"read" if isinstance(parent, LOOKING_NODES) else "unknown"})
+
+
+def _is_change(fate: str) -> bool:
+    return fate in ("mutated", "augmented") or fate.startswith("inside:")
+
+
+def _within(fates: frozenset[str], key: str) -> frozenset[str]:
+    """Fates of a container, from those of what it holds at a key."""
+    return frozenset(f"inside:{key}" if _is_change(fate) else fate for fate in fates)
+
+
+def _of_element(fates: frozenset[str], key: str) -> frozenset[str]:
+    """Fates of what a display holds at a key, from those of the display: it changes with what is changed there."""
+    kept = {fate for fate in fates if not _is_change(fate)}
+    inside = {fate for fate in fates if fate.startswith("inside:")}
+    is_meant = inside if key == "*" else inside & {"inside:*", f"inside:{key}"}
+    return frozenset(kept | {"mutated"} if is_meant else kept)
+
+
+def _of_copy(fates: frozenset[str]) -> frozenset[str]:
+    """Fates of an object, from those of a shallow copy: only what both hold is shared."""
+    return frozenset(fate for fate in fates if fate not in ("mutated", "augmented"))
+
+
+def _in_dict(
+    fates: frozenset[str], node: ast.expr, keys: list[ast.expr | None], values: list[ast.expr]
+) -> frozenset[str]:
+    key = next((key for key, value in zip(keys, values, strict=True) if value is node), node)
+    if key is node:
+        return frozenset({"read"})  # the node is a key of the display
+    return _of_copy(fates) | {"read"} if key is None else _of_element(fates, _key_text(key))
+
+
+def _key_text(key: ast.expr) -> str:
+    return repr(key.value) if isinstance(key, ast.Constant) else "*"
 
 
 def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozenset[str]:
@@ -85,9 +124,21 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozense
     if attribute.attr in CHANGING_METHODS:
         return frozenset({"mutated"})
     if attribute.attr in LOOKING_METHODS:
-        inner = fates_of(syntax, call, depth - 1) if attribute.attr in ELEMENTS else frozenset()
-        return inner | {"read"}
+        return _looked(syntax, attribute.attr, call, depth) | {"read"}
     return frozenset({"unknown"})
+
+
+def _looked(syntax: Syntax, method: str, call: ast.Call, depth: int) -> frozenset[str]:
+    """Fates of an object of which a method gives a copy, or what it holds."""
+    match method, call.args:
+        case "copy", _:
+            return _of_copy(fates_of(syntax, call, depth - 1))
+        case "get", [key, *_]:
+            return _within(fates_of(syntax, call, depth - 1), _key_text(key))
+        case "values" | "items", _:
+            return _within(fates_of(syntax, call, depth - 1), "*")
+        case _:
+            return frozenset()
 
 
 def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozenset[str]:
@@ -96,7 +147,7 @@ def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozense
     parent = syntax.parents[subscript]
     if isinstance(parent, ast.AugAssign) and parent.target is subscript:
         return frozenset({"mutated"})
-    return fates_of(syntax, subscript, depth - 1) | {"read"}
+    return _within(fates_of(syntax, subscript, depth - 1), _key_text(subscript.slice)) | {"read"}
 
 
 def steers(syntax: Syntax, node: ast.expr) -> bool:
@@ -132,7 +183,7 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
     ):
         return frozenset({"read"})
     if syntax.outside(call.func) in SHALLOW_COPIES:
-        return fates_of(syntax, call, depth - 1) | {"read"}
+        return _of_copy(fates_of(syntax, call, depth - 1)) | {"read"}
     if isinstance(given, ast.keyword):
         position = given.arg or "**"
     else:

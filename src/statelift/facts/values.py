@@ -126,6 +126,11 @@ class Access:
     is_editable: bool = False
     alias: Alias | None = None
 
+    @property
+    def changes_result(self) -> bool:
+        """Whether the function changes the object that the operation gives, or what that holds."""
+        return "mutated" in self.fates or any(fate.startswith("inside:") for fate in self.fates)
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:

@@ -91,6 +91,41 @@ def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> t
     )
 
 
+def companion_reasons(evidence: Evidence, cell: Cell, uses: Uses) -> tuple[str, ...]:
+    """Rule 7: the time stamps of a cache that stand in a cell of their own, filled with it and only compared."""
+    fills = [(path, use) for path, use in uses if use.op in FILLS]
+    reads = [use for _, use in uses if use.op in VALUE_READS | {"contains", "lacks"}]
+    if not is_container(cell) or len(fills) + len(reads) != len(uses) or not fills:
+        return ()
+    if not all(use.fates <= {"read"} for use in reads):
+        return ()
+    for path, fill in fills:
+        sources = evidence.sources.of(path, fill.value) if fill.value is not None else frozenset()
+        is_stamp = bool(sources) and all(each.detail.startswith(CLOCKS) for each in sources if each.kind != "const")
+        if not is_stamp or not _has_cache_beside(evidence, path, fill):
+            return ()
+    line = fills[0][1].place.line
+    return (f"rule 7: line {line} stamps what a cache holds; the stamps are only compared with the clock",)
+
+
+def _has_cache_beside(evidence: Evidence, path: str, stamp: Access) -> bool:
+    """Whether the same key of a cache is filled in the same function, under the same conditions."""
+    for use in evidence.program.accesses_in.get((path, stamp.function), ()):
+        is_fill = use.op in FILLS and use is not stamp and use.guards == stamp.guards
+        if is_fill and use.key is not None and stamp.key is not None and use.key.text == stamp.key.text:
+            target = evidence.program.resolve(path, use.subject)
+            key = (path, use.subject) if target is None else (target.path, target.name)
+            cell = evidence.program.cells.get(key)
+            found = evidence.program.accesses.get(key, [])
+            if cell is not None and cache_reasons(evidence, key, cell, _reachable(evidence, found)):
+                return True
+    return False
+
+
+def _reachable(evidence: Evidence, uses: Uses) -> Uses:
+    return [(path, use) for path, use in uses if evidence.is_reachable(path, use.function)]
+
+
 def _tells_hit_from_miss(evidence: Evidence, path: str, fill: Access) -> bool:
     """Whether replies of the hit path hold other literals than those of the miss path (a `fromCache` flag)."""
     key = fill.key.text if fill.key else ""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.facts.values import Access, Cell, CellKind, Value
-from statelift.judge.caches import cache_reasons, is_pool, lazy_reasons
+from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
 from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import judge_store
@@ -17,7 +17,7 @@ from statelift.model import Tier, Verdict
 
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
 KILLS = frozenset({"rebind", "clear"})
-CHANGES = frozenset({"mutated", "augmented"})
+CHANGES = ("mutated", "augmented", "inside:")
 MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
 EMPTY: dict[str, CellKind] = {
@@ -56,6 +56,7 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
         (_latch(cell, reachable), Verdict.LATCH),
         (lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT),
         (cache_reasons(evidence, key, cell, reachable), Verdict.CACHE),
+        (companion_reasons(evidence, cell, reachable), Verdict.CACHE),
     ):
         if reasons and verdict is Verdict.LAZY_CLIENT and is_pool(evidence, reachable):
             return make("SL103", Verdict.POOL, "is a pool that is built once per container", reasons)
@@ -178,7 +179,9 @@ def _is_same_key(one: Access, other: Access) -> bool:
         return False
     if _is_literal(one.key.text):
         return True
-    is_fixed = one.key.is_pure and other.key.is_pure and not one.key.threats & CHANGES
+    is_fixed = (
+        one.key.is_pure and other.key.is_pure and not any(each.startswith(CHANGES) for each in one.key.threats)
+    )
     return is_fixed and one.function == other.function
 
 
@@ -237,6 +240,8 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
 
 def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     reads = [use for _, use in uses if not is_write(make.cell, use.op) or use.fates - {"dropped"}]
+    if is_container(make.cell) and not any(is_write(make.cell, use.op) for _, use in uses):
+        return _aliased(evidence, make, uses)
     if make.cell.kind == "dict":
         if not reads:
             return make(
@@ -254,6 +259,16 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
         ),
         Tier.MANUAL,
     )  # fmt: skip
+
+
+def _aliased(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
+    """Nothing is written through its own name: some other name for it, or for what it holds, is changed."""
+    lines = sorted({use.place.line for path, use in uses if evidence.sources.is_result_changed(path, use)})
+    reasons = (
+        f"rule 9: what line {', '.join(map(str, lines))} takes from it is changed later, and that is the same object",
+        "change a copy (copy.deepcopy where it holds other containers) if that is not meant to last",
+    )
+    return make("SL102", Verdict.LEAK, "is changed through another name for it", reasons, Tier.MANUAL)
 
 
 def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) -> Judgement:

@@ -101,6 +101,9 @@ def _why(connection: Connection) -> str:
 def _lazy(evidence: Evidence, path: str, connection: Connection) -> str:
     if connection.cell and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
         return f"line {connection.place.line} builds it only where {connection.cell} does not hold it yet"
+    owner = evidence.lifetimes.kept_with((path, connection.function))
+    if owner:
+        return f"it is made together with the {owner} that the container keeps"
     return f"{connection.function}() keeps what it returns" if _cached(evidence, path, connection) else ""
 
 

@@ -163,8 +163,8 @@ def _read_results(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
         if use.op in ("get", "require", "pop", "setdefault", "items"):
             dangers = set(evidence.sources.returned_fates(path, use.function, use.fates))
             if use.alias is not None and use.key is not None and use.key.is_pure:
-                dangers -= {"it is changed in place"} if "mutated" in use.fates else set()
-                yield from [(Tier.REVIEW, f"line {use.place.line} {EDITED}")] if "mutated" in use.fates else []
+                dangers -= {"it is changed in place"} if use.changes_result else set()
+                yield from [(Tier.REVIEW, f"line {use.place.line} {EDITED}")] if use.changes_result else []
             for danger in sorted(dangers):
                 tier = Tier.MANUAL if danger == "it is changed in place" else Tier.REVIEW
                 yield tier, f"line {use.place.line}: what is read becomes a copy, but {danger}"

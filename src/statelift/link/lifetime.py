@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from statelift.facts.values import Access, Cell, Value
+from statelift.facts.values import Access, Call, Cell, Value
 from statelift.link.program import CellKey, FunctionKey, Program, Target, shift_of
 
 BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__"})
@@ -40,6 +40,21 @@ class Lifetimes:
                 return use.function == key[1].rpartition(".")[0]
             case _:
                 return False
+
+    def kept_with(self, builder: FunctionKey) -> str:
+        """The class whose objects a method builds, where each of them is kept in a cell; otherwise ""."""
+        path, name = builder
+        owner, _, method = name.rpartition(".")
+        if method not in BUILDERS or (path, owner) not in self._classes:
+            return ""
+        sites = self.program.call_sites.get(builder, ())
+        return owner if sites and all(self._is_kept(site, call) for site, call in sites) else ""
+
+    def _is_kept(self, path: str, call: Call) -> bool:
+        """Whether what a call makes goes straight into a cell."""
+        uses = self.program.accesses_in.get((path, call.function), ())
+        spans = [use.span for use in uses if use.op in KEEPING]
+        return not call.function or any(span.start <= call.span.start < span.end for span in spans)
 
     # ------------------------------------------------------------ instances
 

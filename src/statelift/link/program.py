@@ -225,10 +225,35 @@ class Program:
         match target:
             case Target(kind="function"):
                 return (target.path, target.name)
-            case Target(kind="class") if (target.path, f"{target.name}.__init__") in self.functions:
-                return (target.path, f"{target.name}.__init__")
+            case Target(kind="class"):
+                return self.method_of(target, "__init__")
+            case _:
+                return self._method(path, name)
+
+    def _method(self, path: str, name: str) -> FunctionKey | None:
+        """`helper.run` and `Helper.run`, where the class of the object is known and a base may have the method."""
+        owner, _, method = name.rpartition(".")
+        target = self.resolve(path, owner) if owner else None
+        match target:
+            case Target(kind="class"):
+                return self.method_of(target, method)
+            case Target(kind="cell"):
+                callee = self.cells[target.path, target.name].callee
+                made = self.resolve(target.path, callee) if callee else None
+                return self.method_of(made, method) if made is not None and made.kind == "class" else None
             case _:
                 return None
+
+    def method_of(self, owner: Target, method: str, hops: int = HOPS) -> FunctionKey | None:
+        """The function that a method of a class is, looked up in its bases too."""
+        key = (owner.path, f"{owner.name}.{method}")
+        if key in self.functions or hops == 0:
+            return key if key in self.functions else None
+        for base in self.classes[owner.path, owner.name].bases:
+            target = self.resolve(owner.path, base) if base else None
+            if target is not None and target.kind == "class":
+                return self.method_of(target, method, hops - 1)
+        return None
 
     @cached_property
     def call_sites(self) -> dict[FunctionKey, list[tuple[str, Call]]]:

@@ -149,6 +149,8 @@ class Sources:
 
     def is_result_changed(self, path: str, use: Access) -> bool:
         """Whether the object that a use gives is changed in place, here or where it is handed to."""
+        if use.op in ANSWERS:
+            return False
         return not {CHANGED, AUGMENTED}.isdisjoint(self.returned_fates(path, use.function, use.fates))
 
     # ------------------------------------------------------------ types
@@ -209,7 +211,7 @@ class Sources:
         match kind:
             case "cell":
                 return {f"it is stored in {rest}"}
-            case "mutated":
+            case "mutated" | "inside":
                 return {CHANGED}
             case "augmented":
                 return {AUGMENTED}
@@ -277,6 +279,7 @@ READS = frozenset(
 )
 
 
+ANSWERS = frozenset({"contains", "lacks", "len", "truth"})  # operations that give a new number or truth value
 STORES = frozenset({"rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
 CONTAINER_CALLS = frozenset(
     """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue

@@ -1,6 +1,7 @@
 """Files and declared functions -> code roots: which files form one program, and where the outside enters it."""
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -47,33 +48,53 @@ def _is_below(path: str, root: str) -> bool:
 
 
 def _join_along_imports(files: Sequence[str], read: Callable[[str], bytes]) -> dict[str, list[str]]:
-    """Folders form one program where files of one import modules that lie below a common parent."""
+    """Folders form one program where files of one import modules that lie in the other, or below a common parent."""
     folders: dict[str, list[str]] = defaultdict(list)
     for path in files:
         folders[_folder(path)].append(path)
     modules = {path.removesuffix(".py").removesuffix("/__init__") for path in files} | set(folders)
-    home = {folder: _package_root(folder, set(files)) for folder in folders}
+    joined: dict[str, str] = {}
     for folder, members in folders.items():
-        for head in sorted({name for path in members for name in _imported(read(path))}):
-            for parent in _parents(home[folder]):
+        _join(joined, folder, _package_root(folder, set(files)))
+        for head in sorted({name for path in members for name in _imported(read(path))} - sys.stdlib_module_names):
+            for parent in _parents(folder):
                 target = f"{parent}/{head}" if parent else head
-                if parent != home[folder] and target in modules:
-                    home[folder] = parent
-                    home[target if target in home else parent] = parent
+                if target in modules:
+                    _join(joined, folder, parent)
+                    _join(joined, folder, target if target in folders else parent)
                     break
+    return _gathered(folders, joined)
+
+
+def _gathered(folders: Mapping[str, list[str]], joined: Mapping[str, str]) -> dict[str, list[str]]:
+    """Root folder -> files. The root of joined folders is the innermost one above all of them."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for folder in {*folders, *joined}:
+        groups[_head(joined, folder)].add(folder)
     found: dict[str, list[str]] = defaultdict(list)
-    for folder, members in folders.items():
-        found[_final(home, folder)] += members
+    for members in groups.values():
+        root = _common(members)
+        for folder in sorted(members & folders.keys()):
+            found[root] += folders[folder]
     return found
 
 
-def _final(home: Mapping[str, str], folder: str) -> str:
-    """The outermost root that a folder was joined to."""
-    seen: set[str] = set()
-    while home.get(folder, folder) != folder and folder not in seen:
-        seen.add(folder)
-        folder = home[folder]
+def _join(joined: dict[str, str], one: str, other: str) -> None:
+    first, second = _head(joined, one), _head(joined, other)
+    if first != second:
+        joined[first] = second
+
+
+def _head(joined: Mapping[str, str], folder: str) -> str:
+    """The folder that stands for all that were joined with this one."""
+    while joined.get(folder, folder) != folder:
+        folder = joined[folder]
     return folder
+
+
+def _common(folders: Collection[str]) -> str:
+    shortest = min(folders, key=len)
+    return next(parent for parent in _parents(shortest) if all(_is_below(f"{each}/", parent) for each in folders))
 
 
 def _imported(data: bytes) -> set[str]:
