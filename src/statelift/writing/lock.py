@@ -6,9 +6,8 @@ The system releases the lock when its holder dies, so there is no stale lock to 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from statelift.writing.disk import open_shared
 from statelift.writing.errors import BusyError, WriteFailedError
@@ -23,15 +22,18 @@ def locked(root: Path) -> Iterator[None]:
     Raises BusyError, RefusedPathError, WriteFailedError.
     """
     home = home_of(root)
-    with _open(home) as file:
-        _take(file, home)
+    lock = _open(home)
+    try:
+        _take(lock, home)
         yield
+    finally:
+        os.close(lock)
 
 
-def _open(home: Path) -> BinaryIO:
+def _open(home: Path) -> int:
     try:
         open_home(home)
-        return os.fdopen(open_shared(home, f"{HOME}/lock"), "a+b")
+        return open_shared(home, f"{HOME}/lock")
     except OSError as error:
         raise WriteFailedError(
             f"Cannot keep a journal in {home / HOME}: {error.strerror}. Nothing was written. "
@@ -39,17 +41,16 @@ def _open(home: Path) -> BinaryIO:
         ) from error
 
 
-def _take(file: BinaryIO, home: Path) -> None:
+def _take(lock: int, home: Path) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        file.seek(0)
-        holder = file.read(20).decode("ascii", "replace").strip() or "unknown"
+        holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
         raise BusyError(
             f"Another statelift (process {holder}) is writing in {home}. Wait until it ends, then try again."
         ) from error
     except OSError as error:
-        raise WriteFailedError(f"Cannot lock {file.name}: {error.strerror}. Nothing was written.") from error
-    file.truncate(0)
-    file.write(str(os.getpid()).encode())
-    file.flush()
+        raise WriteFailedError(f"Cannot lock {home / HOME}: {error.strerror}. Nothing was written.") from error
+    with suppress(OSError):  # who holds it is for people; a disk may be full
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
