@@ -1,11 +1,17 @@
+import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from repositories import git
 
 from statelift.discover import PathNotFoundError, PatternError, Project, discover, read_file
+from statelift.tracked import DamagedIndexError, tracked_files
 
 
 @pytest.fixture
@@ -235,3 +241,94 @@ def test_names_that_are_not_utf8_survive(tree):
 def test_reading_raises_only_oserror(tree, name):
     with pytest.raises(OSError):
         read_file(tree("folder/app.py"), name)
+
+
+# ---------------------------------------------------------------- files that git tracks
+
+
+@pytest.fixture
+def git_tree(tree):
+    """A repository in which `gen/app.py` and `app.py` are tracked, and .gitignore matches all of `gen`."""
+    root = tree("app.py", "gen/app.py", "gen/sub/é.py", "gen/notes.txt")
+    git(root, "init", "-q")
+    git(root, "add", "--all")
+    _write(root / ".gitignore", "gen/\n*.log\n")
+    _write(root / "gen/untracked.py", "")
+    return root
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"])
+@pytest.mark.parametrize("is_split", [False, True])
+def test_tracked_files_belong_to_the_project_although_gitignore_matches_them(git_tree, version, is_split):
+    git(git_tree, "update-index", f"--index-version={version}")
+    if is_split:
+        git(git_tree, "update-index", "--split-index")
+        _write(git_tree / "later.py", "")
+        git(git_tree, "add", "later.py")
+    wanted = discover([git_tree]).wanted
+    assert wanted == ("app.py", "gen/app.py", "gen/sub/é.py", *(["later.py"] if is_split else []))
+
+
+def test_tracked_files_of_a_sha256_repository(tree):
+    root = tree("gen/app.py")
+    git(root, "init", "-q", "--object-format=sha256")
+    git(root, "add", "--all")
+    _write(root / ".gitignore", "gen\n")
+    assert discover([root]).wanted == ("gen/app.py",)
+
+
+def test_tracked_files_of_a_repository_above_and_of_one_below_the_root(git_tree, tmp_path):
+    shutil.copytree(git_tree, tmp_path / "inner")
+    assert discover([git_tree / "gen"]).wanted == ("app.py", "sub/é.py", "untracked.py")
+    assert "inner/gen/app.py" in discover([tmp_path]).wanted
+    assert "inner/gen/untracked.py" not in discover([tmp_path]).wanted
+
+
+def test_excluded_and_linked_files_stay_out_although_git_tracks_them(git_tree):
+    assert discover([git_tree], ["gen/sub"]).wanted == ("app.py", "gen/app.py")
+    (git_tree / "gen/app.py").unlink()
+    (git_tree / "gen/app.py").symlink_to(git_tree / "app.py")
+    assert discover([git_tree]).wanted == ("app.py", "gen/sub/é.py")
+
+
+def test_an_index_that_cannot_be_read_is_told(git_tree):
+    index = git_tree / ".git/index"
+    index.write_bytes(index.read_bytes()[:-30])
+    project = discover([git_tree])
+    assert project.wanted == ("app.py",)
+    [problem] = project.problems
+    assert (problem.path, problem.kind) == (".git/index", "unreadable")
+    assert "checksum" in problem.message
+
+
+@given(st.data())
+def test_no_damaged_index_is_a_crash(data):
+    whole = data.draw(st.sampled_from(INDEXES))
+    body = bytearray(whole[:-20])
+    for at, byte in data.draw(st.lists(st.tuples(st.integers(4, len(body) - 1), st.integers(0, 255)), max_size=5)):
+        body[at] = byte
+    cut = bytes(body[: data.draw(st.integers(12, len(body)))])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, ".git/index")
+        path.parent.mkdir()
+        path.write_bytes(cut + hashlib.sha1(cut).digest())
+        try:
+            names = tracked_files(Path(folder))
+        except DamagedIndexError as error:
+            assert str(error)
+        else:
+            assert all(isinstance(name, str) for name in names)
+
+
+def _index_of_version(version):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for number in range(6):
+            _write(root / f"{'s' * number}/file{number}.py", "")
+        git(root, "init", "-q")
+        git(root, "add", "--all")
+        git(root, "update-index", f"--index-version={version}")
+        return (root / ".git/index").read_bytes()
+
+
+INDEXES = [_index_of_version(version) for version in (2, 4)]

@@ -12,11 +12,14 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from statelift.model import Problem
+from statelift.tracked import DamagedIndexError, tracked_files, work_tree
 
 SKIPPED = frozenset(
     ".git .hg .venv node_modules __pycache__ .aws-sam cdk.out .serverless .terraform build dist "
     "site-packages .tox .mypy_cache .statelift".split()
 )
+
+_READINGS = 3  # of a file that changes meanwhile
 
 
 class PathNotFoundError(Exception):
@@ -91,18 +94,29 @@ def discover(
         for name in walk.files
         if name.endswith(".py") and (root in named or name in files or name.startswith(folders))
     )
-    return Project(root, tuple(sorted(walk.files)), tuple(sorted(wanted)), tuple(walk.problems))
+    return Project(root, tuple(sorted(walk.files)), tuple(sorted(wanted)), tuple(dict.fromkeys(walk.problems)))
 
 
 def read_file(root: Path, path: str) -> bytes:
-    """The bytes of a regular file. Raises nothing but OSError, also for a path that no file can have."""
+    """The bytes of a regular file that nobody changed meanwhile. Raises nothing but OSError, whatever the path."""
     try:
-        with open(root / path, "rb", opener=_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "is not a regular file", path)
-            return file.read()
+        for _ in range(_READINGS):
+            with open(root / path, "rb", opener=_without_waiting) as file:
+                before = os.fstat(file.fileno())
+                if not stat.S_ISREG(before.st_mode):
+                    raise OSError(errno.EINVAL, "is not a regular file", path)
+                data = file.read()
+                if _version(os.fstat(file.fileno())) == _version(before) and len(data) == before.st_size:
+                    return data
     except ValueError as error:
-        raise OSError(f"{path!r} is not a possible file name: {error}") from error
+        raise OSError(errno.EINVAL, f"is not a possible file name ({error})", path) from error
+    except MemoryError as error:
+        raise OSError(errno.ENOMEM, "is larger than the memory here", path) from error
+    raise OSError(errno.EBUSY, "changes while it is read. Try again when nobody writes to it", path)
+
+
+def _version(status: os.stat_result) -> tuple[int, int]:
+    return status.st_mtime_ns, status.st_size
 
 
 def _without_waiting(name: str, flags: int) -> int:
@@ -120,6 +134,7 @@ class _Walk:
         self._exclusion = exclusion
         self._prefix = len(_slashed(root))
         self._seen: set[str] = set()
+        self._trees: set[Path] = set()
 
     def name(self, path: Path) -> str:
         """The POSIX path below the root."""
@@ -144,18 +159,44 @@ class _Walk:
     def below(self, folder: Path) -> None:
         """Adds the files below a folder that are neither ignored nor excluded."""
         start = _slashed(folder)
-        if self._exclusion.verdict(start):
+        if start in self._seen or self._exclusion.verdict(start):
             return
         try:
             stack = [(start, _ignores_above(folder))]
         except OSError as error:
             self._problem(self.name(folder), "unreadable", f"lies in a repository that cannot be read: {error}.")
             return
+        self._trees = {top} if (top := work_tree(folder)) else set()
         while stack:
             current, ignores = stack.pop()
             if current not in self._seen:
                 self._seen.add(current)
                 stack.extend(self._entered(current, ignores))
+        for top in sorted(self._trees):
+            self._take_tracked(top, start)
+
+    def _take_tracked(self, top: Path, start: str) -> None:
+        """Adds what git tracks below a folder: git ignores no such file, whatever .gitignore says."""
+        try:
+            paths = sorted(f"{_slashed(top)}{name}" for name in tracked_files(top))
+        except (OSError, DamagedIndexError) as error:
+            index = top / ".git" / "index"
+            name = self.name(index) if index.is_relative_to(self.root) else ""
+            message = f"{index} cannot be read: {error}. Files that git tracks and .gitignore matches are left out."
+            self.problems.append(Problem(name, 1, "unreadable", message))
+            return
+        for path in paths:
+            name = path[self._prefix :]
+            if path.startswith(start) and name not in self.files and self._is_source(path, start):
+                self.files.add(name)
+
+    def _is_source(self, path: str, start: str) -> bool:
+        """Is a tracked file one that would be read but for .gitignore?"""
+        inner = [Path(path[: match.end()]) for match in re.finditer("/", path) if match.end() > len(start)]
+        if any(_is_skipped(folder) or self._exclusion.verdict(_slashed(folder)) for folder in inner):
+            return False
+        is_plain = Path(path).is_file() and os.path.realpath(path) == path
+        return is_plain and not self._exclusion.verdict(path)
 
     def _entered(self, folder: str, ignores: tuple[_Ignore, ...]) -> Iterator[tuple[str, tuple[_Ignore, ...]]]:
         """Adds the files of one folder; yields its folders, with the .gitignore files that hold there."""
@@ -166,6 +207,8 @@ class _Walk:
             name = self.name(Path(folder))
             self._problem(name, "unreadable", f"cannot be read: {error.strerror}. Check its permissions.")
             return
+        if any(entry.name == ".git" for entry in entries):
+            self._trees.add(Path(folder))
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 path = f"{entry.path}/"
@@ -217,8 +260,8 @@ def _slashed(folder: Path) -> str:
 # ---------------------------------------------------------------- what is left out
 
 
-def _is_skipped(entry: os.DirEntry[str]) -> bool:
-    return entry.name in SKIPPED or os.path.lexists(f"{entry.path}/pyvenv.cfg")
+def _is_skipped(folder: os.DirEntry[str] | Path) -> bool:
+    return folder.name in SKIPPED or os.path.lexists(f"{os.fspath(folder)}/pyvenv.cfg")
 
 
 def _ignores_above(folder: Path) -> tuple[_Ignore, ...]:
