@@ -13,11 +13,12 @@ from pathlib import Path
 
 from statelift.writing.errors import DirtyTreeError, listing
 
+_PATIENCE = 120  # seconds; a configuration may include a pipe that nobody writes to
 _AT_ONCE = 200  # paths per call: far below the limit of a command line
 # A repository's own configuration must not get to run anything, and asking must not write.
 _SETTINGS = (
     *("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"),
-    *("-c", "protocol.allow=never", "-c", "core.sshCommand=false"),  # what a partial clone lacks is not fetched
+    *("-c", "core.sshCommand=false"),
 )
 _STATUS = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")
 _FILTERS = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$")
@@ -25,7 +26,7 @@ _FILTERS = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean
 
 def check_clean(root: Path, paths: Sequence[str]) -> None:
     """Raise DirtyTreeError if git knows one of the files as modified, staged or untracked (ignored is fine)."""
-    git = shutil.which("git")
+    git = _git()
     if git is None:
         return
     dirty = tuple(sorted(_dirty(git, root, paths)))
@@ -35,6 +36,12 @@ def check_clean(root: Path, paths: Sequence[str]) -> None:
             "Commit or stash these changes first, or pass --allow-dirty to write on top of them.",
             dirty,
         )
+
+
+def _git() -> str | None:
+    """The git on the path, but for relative entries: those would mean a program of the project."""
+    entries = os.get_exec_path()
+    return shutil.which("git", path=os.pathsep.join(entry for entry in entries if os.path.isabs(entry)))  # noqa: PTH117
 
 
 def _dirty(git: str, root: Path, paths: Sequence[str]) -> Iterator[str]:
@@ -73,8 +80,15 @@ def _run(git: str, tree: Path, words: Sequence[str], nothing: int = 0) -> list[b
     command = [git, *_SETTINGS, "-C", str(tree), *words]
     try:
         answer = subprocess.run(  # noqa: S603 - an argument list without a shell, paths after "--"
-            command, env=_environment(tree), stdin=subprocess.DEVNULL, capture_output=True, check=False
+            command,
+            env=_environment(tree),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_PATIENCE,
         )
+    except subprocess.TimeoutExpired as error:
+        raise _unanswered(tree, f"it gave no answer within {_PATIENCE} seconds") from error
     except OSError as error:
         raise _unanswered(tree, f"it could not be started ({error.strerror})") from error
     if answer.returncode not in (0, nothing):
@@ -96,6 +110,7 @@ def _environment(tree: Path) -> dict[str, str]:
         "LC_ALL": "C",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_LAZY_FETCH": "1",  # what a partial clone lacks is not fetched,
+        "GIT_ALLOW_PROTOCOL": "none",  # neither by older versions: this outranks protocol.ext.allow
         "GIT_CEILING_DIRECTORIES": str(tree.parent),
     }
