@@ -1,0 +1,112 @@
+"""A plan's infrastructure, files on disk -> the program, tables, buckets and answers that a world starts with."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from statelift.model import EnsureEnv, EnsureResource, Operation
+from statelift.verify.values import Bucket, Canned, CodeTree, Resource, Table
+
+_LEFT_OUT = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "venv", "__pycache__", ".aws-sam", ".tox"})
+_MOST_BYTES = 64 << 20
+_NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
+
+
+class ResourceError(ValueError):
+    """Something that a world should start with cannot be used; the text says what and where."""
+
+
+def read_tree(root: Path, changed: Mapping[str, bytes | None] = _NOTHING) -> CodeTree:
+    """Read a program's files; `changed` holds other bytes of some, None for one that is gone.
+
+    Raises ResourceError where the folder holds more than 64 MB, OSError where a file cannot be read.
+    """
+    found: dict[str, bytes] = {}
+    size = 0
+    for path in _files(root):
+        name = path.relative_to(root).as_posix()
+        found[name] = path.read_bytes()
+        size += len(found[name])
+        if size > _MOST_BYTES:
+            raise ResourceError(f"{root} holds more than 64 MB: verify a narrower folder.")
+    for name, data in changed.items():
+        if data is None:
+            found.pop(name, None)
+        else:
+            found[name] = data
+    return CodeTree(tuple(sorted(found.items())))
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or path.name in _LEFT_OUT:
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        elif path.is_file():
+            yield path
+
+
+def resources_of(operations: Iterable[Operation]) -> tuple[Resource, ...]:
+    """The tables and buckets that a plan's operations make, each once."""
+    wanted = {op.id: op for op in operations if isinstance(op, EnsureResource)}
+    found: list[Resource] = []
+    for name, operation in sorted(wanted.items()):
+        if operation.kind == "table":
+            found.append(Table(name))
+        elif operation.kind == "bucket":
+            found.append(Bucket(physical_name(operation)))
+    return tuple(found)
+
+
+def environment_of(operations: Iterable[Operation]) -> dict[str, str]:
+    """The environment variables that a plan's operations set, with the names of these tables and buckets."""
+    listed = list(operations)
+    known = {op.id: op for op in listed if isinstance(op, EnsureResource)}
+    found: dict[str, str] = {}
+    for operation in listed:
+        if isinstance(operation, EnsureEnv) and operation.resource in known:
+            name = physical_name(known[operation.resource])
+            found[operation.name] = name if operation.attribute == "name" else _arn(known[operation.resource], name)
+    return found
+
+
+def physical_name(resource: EnsureResource) -> str:
+    """The name of a resource in the simulated AWS: bucket names have no capitals."""
+    return resource.id.lower() if resource.kind == "bucket" else resource.id
+
+
+def _arn(resource: EnsureResource, name: str) -> str:
+    if resource.kind == "bucket":
+        return f"arn:aws:s3:::{name}"
+    return f"arn:aws:dynamodb:us-east-1:123456789012:table/{name}"
+
+
+def read_canned(path: Path) -> tuple[Canned, ...]:
+    """Read the user's answers to HTTP requests: a JSON list of {url, method, status, headers, body}.
+
+    `body` is text, or any other JSON value that is sent as JSON. Raises ResourceError naming the entry.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ResourceError(f"{path} is not JSON: {error}") from None
+    if not isinstance(entries, list):
+        raise ResourceError(f"{path} has to hold a list of answers.")
+    return tuple(_canned(path, number, entry) for number, entry in enumerate(entries, 1))
+
+
+def _canned(path: Path, number: int, entry: object) -> Canned:
+    match entry:
+        case {"url": str(url), **rest} if url.startswith(("http://", "https://")):
+            unknown = sorted(set(rest) - {"method", "status", "headers", "body"})
+            if unknown:
+                raise ResourceError(f"{path}, answer {number}: {unknown[0]} is not known.")
+            body = rest.get("body", "")
+            data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            headers = rest.get("headers", {})
+            pairs = tuple((str(name), str(value)) for name, value in headers.items())
+            return Canned(url, data, str(rest.get("method", "GET")).upper(), int(rest.get("status", 200)), pairs)
+        case _:
+            raise ResourceError(f"{path}, answer {number}: it needs a url that begins with http:// or https://.")
