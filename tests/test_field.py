@@ -109,6 +109,14 @@ def test_line_ends_and_encodings_count():
     assert len(faults("# coding: latin-1\nx = 'ü'\r\n\r\n".encode("latin-1"), edit, before=before)) == 1
 
 
+def test_a_byte_order_mark_stays_in_front_of_what_comes_in_first():
+    mark = b"\xef\xbb\xbf"
+    operations = (EnsureImport("a.py", "functools"),)
+    assert faults(mark + b"import functools\nimport os\n", operations, before=mark + b"import os\n") == []
+    for after in (b"import functools\nimport os\n", b"import functools\n" + mark + b"import os\n"):
+        assert len(faults(after, operations, before=mark + b"import os\n")) == 1
+
+
 def test_templates_only_grow():
     assert faults(b"a: 1\nb: 2\nc: 3\n", (), "template.yaml", b"a: 1\nc: 3\n") == []
     assert len(faults(b"a: 2\nc: 3\n", (), "template.yaml", b"a: 1\nc: 3\n")) == 1

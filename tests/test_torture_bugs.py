@@ -6,6 +6,8 @@ import pytest
 
 from statelift import analysis
 from statelift.analysis import facts_of
+from statelift.compose import compose_changes
+from statelift.discover import read_file
 from statelift.facts import flow
 from statelift.facts.values import ModuleFacts
 from statelift.model import Options, Problem, SourceFile, Tier
@@ -78,3 +80,19 @@ def test_what_a_file_that_is_too_large_may_do_to_a_cell_makes_it_manual(monkeypa
     assert [problem.kind for problem in plan.errors] == ["too-large"]
     assert [finding.tier for finding in plan.findings] == [Tier.MANUAL]
     assert plan.changes == ()
+
+
+# ---------------------------------------------------------------- places
+
+
+@pytest.mark.parametrize("end", [";", " ;  ", "; # why"])
+@pytest.mark.parametrize("top", ['"""Says so."""', "import os"])
+def test_a_semicolon_that_nothing_follows_is_no_reason_to_refuse(tmp_path, top, end):
+    rest = (
+        "\n\nSEEN = {}\n\n\ndef handler(event, context):\n    old = SEEN.get(event['id'])\n"
+        "    SEEN[event['id']] = event['name']\n    return {'old': old}\n"
+    )
+    (tmp_path / "app.py").write_text(top + end + rest)
+    plan = make_plan([tmp_path], Options())
+    (write, _) = compose_changes(plan.changes, lambda path: read_file(tmp_path, path))
+    assert write.after.startswith(f"{top}{end}\n\nfrom statelift_state import Store\n".encode())

@@ -1,5 +1,6 @@
 """Changes and the writes that they become -> what is wrong with them, found out without the code that composes."""
 
+import codecs
 import io
 import re
 import tokenize
@@ -66,6 +67,10 @@ def untouched_failures(writes: Iterable[FileWrite], changes: Iterable[Change]) -
 def _module_fault(before: bytes, after: bytes, operations: Sequence[Operation]) -> str:
     """What is wrong with `after`: it must be `before` with the edits in it, and new lines of known content."""
     edited = _edited(before, [op for op in operations if isinstance(op, Edit)])
+    if edited.startswith(codecs.BOM_UTF8):  # what comes in front of the first line stands behind the mark
+        if not after.startswith(codecs.BOM_UTF8):
+            return "the byte order mark is gone"
+        edited, after = edited.removeprefix(codecs.BOM_UTF8), after.removeprefix(codecs.BOM_UTF8)
     after = _unjoined(edited, after, [op for op in operations if isinstance(op, EnsureImport)])
     return _missing(edited, after) or _surplus(edited, after, operations)
 

@@ -194,7 +194,7 @@ def _line_after(parsed: Parsed, statement: ast.stmt) -> int:
         raise NoPlaceError("its last import stands in the last line, which has no line end")
     start = parsed.line_starts[line]
     tail = parsed.data[parsed.span(statement).end : start].strip()
-    if tail.startswith(b";"):
+    if re.match(rb";\s*[^\s#]", tail):
         raise NoPlaceError("other statements share a line with its imports")
     return start
 
