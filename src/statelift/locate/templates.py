@@ -53,7 +53,8 @@ def _read_template(
 ) -> Iterator[FunctionRef | Problem]:
     try:
         data = read(path)
-        tree = compose_template(data) if any(needle in data for needle in _NEEDLES) else None
+        is_template = b"Resources" in data and any(needle in data for needle in _NEEDLES)
+        tree = compose_template(data) if is_template else None
     except OSError as error:
         yield Problem(path, 1, "template-error", f"This template cannot be read: {error.strerror or error}.")
         return

@@ -16,7 +16,8 @@ NULL = "tag:yaml.org,2002:null"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = "\ufeff"
 _MAX_DEPTH = 100
-_MAX_NODES = 1_000_000
+_MAX_NODES = 1_000_000  # with aliases written out
+_MAX_EVENTS = 500_000  # as written; CloudFormation itself takes no template above 1 MB
 
 
 class TemplateError(ValueError):
@@ -76,15 +77,32 @@ def _decode(data: bytes) -> str:
 
 def _compose(text: str) -> list[Node]:
     try:
+        flaw = _flaw(text)
+        if flaw is not None:
+            raise flaw
         return [node for node in yaml.compose_all(text, Loader=_LOADER) if node is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise TemplateError(line, f"This template is not valid YAML: {error.problem or error}.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        character = error.character if isinstance(error.character, int) else ord(error.character[:1])
+        raise TemplateError(line, f"This template holds the control character U+{character:04X}.") from error
     except yaml.YAMLError as error:
         raise TemplateError(1, f"This template is not valid YAML: {error}.") from error
-    except RecursionError as error:
-        raise TemplateError(1, "This template is nested too deeply to be read.") from error
+
+
+def _flaw(text: str) -> TemplateError | None:
+    """What is too deep or too much is refused before it is composed: libyaml's composer overflows the stack."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH or count > _MAX_EVENTS:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            what = "nested too deeply" if depth > _MAX_DEPTH else "too large"
+            return TemplateError(line, f"This template is {what} to be read.")
+    return None
 
 
 def children(node: Node) -> list[Node]:
