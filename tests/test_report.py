@@ -274,6 +274,13 @@ def test_an_empty_plan_has_an_empty_diff():
         ("\u202eevil\u2066\u200f", r"\u202eevil\u2066\u200f"),
         ("\u2028", r"\u2028"),
         ("\udcff.py", r"\udcff.py"),
+        ("a\u200bb\u2060\ufeff\u00ad", r"a\u200bb\u2060\ufeff\xad"),
+        ("x\u3164\ufe0f\U000e0041", r"x\u3164\ufe0f\U000e0041"),
+        ("::error::a", r"\x3a:error::a"),
+        (" \t::set-env", r" \t::set-env"),
+        ("  ::set-env", r"  \x3a:set-env"),
+        ("a ##[group]b #[c] ##", r"a \x23#[group]b #[c] ##"),
+        ("std::vector ::", "std::vector ::"),
     ],
 )
 def test_control_characters_become_visible(raw, shown):

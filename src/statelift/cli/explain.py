@@ -101,7 +101,7 @@ def _page(head: str, message: str, reasons: tuple[str, ...], lines: set[tuple[st
     for path, line in sorted(lines):
         source = read(path).decode("utf-8", "replace").split("\n")
         text = source[line - 1].strip() if line <= len(source) else ""
-        quoted.append(f"    {path}:{line}: {escape(text)}")
+        quoted.append(f"    {escape(path)}:{line}: {escape(text)}")
     return "\n".join([f"{head}: {escape(message)}", *(f"  - {escape(reason)}" for reason in reasons), *quoted, ""])
 
 

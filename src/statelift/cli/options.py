@@ -204,11 +204,19 @@ def load(path: Path) -> Plan:
 
 
 def write_data(data: bytes | str) -> None:
-    """Data goes to stdout, byte by byte."""
+    """Data goes to stdout: byte by byte, but for a terminal, where control characters are shown."""
     raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
+    if sys.stdout.isatty():
+        raw = _for_eyes(raw)
     sys.stdout.flush()
     sys.stdout.buffer.write(raw)
     sys.stdout.buffer.flush()
+
+
+def _for_eyes(raw: bytes) -> bytes:
+    from statelift.report.terminal import escape
+
+    return escape(raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n"), keep="\n\t").encode()
 
 
 def talk(text: str) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 def review(paths: Sequence[Path], output: Path, asked: Asked) -> int:
     """Decide change by change; each answer is saved in the plan at once."""
     from statelift.planfile import save_plan
+    from statelift.report.terminal import escape
     from statelift.review import review as ask_about
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -56,7 +57,7 @@ def review(paths: Sequence[Path], output: Path, asked: Asked) -> int:
         explain=_explained,
     )
     save_plan(decided, target)
-    click.echo(f"Decisions are saved in {target}. Next: statelift apply {target} --only-accepted")
+    click.echo(escape(f"Decisions are saved in {target}. Next: statelift apply {target} --only-accepted"))
     return 0
 
 

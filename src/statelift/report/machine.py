@@ -6,7 +6,7 @@ from typing import cast
 
 from statelift.model import Finding, Plan, Problem
 from statelift.planfile import Json, scan_to_json
-from statelift.report.terminal import escape
+from statelift.report.terminal import visible
 
 _LINE_TYPES = {"findings": "finding", "left_alone": "left_alone", "errors": "error"}
 
@@ -62,7 +62,7 @@ def _command(level: str, properties: Mapping[str, object], message: str) -> str:
 
 
 def _data(text: str) -> str:
-    shown = escape(text, keep="\r\n")
+    shown = visible(text, keep="\r\n")
     return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
