@@ -95,9 +95,10 @@ def said(program) -> tuple[list[Finding], list[Finding]]:
 
 def is_subject(finding, wanted):
     """Whether a finding is about the cell that the program is about: by its name, or by where it stands."""
-    tails = {name.rpartition(".")[2].rpartition("/")[2] for name in (finding.symbol, wanted["subject"])}
+    subject = wanted["subject"]
+    names = {subject, subject.rpartition(".")[2], subject.partition(".")[0]}
     is_there = (finding.place.path, finding.place.line) == (wanted["path"], wanted["line"])
-    return is_there or finding.symbol == wanted["subject"] or len(tails) == 1
+    return is_there or finding.symbol in names or finding.symbol.rpartition(".")[2] == subject.rpartition(".")[2]
 
 
 def told(finding):
