@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from statelift.model import EnsureEnv, EnsureResource, Operation
 from statelift.verify.values import Bucket, Canned, CodeTree, Resource, Table
@@ -92,21 +93,20 @@ def read_canned(path: Path) -> tuple[Canned, ...]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ResourceError(f"{path} is not JSON: {error}") from None
-    if not isinstance(entries, list):
-        raise ResourceError(f"{path} has to hold a list of answers.")
-    return tuple(_canned(path, number, entry) for number, entry in enumerate(entries, 1))
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ResourceError(f"{path} has to hold a list of answers, each a JSON object.")
+    return tuple(_canned(f"{path}, answer {number}", entry) for number, entry in enumerate(entries, 1))
 
 
-def _canned(path: Path, number: int, entry: object) -> Canned:
-    match entry:
-        case {"url": str(url), **rest} if url.startswith(("http://", "https://")):
-            unknown = sorted(set(rest) - {"method", "status", "headers", "body"})
-            if unknown:
-                raise ResourceError(f"{path}, answer {number}: {unknown[0]} is not known.")
-            body = rest.get("body", "")
-            data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-            headers = rest.get("headers", {})
-            pairs = tuple((str(name), str(value)) for name, value in headers.items())
-            return Canned(url, data, str(rest.get("method", "GET")).upper(), int(rest.get("status", 200)), pairs)
-        case _:
-            raise ResourceError(f"{path}, answer {number}: it needs a url that begins with http:// or https://.")
+def _canned(place: str, entry: dict[str, Any]) -> Canned:
+    unknown = sorted(entry.keys() - {"url", "method", "status", "headers", "body"})
+    if unknown:
+        raise ResourceError(f"{place}: {unknown[0]} is not known; url, method, status, headers and body are.")
+    if not str(entry.get("url", "")).startswith(("http://", "https://")):
+        raise ResourceError(f"{place}: it needs a url that begins with http:// or https://.")
+    body, headers, status = entry.get("body", ""), entry.get("headers", {}), entry.get("status", 200)
+    if not isinstance(headers, dict) or not isinstance(status, int):
+        raise ResourceError(f"{place}: headers is an object, status a number.")
+    data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    pairs = tuple((str(name), str(value)) for name, value in headers.items())
+    return Canned(entry["url"], data, str(entry.get("method", "GET")).upper(), status, pairs)

@@ -79,6 +79,7 @@ class Container:
     def __init__(self, wire: Wire, calls: Wire, spec: dict[str, Any]) -> None:
         self.wire, self.calls = wire, calls
         self.root: str = spec["root"]
+        self.tmp: str = spec["tmp"]
         self.has_namespaces: bool = spec["has_namespaces"]
         self.output = Output()
         self.clock, self.streams, self.network = Clock(), Streams(), Network()
@@ -216,6 +217,8 @@ class Container:
             isolate.exchange_tmp(message["tmp"])
         else:
             tmpshim.install(message["tmp"])
+            isolate.reopen(isolate.opened_below(self.tmp), self.tmp, message["tmp"])
+        self.tmp = message["tmp"]
         self.wire.send({"pid": os.getpid()})
 
 

@@ -84,19 +84,17 @@ def exchange_tmp(folder: str) -> None:
     """Give a forked copy of a container another /tmp: files open in the old one are opened again in the new."""
     if _libc.unshare(_NEW_MOUNTS) != 0 or _libc.umount2(_TMP.encode(), _DETACH) != 0:
         raise OSError(ctypes.get_errno(), "exchanging /tmp")
-    opened = _opened_below(_TMP)
+    opened = opened_below(_TMP)
     _mount(folder, _TMP, _BIND)
     _set_read_only(_TMP, on=False)
     reopen(opened)
 
 
-def opened_files(folder: str) -> list[tuple[int, str, int, int]]:
-    """The open files below a folder: descriptor, path, flags, position."""
-    return _opened_below(folder)
-
-
-def _opened_below(folder: str) -> list[tuple[int, str, int, int]]:
-    found = []
+def opened_below(folder: str) -> list[tuple[int, str, int, int]]:
+    """The open files below a folder: descriptor, path, flags, position. None where the system does not tell."""
+    found: list[tuple[int, str, int, int]] = []
+    if not os.path.isdir("/proc/self/fd"):
+        return found
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             path = os.readlink(f"/proc/self/fd/{name}")
@@ -106,11 +104,11 @@ def _opened_below(folder: str) -> list[tuple[int, str, int, int]]:
     return found
 
 
-def reopen(files: list[tuple[int, str, int, int]]) -> None:
-    """Let the descriptors point to files of the same name as they are found now."""
+def reopen(files: list[tuple[int, str, int, int]], old: str = "", new: str = "") -> None:
+    """Let the descriptors point to the files of these names as they are now, in `new` if they were in `old`."""
     for number, path, flags, position in files:
         with contextlib.suppress(OSError):
-            again = os.open(path, flags & ~(os.O_CREAT | os.O_TRUNC | os.O_EXCL))
+            again = os.open(new + path[len(old) :], flags & ~(os.O_CREAT | os.O_TRUNC | os.O_EXCL))
             os.lseek(again, position, os.SEEK_SET)
             os.dup2(again, number)
             os.close(again)

@@ -23,6 +23,7 @@ _TWO_PATHS = ("rename", "replace", "link", "symlink")
 
 def install(folder: str) -> None:
     """Show `folder` as /tmp to this process."""
+    unlink = os.unlink
     for name in _ONE_PATH:
         setattr(os, name, _translated(getattr(os, name), folder, 1))
     for name in _TWO_PATHS:
@@ -30,6 +31,9 @@ def install(folder: str) -> None:
     opened = _translated(io.open, folder, 1)
     builtins.open = io.open = opened
     tempfile.tempdir = _TMP
+    for method in vars(tempfile._TemporaryFileCloser).values():  # type: ignore[attr-defined]
+        if defaults := getattr(method, "__defaults__", None):
+            method.__defaults__ = tuple(os.unlink if value is unlink else value for value in defaults)
 
 
 def _translated(function: Callable[..., Any], folder: str, count: int) -> Callable[..., Any]:
