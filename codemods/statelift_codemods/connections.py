@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterator
 from statelift.catalogue import constructors
 from statelift.facts.values import Argument, Connection
 from statelift.judge.values import Judgement
-from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Tier, Verdict
+from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL401", "SL402")
@@ -69,7 +69,9 @@ def _obstacles(
             yield Tier.MANUAL, "it is never closed here, so where its transaction ends cannot be seen"
     for argument in connection.arguments:
         is_unpacked = argument.name in ("*", "**")
-        if argument.has_locals and (is_sql or is_unpacked or not _is_hashable(workspace, path, argument)):
+        if argument.has_locals and argument.is_inherited:
+            yield Tier.MANUAL, f"its session's argument {argument.value.text} is a local value"
+        elif argument.has_locals and (is_sql or is_unpacked or not _is_hashable(workspace, path, argument)):
             yield Tier.MANUAL, f"its argument {argument.value.text} is a local value that cannot be a cache key"
     if any(close.line is None for close in connection.closes) and not is_sql:
         yield Tier.MANUAL, "its close() is part of a larger statement"
@@ -110,11 +112,20 @@ def _short(text: str) -> str:
 
 def _definition(name: str, path: str, connection: Connection, varying: list[Argument], workspace: Workspace) -> str:
     parameters = {argument.value.text: _parameter(argument) for argument in varying}
-    text = workspace.text(path, connection.span)
+    text = _source(path, connection, workspace)
     if parameters:
         text = _parameterised(connection, parameters)
     lines = [f"    {line}\n" for line in dict.fromkeys(connection.local_imports)]
     return f"@functools.cache\ndef {name}({', '.join(parameters.values())}):\n{''.join(lines)}    return {text}\n"
+
+
+def _source(path: str, connection: Connection, workspace: Workspace) -> str:
+    """The constructor as it is written; the session that it is made of stands in for its variable."""
+    span, owner = connection.span, connection.owner
+    if owner is None:
+        return workspace.text(path, span)
+    head, tail = Span(span.start, owner.name.start), Span(owner.name.end, span.end)
+    return "".join(workspace.text(path, each) for each in (head, owner.call, tail))
 
 
 def _parameter(argument: Argument) -> str:

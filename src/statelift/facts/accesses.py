@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from statelift.facts.cells import whole_line
 from statelift.facts.editing import alias_of, is_editable
-from statelift.facts.fates import fates_of, steers
+from statelift.facts.fates import fates_of, fates_of_copy, steers
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
 from statelift.facts.provenance import Provenance
@@ -17,6 +17,7 @@ from statelift.facts.values import Access, GlobalStatement
 BY_NAME = frozenset({"getattr", "setattr", "delattr", "hasattr"})
 IGNORED = frozenset({*sys.stdlib_module_names, "boto3", "botocore"})
 WRITES = frozenset({"put", "rebind", "augment", "augment_key", "delete", "nested", "unpacked"})  # evaluated last
+COPIES = frozenset({"copy", "slice", "made", "len", "items", "keys", "values"})  # they give a new object
 NOT_AN_ACCESS = frozenset({"call"})
 
 
@@ -91,6 +92,8 @@ class Accesses:
         if operation.result is None:
             return frozenset()
         found = fates_of(self.syntax, operation.result)
+        if operation.op in COPIES and operation.result is operation.whole:
+            found = fates_of_copy(found)
         is_decisive = operation.op == "truth" and steers(self.syntax, operation.result)
         return found | {"decides"} if is_decisive else found
 

@@ -113,10 +113,9 @@ def _attribute(
     if owner is not None:
         home: Home = "instance" if isinstance(target.value, ast.Name) and syntax.is_self(target.value) else "class"
         yield _Definition(f"{owner}.{target.attr}", home, node, value)
-    elif isinstance(target.value, ast.Name) and target.value.id in syntax.module_functions:
-        if not syntax.is_local(target.value):
-            known = value if syntax.function(node) == MODULE else None
-            yield _Definition(f"{target.value.id}.{target.attr}", "function", node, known)
+    elif syntax.is_module_function(target.value):
+        known = value if syntax.function(node) == MODULE else None
+        yield _Definition(f"{ast.unparse(target.value)}.{target.attr}", "function", node, known)
 
 
 def _instance_attributes(syntax: Syntax) -> Iterator[str]:

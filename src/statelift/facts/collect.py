@@ -95,9 +95,9 @@ def _classes(syntax: Syntax) -> Iterator[Class]:
 def _handed_on(syntax: Syntax) -> Iterator[str]:
     """Names that stand as values in code that runs at import: who gets them may call them later."""
     for statement in syntax.tree.body:
-        if not isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)):
-            if not is_script_block(statement):
-                yield from _values_in(syntax, statement)
+        is_definition = isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom))
+        if not (is_definition or is_script_block(statement)):
+            yield from _values_in(syntax, statement)
 
 
 def _values_in(syntax: Syntax, statement: ast.stmt) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _function(
     scope: Scope,
 ) -> Function:
     owner = scope.parent
-    inside = [each for each in ast.walk(node) if each is not node]
+    inside = [each for statement in node.body for each in ast.walk(statement)]
     arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     own = [each for each in inside if syntax.scopes.of.get(each) and syntax.scopes.of[each].function() is scope]
     return Function(
@@ -200,7 +200,12 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
                 guards=guards.of(node),
                 arguments=tuple(_arguments(provenance, paths, node)),
                 fates=fates_of(syntax, node),
+                is_decorator=_is_decorator(syntax.parents[node], node),
             )
+
+
+def _is_decorator(owner: ast.AST, node: ast.Call) -> bool:
+    return isinstance(owner, (*FUNCTIONS, ast.ClassDef)) and node in owner.decorator_list
 
 
 def _callee(syntax: Syntax, node: ast.Call) -> str:

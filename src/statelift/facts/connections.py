@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.cells import whole_line
@@ -10,9 +11,10 @@ from statelift.facts.guards import Guards
 from statelift.facts.provenance import Provenance
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import MODULE, Syntax
-from statelift.facts.values import Argument, Close, Connection
+from statelift.facts.values import Argument, Close, Connection, Owner
 from statelift.model import Span
 
+SESSIONS = frozenset({"boto3.Session", "boto3.session.Session"})
 CLOSING = frozenset({"close", "dispose", "shutdown", "disconnect", "quit"})
 STATEFUL = frozenset({"meta.events.register", "headers.update", "auth", "headers", "cookies", "exceptions"})
 
@@ -44,11 +46,33 @@ class Connections:
             is_chained = isinstance(parent, ast.Attribute) and parent.attr in ("client", "resource")
             return "" if is_chained and name.endswith("Session") else name
         match node.func:
-            case ast.Attribute(value=ast.Call(func=inner), attr=("client" | "resource") as made):
-                session = self.syntax.dotted(inner)
-                return f"boto3.{made}" if session in ("boto3.Session", "boto3.session.Session") else ""
+            case ast.Attribute(value=owner, attr=("client" | "resource") as made):
+                return f"boto3.{made}" if self._session(owner) is not None else ""
             case _:
                 return ""
+
+    def _session(self, owner: ast.expr) -> ast.Call | None:
+        """The call that makes a boto3 session: the expression itself, or what its variable is bound to, once."""
+        match owner:
+            case ast.Call(func=function):
+                return owner if self.syntax.outside(function) in SESSIONS else None
+            case ast.Name(id=name) if self.syntax.is_local(owner):
+                scope = self.syntax.scope(owner).binding(name)
+                given = [] if scope is None else self.syntax.assigned(scope, name)
+                is_made = len(given) == 1 and isinstance(given[0], ast.Call)
+                is_own = scope is not None and scope is self.syntax.scope(owner).function()
+                return self._session(given[0]) if is_made and is_own else None
+            case _:
+                return None
+
+    def _owner(self, node: ast.Call) -> Owner | None:
+        """Where a client is made of a session that stands in a variable: that name, and the session's call."""
+        match node.func:
+            case ast.Attribute(value=ast.Name() as owner):
+                session = self._session(owner)
+                return None if session is None else Owner(self.syntax.span(owner), self.syntax.span(session))
+            case _:
+                return None
 
     def _connection(self, node: ast.Call, name: str) -> Connection:
         variable = self._variable(node)
@@ -72,12 +96,13 @@ class Connections:
             local_imports=tuple(self._local_imports(node)),
             factory=self._factory(node),
             cell=self._cell(node),
+            owner=self._owner(node),
         )
 
     def _arguments(self, node: ast.Call) -> Iterator[Argument]:
-        inner = node.func.value if isinstance(node.func, ast.Attribute) else None
-        if isinstance(inner, ast.Call):
-            yield from self._arguments(inner)
+        session = self._session(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        if session is not None:
+            yield from (replace(each, is_inherited=True) for each in self._arguments(session))
         for position, value in enumerate(node.args):
             name = "*" if isinstance(value, ast.Starred) else str(position)
             yield Argument(name, self.provenance.value_of(value), self._has_locals(value))

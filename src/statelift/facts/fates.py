@@ -31,7 +31,8 @@ CHANGING_METHODS = frozenset(
 
 
 def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[str]:
-    """A subset of: read returned dropped cell stored called mutated augmented passed `passed:CALLEE:ARG` unknown.
+    """A subset of: read returned "copy returned" dropped cell stored called mutated augmented passed
+    `passed:CALLEE:ARG` unknown.
 
     `cell:NAME` and "stored" say that the object itself lives on, in a module-level container or elsewhere.
     `inside:KEY` says that the object which it holds at KEY (`*`: at some key) is changed, and not itself.
@@ -61,7 +62,7 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
         case ast.IfExp(test=test) if test is not node:
             return fates_of(syntax, parent, depth)
         case ast.Starred() if isinstance(display := syntax.parents[parent], (ast.List, ast.Tuple, ast.Set)):
-            return _of_copy(fates_of(syntax, display, depth)) | {"read"}
+            return fates_of_copy(fates_of(syntax, display, depth)) | {"read"}
         case ast.BoolOp() | ast.Starred() | ast.Await():
             return fates_of(syntax, parent, depth) | {"read"}
         case ast.Dict(keys=keys, values=values):
@@ -97,9 +98,10 @@ def _of_element(fates: frozenset[str], key: str) -> frozenset[str]:
     return frozenset(kept | {"mutated"} if is_meant else kept)
 
 
-def _of_copy(fates: frozenset[str]) -> frozenset[str]:
+def fates_of_copy(fates: frozenset[str]) -> frozenset[str]:
     """Fates of an object, from those of a shallow copy: only what both hold is shared."""
-    return frozenset(fate for fate in fates if fate not in ("mutated", "augmented"))
+    kept = {fate for fate in fates if fate not in ("mutated", "augmented")}
+    return frozenset(kept - {"returned"} | {"copy returned"} if "returned" in kept else kept)
 
 
 def _in_dict(
@@ -108,7 +110,7 @@ def _in_dict(
     key = next((key for key, value in zip(keys, values, strict=True) if value is node), node)
     if key is node:
         return frozenset({"read"})  # the node is a key of the display
-    return _of_copy(fates) | {"read"} if key is None else _of_element(fates, _key_text(key))
+    return fates_of_copy(fates) | {"read"} if key is None else _of_element(fates, _key_text(key))
 
 
 def _key_text(key: ast.expr) -> str:
@@ -132,7 +134,7 @@ def _looked(syntax: Syntax, method: str, call: ast.Call, depth: int) -> frozense
     """Fates of an object of which a method gives a copy, or what it holds."""
     match method, call.args:
         case "copy", _:
-            return _of_copy(fates_of(syntax, call, depth - 1))
+            return fates_of_copy(fates_of(syntax, call, depth - 1))
         case "get", [key, *_]:
             return _within(fates_of(syntax, call, depth - 1), _key_text(key))
         case "values" | "items", _:
@@ -183,7 +185,7 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
     ):
         return frozenset({"read"})
     if syntax.outside(call.func) in SHALLOW_COPIES:
-        return _of_copy(fates_of(syntax, call, depth - 1)) | {"read"}
+        return fates_of_copy(fates_of(syntax, call, depth - 1)) | {"read"}
     if isinstance(given, ast.keyword):
         position = given.arg or "**"
     else:

@@ -47,7 +47,7 @@ def operation_of(syntax: Syntax, node: ast.expr) -> Operation:
         case ast.Call(func=function) if function is node:
             return Operation("call", parent)
         case ast.Call(func=ast.Name(id=name) as called) if syntax.outside(called) in WHOLE_READS:
-            return Operation("len" if name == "len" else "read", parent, result=parent)
+            return Operation("len" if name == "len" else "read", parent, result=node)
         case ast.Call(func=ast.Name(id="next") as called, args=[first, *_]) if first is node:
             return Operation("advance" if syntax.outside(called) else "escape", parent, result=parent)
         case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[first, *_]) if first is node:
@@ -94,6 +94,8 @@ def _subscript(syntax: Syntax, node: ast.Subscript) -> Operation:
     parent = syntax.parents[node]
     if isinstance(node.ctx, ast.Load) and isinstance(key, ast.Slice):
         return Operation("slice", node, result=node)
+    if isinstance(key, ast.Slice):
+        return Operation("unpacked", syntax.statement(node))
     match parent:
         case ast.Assign(targets=[target], value=value) if target is node:
             return Operation("put", parent, key=key, value=value)
@@ -107,6 +109,8 @@ def _subscript(syntax: Syntax, node: ast.Subscript) -> Operation:
             if _changes_inside(syntax, node):
                 return Operation("nested", node, key=key)
             return Operation("require", node, key=key, result=node)
+        case ast.Assign(value=value) if node in parent.targets:
+            return Operation("unpacked", parent, key=key, value=value)
         case _:
             return Operation("unpacked", syntax.statement(node), key=key)
 

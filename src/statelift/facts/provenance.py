@@ -36,7 +36,7 @@ class _Known:
     is_pure: bool
 
 
-HARMLESS = frozenset({"read", "returned", "dropped"})
+HARMLESS = frozenset({"read", "returned", "copy returned", "dropped"})
 _NONE: frozenset[str] = frozenset()
 _ANYTHING = frozenset({"unknown"})
 _OPAQUE = _Known(frozenset({Atom("opaque")}), "unknown", _ANYTHING, is_pure=False)

@@ -191,6 +191,11 @@ class Syntax:
         method = self._method_of(name)
         return method is not None and not _is_made_for_class(method)
 
+    def is_module_function(self, node: ast.expr) -> bool:
+        """Whether an expression names a function that the module defines."""
+        is_known = isinstance(node, ast.Name) and node.id in self.module_functions
+        return is_known and isinstance(node, ast.Name) and not self.is_local(node)
+
     def owner_of(self, node: ast.expr) -> str | None:
         """The class that `self`, `cls`, `type(self)` or `self.__class__` speak of; None for anything else."""
         match node:

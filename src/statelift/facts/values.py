@@ -137,13 +137,15 @@ class Argument:
     """One argument of a call: position ("0", "1" …) or keyword, `*` or `**` where unpacked.
 
     `has_locals` says that its text means something only inside the calling function; `file` is the path
-    pattern that it stands for, if it is a path below /tmp.
+    pattern that it stands for, if it is a path below /tmp. `is_inherited`: it is one of the session's that a
+    client is made of.
     """
 
     name: str
     value: Value
     has_locals: bool = False
     file: str = ""
+    is_inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class Call:
     guards: tuple[Guard, ...]
     arguments: tuple[Argument, ...]
     fates: frozenset[str]
+    is_decorator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,14 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """The variable that a client is made of, and the call that made what the variable holds."""
+
+    name: Span
+    call: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A client or connection that is built inside a function.
 
@@ -214,6 +225,7 @@ class Connection:
     local_imports: tuple[str, ...] = ()
     cell: str = ""
     factory: int | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import Source, is_container, is_write
 
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "unbind"})
-FILLS = frozenset({"put", "setdefault"})
+FILLS = frozenset({"put", "setdefault", "unpacked"})
 VALUE_READS = frozenset({"get", "require", "setdefault"})
 CLOCKS = ("time.", "datetime.")  # the stamp of an entry that expires
 PLAIN_READS = frozenset({"get", "require", "contains", "lacks", "truth", "len", "read"})
@@ -116,14 +116,9 @@ def _has_cache_beside(evidence: Evidence, path: str, stamp: Access) -> bool:
             target = evidence.program.resolve(path, use.subject)
             key = (path, use.subject) if target is None else (target.path, target.name)
             cell = evidence.program.cells.get(key)
-            found = evidence.program.accesses.get(key, [])
-            if cell is not None and cache_reasons(evidence, key, cell, _reachable(evidence, found)):
+            if cell is not None and cache_reasons(evidence, key, cell, evidence.reached(key)):
                 return True
     return False
-
-
-def _reachable(evidence: Evidence, uses: Uses) -> Uses:
-    return [(path, use) for path, use in uses if evidence.is_reachable(path, use.function)]
 
 
 def _tells_hit_from_miss(evidence: Evidence, path: str, fill: Access) -> bool:
@@ -192,7 +187,7 @@ def _can_miss(evidence: Evidence, key: CellKey, path: str, use: Access, fills: U
     if use.op not in PLAIN_READS or evidence.sources.is_result_changed(path, use):
         return False
     if use.op in ("len", "truth", "read"):
-        return not use.fates & {"returned", "stored"} and use.op != "read"
+        return not use.fates & {"returned", "copy returned", "stored"} and use.op != "read"
     taken = {(guard.at, guard.holds) for guard in use.guards}
     name = key[1].rpartition(".")[2]
     return any(_outside(guards, name) <= taken for guards in _ways(evidence, (path, use.function), fills))

@@ -265,10 +265,10 @@ def _aliased(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     """Nothing is written through its own name: some other name for it, or for what it holds, is changed."""
     lines = sorted({use.place.line for path, use in uses if evidence.sources.is_result_changed(path, use)})
     reasons = (
-        f"rule 9: what line {', '.join(map(str, lines))} takes from it is changed later, and that is the same object",
+        f"rule 9: what line {', '.join(map(str, lines))} takes from it is changed later: the same object",
         "change a copy (copy.deepcopy where it holds other containers) if that is not meant to last",
     )
-    return make("SL102", Verdict.LEAK, "is changed through another name for it", reasons, Tier.MANUAL)
+    return make("SL102", Verdict.STATE, "is changed through another name for it", reasons, Tier.MANUAL)
 
 
 def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) -> Judgement:

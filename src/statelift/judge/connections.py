@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Connection
+from statelift.facts.values import Access, Argument, Connection
+from statelift.judge.caches import FILLS, cache_reasons
 from statelift.judge.evidence import Evidence, is_miss, uses_of
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import FunctionKey, shift_of
@@ -99,12 +100,48 @@ def _why(connection: Connection) -> str:
 
 
 def _lazy(evidence: Evidence, path: str, connection: Connection) -> str:
-    if connection.cell and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
+    is_kept = _is_kept(evidence, path, connection)
+    if is_kept and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
         return f"line {connection.place.line} builds it only where {connection.cell} does not hold it yet"
+    if _kept_per_key(evidence, path, connection):
+        return "it is kept in a dict, by what it is made of"
     owner = evidence.lifetimes.kept_with((path, connection.function))
     if owner:
         return f"it is made together with the {owner} that the container keeps"
     return f"{connection.function}() keeps what it returns" if _cached(evidence, path, connection) else ""
+
+
+def _is_kept(evidence: Evidence, path: str, connection: Connection) -> bool:
+    """Whether it is stored in a cell that outlives the call: an attribute of a new object does not."""
+    target = evidence.program.resolve(path, connection.cell) if connection.cell else None
+    key = (path, connection.cell) if target is None else (target.path, target.name)
+    cell = evidence.program.cells.get(key)
+    return bool(connection.cell) and (cell is None or evidence.lifetimes.lasts(key, cell))
+
+
+def _kept_per_key(evidence: Evidence, path: str, connection: Connection) -> bool:
+    """Whether it is what a cache holds for a key, and no other key gets it."""
+    for use in evidence.program.accesses_in.get((path, connection.function), ()):
+        if (use.op in FILLS and connection.bound_to in _names(use)) or _is_within(use, connection):
+            target = evidence.program.resolve(path, use.subject)
+            key = (path, use.subject) if target is None else (target.path, target.name)
+            cell = evidence.program.cells.get(key)
+            uses = evidence.reached(key)
+            if (
+                cell is not None
+                and evidence.lifetimes.lasts(key, cell)
+                and cache_reasons(evidence, key, cell, uses)
+            ):
+                return True
+    return False
+
+
+def _names(use: Access) -> set[str]:
+    return {use.value.text} if use.value is not None else set()
+
+
+def _is_within(use: Access, connection: Connection) -> bool:
+    return use.op in FILLS and use.span.start <= connection.span.start < use.span.end
 
 
 def _cached(evidence: Evidence, path: str, connection: Connection) -> str:
@@ -212,7 +249,7 @@ def _surroundings(
         yield Tier.REVIEW, "it is built inside a lambda"
     if is_sql and connection.fates & {"stored", "returned"}:
         yield Tier.MANUAL, "it leaves the function that opens it, so where it is closed cannot be seen"
-    elif "stored" in connection.fates and not connection.cell:
+    elif "stored" in connection.fates and not _is_kept(evidence, path, connection):
         yield Tier.REVIEW, "it is stored in an object, and may be changed or closed elsewhere"
     elif "returned" in connection.fates:
         yield from _callers(evidence, path, connection)

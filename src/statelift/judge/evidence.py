@@ -6,7 +6,7 @@ from functools import cached_property
 
 from statelift.facts.values import Access, Guard
 from statelift.link.lifetime import Lifetimes
-from statelift.link.program import FunctionKey, Program
+from statelift.link.program import CellKey, FunctionKey, Program
 from statelift.link.reach import Reach
 from statelift.link.sources import Sources
 from statelift.link.trace import Trace, trace_of
@@ -53,6 +53,18 @@ class Evidence:
     def is_reachable(self, path: str, function: str) -> bool:
         """Whether an entry point can run the function."""
         return bool(function) and self.reach.has((path, function))
+
+    def reached(self, key: CellKey) -> list[tuple[str, Access]]:
+        """The uses of a cell that an entry point can come to, without those that make the object it lives in."""
+        cell = self.program.cells.get(key)
+        found = [
+            (path, use) for path, use in self.program.accesses.get(key, ()) if self.is_reachable(path, use.function)
+        ]
+        return (
+            found
+            if cell is None
+            else [each for each in found if not self.lifetimes.is_building(key, cell, each[1])]
+        )
 
     def rewritten_source(self, key: FunctionKey) -> Iterator[str]:
         """Why what a function fetches from a store may be stale: the program itself writes to that store."""

@@ -1,4 +1,4 @@
-"""Functions whose results are kept by a decorator -> whether a kept result can be wrong for a later call (rule 7)."""
+"""Functions whose results a decorator keeps -> whether a kept result can be wrong for a later call (rule 7)."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,8 @@ def _judge(evidence: Evidence, key: FunctionKey, function: Function) -> Judgemen
 
 
 def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterator[str]:
-    for source in sorted({s for each in function.returns for s in evidence.sources.of(key[0], each.value)}):
+    atoms = {atom for each in function.returns for atom in each.value.atoms if atom.kind != "param"}
+    for source in sorted(evidence.sources.of_atoms(key[0], frozenset(atoms))):
         if source.kind == "nondet":
             yield f"rule 7: its result depends on {source.detail}(), which the first call freezes"
     for use in evidence.program.accesses_in.get(key, ()):

@@ -57,8 +57,8 @@ class Reach:
                     case _:
                         pass
         for (_, caller), calls in self.program.calls.items():
-            for _, callee in calls if not caller else ():
-                yield from self._all_methods(callee)
+            for call, callee in calls if not caller else ():
+                yield from self._all_methods(callee) if not call.is_decorator else ()
         for key, known in self.program.classes.items():
             if _is_registered(known.decorators):
                 yield from self._all_methods(key)
@@ -98,17 +98,12 @@ class Reach:
 
     def _wrappers(self, path: str, decorator: Decorator) -> set[FunctionKey]:
         """The functions inside a decorator that run when the decorated function is called, not at import."""
-        target = self.program.resolve(path, decorator.name)
-        if target is None or target.kind != "function":
+        found = self.program.callee(path, decorator.name)
+        if found is None:
             return set()
         levels = 1 + int(decorator.is_call)
-        return {
-            key
-            for key in self.program.functions
-            if key[0] == target.path
-            and key[1].startswith(f"{target.name}.")
-            and key[1].count(".") >= target.name.count(".") + levels
-        }
+        depth = found[1].count(".") + levels
+        return {key for key in self._all_methods(found) if key[1].count(".") >= depth}
 
     def _special_methods(self, target: Target) -> set[FunctionKey]:
         prefix = f"{target.name}.__"

@@ -12,7 +12,7 @@ DEPTH = 6
 ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
 CHANGED = "it is changed in place"
 AUGMENTED = "an augmented assignment changes it in place, if it is a list, set or dict"
-HARMLESS = frozenset({"read", "returned", "dropped", "called"})
+HARMLESS = frozenset({"read", "returned", "copy returned", "dropped", "called"})
 STORABLE = frozenset({"str", "int", "float", "bool", "none", "bytes", "json", "codec"})
 # What the context says of the function, not of the request: the same for every call of a container.
 FUNCTION_CONSTANTS = (
@@ -261,6 +261,10 @@ class Sources:
         if "returned" in fates and depth:
             for site, call in self.program.call_sites.get((path, function), ()):
                 found |= set(self.returned_fates(site, call.function, call.fates, depth - 1))
+        if "copy returned" in fates and depth:
+            sites = self.program.call_sites.get((path, function), ())
+            is_inside = any(fate.startswith("inside:") for _, call in sites for fate in call.fates)
+            found |= {CHANGED} if is_inside else set()
         return tuple(sorted(found))
 
 

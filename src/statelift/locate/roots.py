@@ -48,7 +48,7 @@ def _is_below(path: str, root: str) -> bool:
 
 
 def _join_along_imports(files: Sequence[str], read: Callable[[str], bytes]) -> dict[str, list[str]]:
-    """Folders form one program where files of one import modules that lie in the other, or below a common parent."""
+    """Folders form one program where files of one import modules of the other, or below a common parent."""
     folders: dict[str, list[str]] = defaultdict(list)
     for path in files:
         folders[_folder(path)].append(path)
