@@ -1,0 +1,234 @@
+"""Observation -> Seen -> Match: what an invocation showed, without what may differ, and how two of them compare."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
+
+from statelift.verify.events import Json, answer_of
+from statelift.verify.values import Effect, Observation
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+_STEP = re.compile(r"\[(\d+|\*)\]|([^.\[\]]+)")
+_RETRIED = frozenset({"throttled", "error", "lost"})  # the SDK sent the call again: the second one counts
+PARTS = ("@stdout", "@effects")  # what `--ignore` can leave out as a whole
+
+
+class IgnoreError(ValueError):
+    """A path of `--ignore` that cannot be read; the message says what one looks like."""
+
+
+class Match(IntEnum):
+    """How two answers compare; the worse, the greater."""
+
+    EQUAL = 0
+    ORDER = 1
+    DIFFERENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is not compared. `ignored` are paths into replies, `own` the names of the state store's resources."""
+
+    ignored: tuple[tuple[str, ...], ...] = ()
+    parts: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One invocation in normal form: the outcome, the lines it printed, its writes elsewhere, its metrics."""
+
+    answer: Json
+    output: tuple[str, ...] = ()
+    effects: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One aspect in which two runs differ: "answer", "output", "effects" or "metric"."""
+
+    aspect: str
+    expected: str
+    found: str
+
+
+def rules_of(ignore: Iterable[str], own: Iterable[str]) -> Rules:
+    """Rules from paths like `$.body.requestId`, `items[*].at`, `@stdout`. IgnoreError for what is no path."""
+    paths = list(ignore)
+    wanted = [path for path in paths if not path.startswith("@")]
+    if unknown := [path for path in paths if path.startswith("@") and path not in PARTS]:
+        raise IgnoreError(f"--ignore {unknown[0]}: besides paths there are {' and '.join(PARTS)}.")
+    parts = frozenset(path for path in paths if path in PARTS)
+    return Rules(tuple(_path(path) for path in wanted), parts, frozenset(own))
+
+
+def _path(text: str) -> tuple[str, ...]:
+    inner = text.removeprefix("$").removeprefix(".")
+    steps = tuple(index or name for index, name in _STEP.findall(inner))
+    if not steps or _STEP.sub("", inner).strip("."):
+        raise IgnoreError(f"--ignore {text}: write a path into the reply, like body.requestId or items[*].at.")
+    return steps
+
+
+def seen(observation: Observation, rules: Rules) -> Seen:
+    """What counts of an observation."""
+    lines, metrics = _lines(observation.stdout)
+    return Seen(
+        answer=_answer(observation, rules),
+        output=() if "@stdout" in rules.parts else tuple(lines),
+        effects=() if "@effects" in rules.parts else tuple(_effects(observation.effects, rules)),
+        metrics=MappingProxyType(metrics),
+    )
+
+
+def _answer(observation: Observation, rules: Rules) -> Json:
+    outcome = observation.outcome
+    if outcome.kind != "reply":
+        return {"error": outcome.error or outcome.kind, "message": _masked(outcome.message)}
+    value = _plain(answer_of(outcome.payload))
+    for path in rules.ignored:
+        value = _without(value, path)
+    return {"reply": value}
+
+
+def _plain(value: Json) -> Json:
+    """Addresses masked, the body of an HTTP reply as what it holds."""
+    match value:
+        case dict():
+            return {key: _plain(_body(item) if key == "body" else item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case str():
+            return _masked(value)
+        case _:
+            return value
+
+
+def _body(value: Json) -> Json:
+    """The JSON that a text holds, or the text."""
+    inner = answer_of(value) if isinstance(value, str) and value[:1] in ("{", "[") else None
+    return value if inner is None else inner
+
+
+def _masked(text: str) -> str:
+    return _ADDRESS.sub("0x…", text)
+
+
+def _without(value: Json, path: tuple[str, ...]) -> Json:
+    """The value with what stands at the path replaced; a path that leads nowhere changes nothing."""
+    step, *rest = path
+    match value:
+        case dict():
+            return {
+                key: (_without(item, tuple(rest)) if rest else "(ignored)") if step in ("*", key) else item
+                for key, item in value.items()
+            }
+        case list():
+            return [
+                (_without(item, tuple(rest)) if rest else "(ignored)") if step in ("*", str(number)) else item
+                for number, item in enumerate(value)
+            ]
+        case _:
+            return value
+
+
+# ---------------------------------------------------------------- output and effects
+
+
+def _lines(stdout: str) -> tuple[list[str], dict[str, float]]:
+    """The lines that were printed, and the sums of the metrics among them (CloudWatch's embedded format)."""
+    kept: list[str] = []
+    sums: dict[str, float] = {}
+    for line in stdout.splitlines():
+        found = _metrics(line)
+        if found is None:
+            kept.append(_masked(line))
+        else:
+            for name, value in found.items():
+                sums[name] = sums.get(name, 0) + value
+    return kept, sums
+
+
+def _metrics(line: str) -> dict[str, float] | None:
+    """The metrics of a line; None where it is none."""
+    found = answer_of(line) if '"_aws"' in line else None
+    if not isinstance(found, dict) or "_aws" not in found:
+        return None
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _effects(effects: Iterable[Effect], rules: Rules) -> Iterator[str]:
+    for effect in effects:
+        is_counted = effect.is_write or effect.kind == "canned"
+        if is_counted and effect.target not in rules.own and effect.fault not in _RETRIED:
+            yield f"{effect.service} {effect.operation} {effect.target} {_masked(effect.request)}"
+
+
+# ---------------------------------------------------------------- comparing
+
+
+def compare(expected: Seen, found: Seen) -> Match:
+    """How two invocations compare: equal, equal but for the order of parts, or different."""
+    if _text(expected) == _text(found):
+        return Match.EQUAL
+    return Match.ORDER if _sorted_text(expected) == _sorted_text(found) else Match.DIFFERENT
+
+
+def difference(expected: Seen, found: Seen) -> Difference | None:
+    """The first aspect in which they differ beyond order."""
+    aspects: tuple[tuple[str, Json, Json], ...] = (
+        ("answer", expected.answer, found.answer),
+        ("output", [*expected.output], [*found.output]),
+        ("effects", [*expected.effects], [*found.effects]),
+    )
+    for aspect, one, other in aspects:
+        if json.dumps(_ordered(one)) != json.dumps(_ordered(other)):
+            return Difference(aspect, _shown(one), _shown(other))
+    return None
+
+
+def _text(each: Seen) -> str:
+    return json.dumps([each.answer, list(each.output), list(each.effects)])
+
+
+def _sorted_text(each: Seen) -> str:
+    return json.dumps([_ordered(each.answer), _ordered([*each.output]), _ordered([*each.effects])])
+
+
+def _ordered(value: Json) -> Json:
+    """The value with keys and lists sorted: all that is left of it without its order."""
+    match value:
+        case dict():
+            return {key: _ordered(value[key]) for key in sorted(value)}
+        case list():
+            return sorted((_ordered(item) for item in value), key=json.dumps)
+        case _:
+            return value
+
+
+def _shown(value: Json) -> str:
+    match value:
+        case {"reply": reply}:
+            return json.dumps(reply, ensure_ascii=False)
+        case {"error": error, "message": message}:
+            return f"raises {error}: {message}"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def shown(each: Seen) -> str:
+    """The answer as one line for people."""
+    return _shown(each.answer)
+
+
+def sum_of(many: Iterable[Seen]) -> dict[str, float]:
+    """The metrics of several invocations, added up."""
+    sums: dict[str, float] = {}
+    for each in many:
+        for name, value in each.metrics.items():
+            sums[name] = sums.get(name, 0) + value
+    return sums

@@ -1,0 +1,261 @@
+"""Two programs and turns of events -> where they part: runs the migrated one, and asks the oracle each time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from statelift.verify.compare import Difference, Match, Rules, Seen, compare, difference, seen, shown, sum_of
+from statelift.verify.events import Json, Memory, Step, answer_of
+from statelift.verify.oracle import Oracle, OriginalError, UndecidedError, is_refused
+from statelift.verify.sandbox import Sandbox
+from statelift.verify.schedule import Adversary, Manner, Script, Turn
+from statelift.verify.values import CodeTree, Event, Fault, Faults, Observation
+from statelift.verify.world import Container, Setting, World
+
+PROBE = "statelift_probe"
+_PROBE_TEXT = b"""import sys
+
+
+def read(module, name):
+    value = getattr(sys.modules.get(module), name, 0)
+    return value if isinstance(value, (int, float)) else 0
+"""
+
+
+NO_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A counter of the original (`module`, `name`) that the migrated program sends as the metric `metric`."""
+
+    module: str
+    name: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The original and the migrated program, and what they run with."""
+
+    original: CodeTree
+    migrated: CodeTree
+    setting: Setting
+    modules: tuple[str, ...]
+    rules: Rules = NO_RULES
+    metrics: tuple[Metric, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """An event that the original does not answer so in any order, and the run up to there."""
+
+    script: Script
+    event: Event
+    difference: Difference
+
+
+@dataclass(slots=True)
+class Course:
+    """What one run showed. `lines` of the migrated program ran; `silent` are reasons why nothing can be said.
+
+    `partial`: a container was killed between two writes, and the original has no answer for half of an event.
+    """
+
+    script: Script
+    manner: str
+    expected: list[Seen] = field(default_factory=list)
+    found: list[Seen] = field(default_factory=list)
+    lines: set[tuple[str, int]] = field(default_factory=set)
+    has_kills: bool = False
+    divergence: Divergence | None = None
+    reordered: Divergence | None = None
+    partial: Divergence | None = None
+    refused: int = 0
+    undecided: str = ""
+    silent: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    weak_reads: set[str] = field(default_factory=set)
+
+
+class Run:
+    """One run: both worlds. A context manager."""
+
+    def __init__(self, sandbox: Sandbox, pair: Pair, *, seed: int, faults: Faults) -> None:
+        self._pair = pair
+        self._world = World(sandbox, pair.migrated, pair.setting, faults=faults, seed=seed)
+        original = _with_probe(pair.original) if pair.metrics else pair.original
+        self._oracle = Oracle(lambda: World(sandbox, original, pair.setting, seed=seed), pair.modules, pair.rules)
+        self._slots: dict[int, Container] = {}
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._oracle.__exit__()
+        self._world.close()
+
+    @property
+    def injected(self) -> tuple[Fault, ...]:
+        """What went wrong on the way, as a plan that makes it go wrong again."""
+        return self._world.injected
+
+    def play(self, turn: Turn, course: Course) -> list[Observation]:
+        """Run one turn on both sides and note in the course what it showed."""
+        for slot in turn.recycled:
+            self._drop(slot)
+        batch = [(self._container(placed.slot, placed.hash_seed), placed.event) for placed in turn.placed]
+        observations = self._world.run(batch)
+        self._follow(turn, observations)
+        _note(course, observations)
+        verdicts = self._oracle.judge(observations)
+        found = [seen(each, self._pair.rules) for each in observations]
+        course.expected += verdicts.expected
+        course.found += found
+        course.refused += sum(map(is_refused, found))
+        _compared(course, turn, verdicts.expected, found)
+        return observations
+
+    def _container(self, slot: int, hash_seed: int) -> Container:
+        known = self._slots.get(slot)
+        if known is None or not known.is_alive:
+            known = self._world.start_container(self._pair.modules, hash_seed=hash_seed)
+            self._slots[slot] = known
+        return known
+
+    def _drop(self, slot: int) -> None:
+        container = self._slots.pop(slot, None)
+        if container is not None and container.is_alive:
+            container.recycle()
+
+    def _follow(self, turn: Turn, observations: Sequence[Observation]) -> None:
+        """A container that was killed has a successor: keep that one."""
+        by_name = {container.name: container for container in self._world.containers}
+        for placed, observation in zip(turn.placed, observations, strict=True):
+            if observation.container in by_name:
+                self._slots[placed.slot] = by_name[observation.container]
+
+    def finish(self, course: Course) -> None:
+        """Compare the counters of the original with the sums of the metrics that stand for them."""
+        sums = sum_of(course.found)
+        theirs = sum_of(course.expected)
+        for metric in self._pair.metrics:
+            counted = self._counted(metric)
+            sent = sums.get(metric.metric, 0) - theirs.get(metric.metric, 0)
+            if counted != sent and course.divergence is None:
+                difference = Difference(
+                    "metric", f"{metric.name} counted {counted:g}", f"{metric.metric} sums to {sent:g}"
+                )
+                course.divergence = Divergence(course.script, course.script.events[-1], difference)
+
+    def _counted(self, metric: Metric) -> float:
+        event = Event(f"{PROBE}:read", f'["{metric.module}", "{metric.name}"]', style="call")
+        value = answer_of(self._oracle.ask(event).outcome.payload)
+        return value if isinstance(value, int | float) else 0.0
+
+
+def _with_probe(tree: CodeTree) -> CodeTree:
+    return CodeTree((*tree.files, (f"{PROBE}.py", _PROBE_TEXT)))
+
+
+def _note(course: Course, observations: Iterable[Observation]) -> None:
+    for each in observations:
+        course.has_kills = course.has_kills or bool(each.earlier)
+        course.lines |= each.lines
+        for effect in each.effects:
+            if effect.is_inconclusive:
+                course.silent.append(
+                    f"{each.event.call} calls {effect.target or effect.service}, {_WHY[effect.kind]}"
+                )
+            if effect.has_weak_read:
+                course.weak_reads.add(effect.target)
+        if each.outcome.kind == "timeout":
+            course.silent.append(f"{each.event.call} does not end in time: {each.outcome.message}")
+
+
+_WHY: Mapping[str, str] = {
+    "outside": "which is outside of the simulated AWS and blocked",
+    "unsupported": "with a request that the simulator cannot answer",
+}
+
+
+def _compared(course: Course, turn: Turn, expected: Sequence[Seen], found: Sequence[Seen]) -> None:
+    for placed, one, other in zip(turn.placed, expected, found, strict=True):
+        match compare(one, other):
+            case Match.DIFFERENT if course.divergence is None and course.partial is None:
+                parted = difference(one, other)
+                assert parted is not None
+                _parted(course, Divergence(course.script, placed.event, parted))
+            case Match.ORDER if course.reordered is None:
+                parted = Difference("order", shown(one), shown(other))
+                course.reordered = Divergence(course.script, placed.event, parted)
+            case _:
+                pass
+
+
+def _parted(course: Course, divergence: Divergence) -> None:
+    if course.has_kills:
+        course.partial = divergence
+    else:
+        course.divergence = divergence
+
+
+def run_steps(
+    sandbox: Sandbox, pair: Pair, steps: Sequence[Step], manner: Manner, seed: int
+) -> Course:  # fmt: skip
+    """Run steps in a manner, until they end or the programs part."""
+    course = Course(Script((), seed, manner.faults), manner.name)
+    memory = Memory()
+    with Run(sandbox, pair, seed=seed, faults=manner.faults) as run:
+        for turn in Adversary(manner, seed).turns(steps, memory):
+            if not _play(run, turn, course, memory):
+                break
+        _finish(run, course)
+    return course
+
+
+def replay(sandbox: Sandbox, pair: Pair, script: Script) -> Course:
+    """Run a script again, exactly."""
+    course = Course(Script((), script.seed, script.faults), "a recorded run")
+    with Run(sandbox, pair, seed=script.seed, faults=script.faults) as run:
+        for turn in script.turns:
+            if not _play(run, turn, course, None):
+                break
+        _finish(run, course)
+    return course
+
+
+def _play(run: Run, turn: Turn, course: Course, memory: Memory | None) -> bool:
+    """Play one turn; whether there is any sense in another one."""
+    course.script = Script((*course.script.turns, turn), course.script.seed, course.script.faults)
+    count = len(course.expected)
+    try:
+        run.play(turn, course)
+    except OriginalError as error:
+        course.broken.append(str(error))
+        return False
+    except UndecidedError as error:
+        course.undecided = str(error)
+        return False
+    if memory is not None:
+        for each in course.expected[count:]:
+            memory.note(_reply(each.answer))
+    return course.divergence is None and course.partial is None
+
+
+def _finish(run: Run, course: Course) -> None:
+    parted = course.divergence is not None or course.partial is not None
+    is_over = parted or course.broken or course.undecided
+    if course.script.turns and not is_over and not course.refused:
+        run.finish(course)
+    planned = Faults(plan=run.injected)
+    if course.divergence is not None:
+        script = Script(course.script.turns, course.script.seed, planned)
+        course.divergence = Divergence(script, course.divergence.event, course.divergence.difference)
+
+
+def _reply(answer: Json) -> Json:
+    match answer:
+        case {"reply": reply}:
+            return reply
+        case _:
+            return None
