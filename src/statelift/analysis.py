@@ -36,6 +36,8 @@ _TOO_LARGE = (
     f"The file has more than {NODES_AT_MOST:,} syntax nodes, and is not analysed. If it was generated,"
     " leave it out with --exclude, or keep its data in a file that is not code."
 )
+_NO_MEMORY = "The memory of this machine is not enough to analyse this file."
+_INTERNAL = "This is an error in statelift, not in your code: please report it with the file, if you can."
 _TOO_BRANCHED = "A function has too many branches to be analysed: what holds in each place is not known. Split it."
 
 Progress = Callable[[str, int, int], None]  # what is done, how many of how many
@@ -167,6 +169,11 @@ def facts_of(file: SourceFile) -> ModuleFacts | Problem:
         return Problem(file.path, 1, "too-deep", "The code is nested too deeply to be analysed.")
     except TooBranchedError:
         return Problem(file.path, 1, "too-branched", _TOO_BRANCHED)
+    except MemoryError:
+        return Problem(file.path, 1, "too-large", _NO_MEMORY)
+    except Exception as error:  # noqa: BLE001 - the boundary of one file: the others are analysed, and this is told
+        what = f"{type(error).__name__}: {error}"
+        return Problem(file.path, 1, "internal-error", f"{_INTERNAL} {what:.300}")
 
 
 def _has_too_many_nodes(tree: ast.Module) -> bool:

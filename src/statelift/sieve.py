@@ -4,7 +4,7 @@ import re
 
 # Without a function nothing runs but at import; without one of the others nothing can be kept or opened.
 _FUNCTION = re.compile(rb"\b(?:def|lambda)\b")
-_PLACE = re.compile(rb"=(?!=)|\b(?:import|class|nonlocal)\b|/tmp\b|[\[{(][^\])}]*[\])}]")
+_PLACE = re.compile(rb"=(?!=)|\b(?:import|class|nonlocal)\b|/tmp\b|[\[{(]")
 
 
 def may_hold_state(data: bytes) -> bool:
