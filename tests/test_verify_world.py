@@ -378,7 +378,7 @@ OUTSIDE = {
     "socket": "import socket\n    socket.create_connection(('192.0.2.7', 8080), 1)",
     "name": "import urllib.request\n    urllib.request.urlopen('https://api.example.com/x')",
     "loopback": "import socket\n    socket.create_connection(('127.0.0.1', 2773), 1)",
-    "datagram": "import socket\n    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.9', 53))",
+    "datagram": "import socket\n    socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.9', 53))",
 }
 HOSTS = {
     "socket": "192.0.2.7:8080", "name": "api.example.com:443",

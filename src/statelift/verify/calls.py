@@ -83,7 +83,7 @@ def canonical(call: Call) -> str:
         place = urllib.parse.urlsplit(call.url)
         query = f"?{place.query}" if place.query else ""
         path = place.path if place.netloc.startswith("s3.") else f"/{_bucket(call.url)}{place.path}"
-        return f"{call.method} {path}{query} {_content(call.body)}".strip()
+        return f"{call.method} {path}{query} {_content(_unchunked(call))}".strip()
     asked = {name: value for name, value in parameters(call).items() if name not in _TOKENS}
     return json.dumps(asked, sort_keys=True) if asked else f"{call.method} {urllib.parse.urlsplit(call.url).path}"
 
@@ -106,6 +106,22 @@ def _bucket(url: str) -> str:
     place = urllib.parse.urlsplit(url)
     host, _, _ = place.netloc.partition(".s3.")
     return host if host != place.netloc else place.path.lstrip("/").partition("/")[0]
+
+
+def _unchunked(call: Call) -> bytes:
+    """The body without the frames and the checksum that the SDK puts around it."""
+    if not any(name.lower() == "content-encoding" and "aws-chunked" in value for name, value in call.headers):
+        return call.body
+    parts: list[bytes] = []
+    rest = call.body
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size.partition(b";")[0], 16)
+        if not length:
+            break
+        parts.append(rest[:length])
+        rest = rest[length + 2 :]
+    return b"".join(parts)
 
 
 def _content(body: bytes) -> str:
