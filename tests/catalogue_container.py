@@ -9,6 +9,7 @@ import importlib
 import io
 import itertools
 import json
+import logging
 import os
 import random
 import signal
@@ -75,7 +76,15 @@ def live(root, numbered):
     """Inside of the container: import on the first step, then invoke."""
     sys.path.insert(0, root)
     os.chdir(root)
+    logging.getLogger().addHandler(Said())
     return [step_done(number, step) for number, step in numbered]
+
+
+class Said(logging.Handler):
+    """The root handler that the runtime of a container brings: to where output goes now."""
+
+    def emit(self, record):
+        print(f"[{record.levelname}] {record.getMessage()}")
 
 
 def step_done(number, step):
