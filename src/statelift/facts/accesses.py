@@ -85,7 +85,7 @@ class Accesses:
             is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
             alias=alias_of(self.syntax, operation),
             is_attribute=isinstance(node, ast.Attribute),
-            is_statement=isinstance(whole, ast.stmt) or isinstance(self.syntax.parents[whole], ast.Expr),
+            is_statement=_is_statement(self.syntax, operation),
         )
 
     def _fates(self, operation: Operation) -> frozenset[str]:
@@ -96,6 +96,12 @@ class Accesses:
             found = fates_of_copy(found)
         is_decisive = operation.op == "truth" and steers(self.syntax, operation.result)
         return found | {"decides"} if is_decisive else found
+
+
+def _is_statement(syntax: Syntax, operation: Operation) -> bool:
+    whole = operation.whole
+    is_whole = isinstance(whole, ast.stmt) or isinstance(syntax.parents[whole], ast.Expr)
+    return is_whole and not operation.is_part
 
 
 def _by_name(called: str, call: ast.Call, rest: list[ast.expr]) -> Operation:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import Scope
-from statelift.facts.syntax import MODULE, Syntax
+from statelift.facts.syntax import MODULE, Syntax, pairs_of
 from statelift.facts.values import Cell, CellKind, Home
 from statelift.model import Span
 
@@ -53,9 +53,10 @@ def _again(syntax: Syntax, provenance: Provenance, paths: Paths, old: Cell, defi
 def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[_Definition]:
     match node:
         case ast.Assign(targets=targets, value=value):
-            given = value if len(targets) == 1 else None
             for target in targets:
-                yield from _stored(syntax, node, target, given)
+                for name, given in pairs_of(target, value):
+                    is_known = len(targets) == 1 and given is not name
+                    yield from _stored(syntax, node, name, given if is_known else None)
         case ast.AnnAssign(target=target, value=ast.expr() as value):
             yield from _stored(syntax, node, target, value)
         case ast.AugAssign(target=ast.Attribute() as target):

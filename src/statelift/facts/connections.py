@@ -1,6 +1,7 @@
 """The clients and connections that are built inside functions."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,6 +20,11 @@ CLOSING = frozenset({"close", "dispose", "shutdown", "disconnect", "quit"})
 STATEFUL = frozenset({"meta.events.register", "headers.update", "auth", "headers", "cookies", "exceptions"})
 
 
+SETTING = re.compile(
+    r"\s*(?:set(?!\s+transaction)\b|create\s+(?:global\s+|local\s+)?temp|listen\b|prepare\b|lock\b|use\b"
+    r"|select\s+pg_advisory_lock|select\s+get_lock)",
+    re.IGNORECASE,
+)
 HOOKS = "meta.events"
 
 
@@ -97,7 +103,21 @@ class Connections:
             factory=self._factory(node),
             cell=self._cell(node),
             owner=self._owner(node),
+            setting=self._setting(node),
         )
+
+    def _setting(self, node: ast.Call) -> str:
+        """The first SQL text around the constructor that changes the session rather than data."""
+        scope = self.syntax.scope(node).function()
+        inside = ast.walk(scope.node) if scope is not None else ()
+        for each in inside:
+            match each:
+                case ast.Call(func=ast.Attribute(attr="execute"), args=[ast.Constant(value=str(text)), *_]):
+                    if SETTING.match(text):
+                        return " ".join(text.split())[:40]
+                case _:
+                    pass
+        return ""
 
     def _arguments(self, node: ast.Call) -> Iterator[Argument]:
         session = self._session(node.func.value) if isinstance(node.func, ast.Attribute) else None

@@ -2,7 +2,7 @@
 
 import ast
 
-from statelift.facts.scopes import Scope
+from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.syntax import Syntax
 
 DEPTH = 5
@@ -28,6 +28,13 @@ CHANGING_METHODS = frozenset(
     """append extend insert remove pop popitem clear update setdefault add discard sort reverse appendleft popleft
     extendleft rotate move_to_end subtract difference_update intersection_update""".split()
 )
+
+
+ASIDE_HEADS = frozenset("print logger log logging LOGGER LOG warnings metrics sys faulthandler".split())
+SETUP_METHODS = (
+    "setLevel", "addHandler", "basicConfig", "dictConfig", "add_metric", "put_metric", "configure", "setup",
+    "patch_all", "init", "_init", "_setup", "_configure", "warm", "_warm",
+)  # fmt: skip
 
 
 def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[str]:
@@ -160,17 +167,38 @@ def steers(syntax: Syntax, node: ast.expr) -> bool:
         child, inner = syntax.parents[child], child
     if not (isinstance(child, ast.If) and inner is child.test):
         return True
-    return not all(_is_aside(syntax, statement) for statement in (*child.body, *child.orelse))
+    skipped = _skipped(syntax, child)
+    return not all(_is_aside(syntax, each, bool(skipped)) for each in (*child.body, *child.orelse, *skipped))
 
 
-def _is_aside(syntax: Syntax, statement: ast.stmt) -> bool:
+def _skipped(syntax: Syntax, test: ast.If) -> list[ast.stmt]:
+    """All of a function that a bare `return` under the test cuts short; the test itself where that is unclear."""
+    if not any(isinstance(each, ast.Return) for each in test.body):
+        return []
+    owner = syntax.parents[test]
+    return [each for each in owner.body if each is not test] if isinstance(owner, FUNCTIONS) else [test]
+
+
+def _is_aside(syntax: Syntax, statement: ast.stmt, is_whole: bool) -> bool:
+    """Whether a statement only logs, counts or sets a library up. `is_whole`: all of its function is looked at."""
     match statement:
-        case ast.Expr(value=ast.Call()) | ast.Pass() | ast.Global() | ast.Import() | ast.ImportFrom():
+        case ast.Expr(value=ast.Call(func=function)):
+            return _is_setup(syntax.dotted(function))
+        case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Global() | ast.Return(value=None):
+            return True
+        case ast.Import() | ast.ImportFrom():
             return True
         case ast.Assign(targets=[ast.Name() as name]):
-            return not syntax.is_local(name)
+            return is_whole or not syntax.is_local(name)
+        case ast.If(body=body, orelse=orelse):
+            return all(_is_aside(syntax, each, is_whole) for each in (*body, *orelse))
         case _:
             return False
+
+
+def _is_setup(callee: str) -> bool:
+    head, method = callee.partition(".")[0], callee.rpartition(".")[2]
+    return head in ASIDE_HEADS or method.startswith(SETUP_METHODS)
 
 
 def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> frozenset[str]:

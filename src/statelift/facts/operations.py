@@ -3,7 +3,7 @@
 import ast
 from dataclasses import dataclass
 
-from statelift.facts.syntax import Syntax
+from statelift.facts.syntax import Syntax, pairs_of
 
 METHODS = frozenset(
     """get pop setdefault update clear items keys values popitem copy append extend insert remove add discard
@@ -19,7 +19,10 @@ WHOLE_READS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The operation, the node that covers it, its operands, and the node whose value it gives (if any)."""
+    """The operation, the node that covers it, its operands, and the node whose value it gives (if any).
+
+    `is_part`: the node that covers it does more than this operation, as in `a, b = b, a`.
+    """
 
     op: str
     whole: ast.expr | ast.stmt
@@ -28,6 +31,7 @@ class Operation:
     default: ast.expr | None = None
     operator: str = ""
     result: ast.expr | None = None
+    is_part: bool = False
 
 
 def operation_of(syntax: Syntax, node: ast.expr) -> Operation:
@@ -67,8 +71,10 @@ def _variable(syntax: Syntax, node: ast.expr, parent: ast.AST) -> Operation:
             return Operation("rebind", parent, value=value)
         case ast.NamedExpr(target=target, value=value) if target is node:
             return Operation("rebind", parent, value=value, result=parent)
+        case ast.Tuple() | ast.List() if is_stored:
+            return Operation("rebind", syntax.statement(node), value=_given(syntax, node), is_part=True)
         case _ if is_stored:
-            return Operation("rebind", syntax.statement(node))
+            return Operation("rebind", syntax.statement(node), is_part=True)
         case ast.Delete():
             return Operation("unbind", syntax.statement(node))
         case ast.If() | ast.While() | ast.IfExp() | ast.UnaryOp(op=ast.Not()) | ast.BoolOp():
@@ -77,6 +83,16 @@ def _variable(syntax: Syntax, node: ast.expr, parent: ast.AST) -> Operation:
             return Operation("escape", node, result=node)
         case _:
             return Operation("read", node, result=node)
+
+
+def _given(syntax: Syntax, node: ast.expr) -> ast.expr | None:
+    """What a name in a tuple of targets is given, where that can be told."""
+    match syntax.statement(node):
+        case ast.Assign(targets=[target], value=value):
+            found = (given for name, given in pairs_of(target, value) if name is node and given is not name)
+            return next(found, None)
+        case _:
+            return None
 
 
 def _comparison(compare: ast.Compare, node: ast.expr) -> Operation:

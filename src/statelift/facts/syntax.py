@@ -68,11 +68,11 @@ class Syntax:
                 self.rebound_inside.add((scope, name))
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
-        names = [target] if isinstance(target, ast.Name) else _names_in(target)
-        for name in names:
+        for name, given in pairs_of(target, value):
+            if not isinstance(name, ast.Name):
+                continue
             scope = self.scopes.of[name].binding(name.id)
             if scope is not None:
-                given = value if name is target else name
                 self._assigned.setdefault(scope, {}).setdefault(name.id, []).append(Binding(name, given))
 
     # ------------------------------------------------------------ questions
@@ -238,16 +238,32 @@ def _is_made_for_class(method: Scope) -> bool:
     return "classmethod" in names or method.node.name in ("__new__", "__init_subclass__", "__class_getitem__")
 
 
-def _names_in(target: ast.AST) -> list[ast.Name]:
+def pairs_of(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Each target with what it is given: `a, b = 1, 2` gives two pairs. With itself: that is not known."""
+    match target, value:
+        case ast.Tuple(elts=targets) | ast.List(elts=targets), ast.Tuple(elts=values) | ast.List(elts=values):
+            if len(targets) == len(values) and not any(
+                isinstance(each, ast.Starred) for each in (*targets, *values)
+            ):
+                for one, given in zip(targets, values, strict=True):
+                    yield from pairs_of(one, given)
+                return
+            yield from ((each, each) for each in _parts_of(target))
+        case ast.Tuple() | ast.List(), _:
+            yield from ((each, each) for each in _parts_of(target))
+        case _:
+            yield target, value
+
+
+def _parts_of(target: ast.expr) -> Iterator[ast.expr]:
     match target:
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
-            return [name for element in elements for name in _names_in(element)]
+            for element in elements:
+                yield from _parts_of(element)
         case ast.Starred(value=value):
-            return _names_in(value)
-        case ast.Name():
-            return [target]
+            yield from _parts_of(value)
         case _:
-            return []
+            yield target
 
 
 def _imported_names(nodes: list[ast.AST], scopes: Scopes) -> dict[tuple[Scope, str], str]:

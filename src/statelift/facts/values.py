@@ -207,6 +207,7 @@ class Connection:
     """A client or connection that is built inside a function.
 
     `factory` is the offset of the `def` of a plain function without parameters that does nothing but return it.
+    `setting` is a statement of the same function that changes the session of a database: `SET search_path …`.
     """
 
     constructor: str
@@ -226,6 +227,7 @@ class Connection:
     cell: str = ""
     factory: int | None = None
     owner: Owner | None = None
+    setting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

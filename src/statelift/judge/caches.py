@@ -9,7 +9,8 @@ from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import Source, is_container, is_write
 
-EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "unbind"})
+EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "method:move_to_end", "unbind"})
+WHOLE_FILLS = frozenset({"update", "method:update", "extend", "rebind", "augment"})
 FILLS = frozenset({"put", "setdefault", "unpacked"})
 VALUE_READS = frozenset({"get", "require", "setdefault"})
 CLOCKS = ("time.", "datetime.")  # the stamp of an entry that expires
@@ -21,8 +22,8 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
     """Rule 6: a sentinel test of the cell itself leads to every write, and no request decides the value."""
     writes = [(path, use) for path, use in uses if is_write(cell, use.op)]
     fills = [(path, use) for path, use in writes if not _is_reset(cell, use)]
-    if cell.kind in ("dict", "list", "set") and not all(use.op == "rebind" for _, use in fills):
-        return ()
+    if is_container(cell) and not all(use.op == "rebind" for _, use in fills):
+        return _filled_once(evidence, fills)
     if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
         return ()
     if not all(
@@ -37,6 +38,23 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return ()
     line = fills[0][1].place.line
     return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
+
+
+def _filled_once(evidence: Evidence, fills: Uses) -> tuple[str, ...]:
+    """`if not MODEL: MODEL.update(load())`: filled as a whole where it is still empty."""
+    is_guarded = all(any(_is_empty(guard, use.subject) for guard in use.guards) for _, use in fills)
+    sources = _sources(evidence, fills)
+    is_whole = all(use.op in WHOLE_FILLS and use.value is not None for _, use in fills)
+    if not (is_guarded and is_whole) or any(each.kind in ("event", "context", "cell") for each in sources):
+        return ()
+    return (f"rule 6: line {fills[0][1].place.line} fills it only while it is empty", _FREE)
+
+
+def _is_empty(guard: Guard, subject: str) -> bool:
+    return any(
+        test.subject == subject and not test.key and (test.relation, test.holds) == ("truthy", False)
+        for test in guard.tests
+    )
 
 
 def _is_flag(fills: Uses, uses: Uses) -> bool:

@@ -12,7 +12,7 @@ from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import CellKey
 from statelift.link.sources import is_container, is_write
-from statelift.link.trace import Step, dominates
+from statelift.link.trace import Step, dominated, dominates
 from statelift.model import Tier, Verdict
 
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
@@ -20,6 +20,11 @@ KILLS = frozenset({"rebind", "clear"})
 CHANGES = ("mutated", "augmented", "inside:")
 MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
+TAKING = frozenset("pop remove discard delete rebind method:popleft method:popitem method:pop".split())
+DICTS = frozenset(
+    """collections.defaultdict collections.OrderedDict collections.Counter collections.ChainMap collections.UserDict
+    weakref.WeakValueDictionary weakref.WeakKeyDictionary""".split()
+)
 EMPTY: dict[str, CellKind] = {
     "[]": "list", "list()": "list", "set()": "set", "{}": "dict", "dict()": "dict",
 }  # fmt: skip
@@ -140,9 +145,8 @@ def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, 
                 kills += 1
                 continue
             reads += 1
-            if not (
-                any(_covers(kill, step) for kill in steps if _is_kill(kill)) or _is_refilled(step, steps, uses)
-            ):
+            matching = [kill for kill in steps if _is_kill(kill) and _is_meant(kill, step)]
+            if not (dominated(matching, step) or _is_refilled(step, steps, uses)):
                 return ()
     is_complete = {id(s.item) for t in evidence.traces for s in t.steps} >= mine
     if not (kills and reads and is_complete):
@@ -166,11 +170,11 @@ def _is_refilled(step: Step, steps: list[Step], uses: Uses) -> bool:
     return {use.key.text for use in fills if use.key} <= {use.key.text for use in before if use.key}
 
 
-def _covers(kill: Step, step: Step) -> bool:
+def _is_meant(kill: Step, step: Step) -> bool:
+    """Whether a kill replaces what a read would see: the whole cell, or the same key."""
     one, other = kill.item, step.item
     assert isinstance(one, Access) and isinstance(other, Access)
-    is_same = one.op in KILLS or (other.op != "put" and _is_same_key(one, other))
-    return is_same and dominates(kill, step)
+    return one.op in KILLS or (other.op != "put" and _is_same_key(one, other))
 
 
 def _is_same_key(one: Access, other: Access) -> bool:
@@ -242,7 +246,7 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     reads = [use for _, use in uses if not is_write(make.cell, use.op) or use.fates - {"dropped"}]
     if is_container(make.cell) and not any(is_write(make.cell, use.op) for _, use in uses):
         return _aliased(evidence, make, uses)
-    if make.cell.kind == "dict":
+    if make.cell.kind == "dict" or make.cell.callee in DICTS:
         if not reads:
             return make(
                 "SL104", Verdict.WRITE_ONLY, "is filled by every call and read by none",
@@ -277,7 +281,7 @@ def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) 
         return make(
             "SL104", Verdict.WRITE_ONLY, "grows with every call and is read by none", (reason,), Tier.MANUAL
         )
-    if _is_leak(evidence, uses):
+    if _is_leak(evidence, make, uses):
         reasons = (
             "rule 9: every handler that reads it appends first, so it looks as if it was meant for one request",
             "move it into the function if so; if it is meant to grow, keep one item per element in a table",
@@ -290,8 +294,12 @@ def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) 
     return make("SL102", Verdict.STATE, "collects elements over invocations", reasons, Tier.MANUAL)
 
 
-def _is_leak(evidence: Evidence, uses: Uses) -> bool:
-    """Whether no entry point reads without having added before."""
+def _is_leak(evidence: Evidence, make: _Maker, uses: Uses) -> bool:
+    """Whether no entry point reads without having added before, and nothing is ever taken out."""
+    value = make.cell.value
+    is_ring = value is not None and "maxlen" in value.text
+    if is_ring or any(use.op in TAKING for _, use in uses):
+        return False
     mine = {id(use) for _, use in uses}
     for trace in evidence.traces:
         has_grown = False

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Access, Argument, Connection
-from statelift.judge.caches import FILLS, cache_reasons
+from statelift.facts.values import Access, Argument, Connection, Guard, Test
+from statelift.judge.caches import FILLS, cache_reasons, lazy_reasons
 from statelift.judge.evidence import Evidence, is_miss, uses_of
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import FunctionKey, shift_of
@@ -103,6 +103,8 @@ def _lazy(evidence: Evidence, path: str, connection: Connection) -> str:
     is_kept = _is_kept(evidence, path, connection)
     if is_kept and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
         return f"line {connection.place.line} builds it only where {connection.cell} does not hold it yet"
+    if _is_under_miss(evidence, path, connection.function, connection.guards):
+        return "it is built only while something that the container keeps is not there yet"
     if _kept_per_key(evidence, path, connection):
         return "it is kept in a dict, by what it is made of"
     owner = evidence.lifetimes.kept_with((path, connection.function))
@@ -117,6 +119,27 @@ def _is_kept(evidence: Evidence, path: str, connection: Connection) -> bool:
     key = (path, connection.cell) if target is None else (target.path, target.name)
     cell = evidence.program.cells.get(key)
     return bool(connection.cell) and (cell is None or evidence.lifetimes.lasts(key, cell))
+
+
+def _is_under_miss(evidence: Evidence, path: str, function: str, guards: tuple[Guard, ...], depth: int = 3) -> bool:
+    """Whether code runs only where a lazily built cell is empty, itself or in every function that calls it."""
+    if any(_is_first_time(evidence, path, guard, test) for guard in guards for test in guard.tests):
+        return True
+    sites = evidence.program.call_sites.get((path, function), ())
+    is_called = bool(sites) and (path, function) not in evidence.program.entries and depth > 0
+    return is_called and all(
+        _is_under_miss(evidence, site, call.function, call.guards, depth - 1) for site, call in sites
+    )
+
+
+def _is_first_time(evidence: Evidence, path: str, guard: Guard, test: Test) -> bool:
+    """Whether a test holds only while a lazily built cell is still empty."""
+    target = evidence.program.resolve(path, test.subject)
+    key = (path, test.subject) if target is None else (target.path, target.name)
+    cell = evidence.program.cells.get(key)
+    if cell is None or test.key or not is_miss(guard, test.subject, ""):
+        return False
+    return evidence.lifetimes.lasts(key, cell) and bool(lazy_reasons(evidence, key, cell, evidence.reached(key)))
 
 
 def _kept_per_key(evidence: Evidence, path: str, connection: Connection) -> bool:
@@ -247,6 +270,8 @@ def _surroundings(
         yield Tier.MANUAL, "it is opened by a with statement, which closes it or ends a transaction"
     if any(guard.kind == "function" for guard in connection.guards):
         yield Tier.REVIEW, "it is built inside a lambda"
+    if is_sql and connection.setting:
+        yield Tier.MANUAL, f"{connection.setting} stays in force on a kept connection: say it again, or keep none"
     if is_sql and connection.fates & {"stored", "returned"}:
         yield Tier.MANUAL, "it leaves the function that opens it, so where it is closed cannot be seen"
     elif "stored" in connection.fates and not _is_kept(evidence, path, connection):

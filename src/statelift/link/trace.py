@@ -48,6 +48,22 @@ def dominates(write: Step, read: Step) -> bool:
     return write.index < read.index and write.conditions <= read.conditions
 
 
+def dominated(writes: list[Step], read: Step) -> bool:
+    """Whether one of the writes happens on every way to the read: both branches of an `if` make one way."""
+    ways = {write.conditions for write in writes if write.index < read.index}
+    while joined := {way for one in ways for way in _without_branch(one, ways)} - ways:
+        ways |= joined
+    return any(way <= read.conditions for way in ways)
+
+
+def _without_branch(one: "_Conditions", ways: set["_Conditions"]) -> Iterator["_Conditions"]:
+    for condition in one:
+        chain, kind, at, holds = condition
+        rest = one - {condition}
+        if kind == "if" and rest | {(chain, kind, at, not holds)} in ways:
+            yield rest
+
+
 _Conditions = frozenset[tuple[tuple[int, ...], str, int, bool]]
 
 
