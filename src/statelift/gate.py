@@ -7,7 +7,8 @@ import tokenize
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 
 from statelift.compose import ComposeError, Read, compose_changes
@@ -56,34 +57,57 @@ def _alone(change: Change, read: Read) -> Change:
     return next((demoted(change, fault) for write in writes for fault in _faults(write)), change)
 
 
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """What is compared of a file before and after. `fault`: why it does not compile, or ""."""
+
+    fault: str
+    comments: Counter[str]
+    printed: frozenset[str]
+    unresolved: frozenset[str]
+
+
 def _faults(write: FileWrite) -> Iterator[str]:
     """What is wrong with a composed Python file: it must parse and resolve as well as before."""
     if not write.path.endswith(".py"):
         return
-    after = parse_source(SourceFile(write.path, write.after))
+    after = _looked_at(write.path, write.after)
     if isinstance(after, Problem):
         yield f"{write.path} would no longer parse: {after.message}"
         return
-    yield from _compile_faults(write.path, write.before or b"", "does not compile, so it cannot run as it is")
-    yield from _compile_faults(write.path, write.after, "would no longer compile")
+    before = _looked_at(write.path, write.before or b"")
+    if isinstance(before, Problem):
+        yield f"{write.path} does not parse: {before.message}"
+        return
+    if before.fault:
+        yield f"{write.path} does not compile, so it cannot run as it is: {before.fault}"
+    if after.fault:
+        yield f"{write.path} would no longer compile: {after.fault}"
     if not write.path.endswith(HELPER_FILE):  # that one is generated anew, comments included
-        for comment in sorted((_comments(write.before or b"") - _comments(write.after)).elements()):
+        for comment in sorted((before.comments - after.comments).elements()):
             yield f"{write.path} would lose the comment {comment}"
-    before = parse_source(SourceFile(write.path, write.before or b""))
-    known = unresolved(before.tree) if not isinstance(before, Problem) else frozenset()
-    if not isinstance(before, Problem) and _printed(before.tree) - _printed(after.tree):
+    if before.printed - after.printed:
         yield f"{write.path} would change what an f-string prints: `{{name=}}` shows its own source text"
-    for name in sorted(unresolved(after.tree) - known):
+    for name in sorted(after.unresolved - before.unresolved):
         yield f"{write.path} would use the name {name} without defining it"
 
 
-def _compile_faults(path: str, data: bytes, fault: str) -> Iterator[str]:
+@lru_cache(maxsize=8)  # each change of a file asks for the same bytes before
+def _looked_at(path: str, data: bytes) -> _Module | Problem:
+    parsed = parse_source(SourceFile(path, data))
+    if isinstance(parsed, Problem):
+        return parsed
+    return _Module(_compile_fault(path, data), _comments(data), _printed(parsed.tree), unresolved(parsed.tree))
+
+
+def _compile_fault(path: str, data: bytes) -> str:
     """What the compiler refuses and the parser takes: `return` outside a function, an argument given twice."""
     try:
         with warnings.catch_warnings(action="ignore"):
             compile(data, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError) as error:
-        yield f"{path} {fault}: {error}"
+        return str(error)
+    return ""
 
 
 def _comments(data: bytes) -> Counter[str]:

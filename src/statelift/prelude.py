@@ -90,8 +90,8 @@ def _has_import(tree: ast.Module, wanted: EnsureImport) -> bool:
     if is_there and wanted.name is None:
         return True
     users = [node for node in ast.walk(tree) if _has_name(node, bound) and not _imports(node, wanted)]
-    is_ours = any(_imports(node, wanted) for node in ast.walk(tree))
-    if any(not (is_ours and _is_read(node)) for node in users):
+    is_ours = all(map(_is_read, users)) and (not users or any(_imports(node, wanted) for node in ast.walk(tree)))
+    if not is_ours:
         raise NoPlaceError(f"the module uses the name {bound} for something else")
     return is_there
 
