@@ -26,7 +26,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -60,7 +60,7 @@ class Outcome:
     programs: int = 0
     changed: int = 0
     changes: int = 0
-    problems: Counter[str] = field(default_factory=Counter)
+    problems: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     slowest: tuple[float, str] = (0.0, "")
     failures: tuple[Failure, ...] = ()
@@ -72,7 +72,7 @@ class Outcome:
             self.programs + other.programs,
             self.changed + other.changed,
             self.changes + other.changes,
-            self.problems + other.problems,
+            dict(Counter(self.problems) + Counter(other.problems)),
             self.seconds + other.seconds,
             max(self.slowest, other.slowest),
             self.failures + other.failures,
@@ -150,17 +150,32 @@ def planned(folder: Path) -> Plan:
 
 
 def _planned_alone(name: str, data: bytes, template: bytes | None = None) -> Outcome:
+    return _planned_with_result(name, data, template)[0]
+
+
+Result = tuple[frozenset[tuple[str, str, str]], str]  # what each suspect is; the tree with all changes in it
+
+
+def _planned_with_result(name: str, data: bytes, template: bytes | None) -> tuple[Outcome, Result]:
     with _folder(data, template) as folder:
         plan = planned(folder)
         failures = [*_told(data, plan), *_checked(folder, plan)]
-        return Outcome(
+        outcome = Outcome(
             "",
             programs=1,
             changed=bool(plan.changes),
             changes=len(plan.changes),
-            problems=Counter(problem.kind for problem in plan.errors),
+            problems=dict(Counter(problem.kind for problem in plan.errors)),
             failures=tuple(replace(each, place=f"{name}: {each.place}") for each in failures),
         )
+        return outcome, _result(folder, plan, data)
+
+
+def _result(folder: Path, plan: Plan, data: bytes) -> Result:
+    after = {write.path: write.after for write in _writes(folder, next(selections(plan.changes), []))}
+    found = [*plan.findings, *plan.left_alone]
+    verdicts = frozenset((each.rule, each.symbol, str(each.verdict)) for each in found)
+    return verdicts, tree_of(after.get(PROGRAM, data))
 
 
 @contextmanager
@@ -217,15 +232,14 @@ def _compared(name: str, data: bytes) -> Outcome:
     text = _plain_text(data)
     if not tree_of(text.encode()):
         return Outcome("")
-    known_verdicts, known_tree = _result(text.encode())
-    outcome = Outcome("")
+    outcome, known = _planned_with_result(name, text.encode(), TEMPLATE)
     for disguise, other in disguised(text):
-        found = _planned_alone(f"{name} in {disguise.name}", other, TEMPLATE)
-        verdicts, tree = _result(other)
-        faults = [] if verdicts == known_verdicts else [f"other verdicts: {verdicts ^ known_verdicts}"]
-        if tree != known_tree and not disguise.has_comments:  # a comment in an edit's way is a reason to refuse it
+        label = f"{name} in {disguise.name}"
+        found, (verdicts, tree) = _planned_with_result(label, other, TEMPLATE)
+        faults = [] if verdicts == known[0] else [f"other verdicts: {verdicts ^ known[0]}"]
+        if tree != known[1] and not disguise.has_comments:  # a comment in an edit's way is a reason to refuse it
             faults.append("the changes make another program")
-        same = tuple(Failure("same", f"{name} in {disguise.name}", fault) for fault in faults)
+        same = tuple(Failure("same", label, fault) for fault in faults)
         outcome += replace(found, failures=found.failures + same)
     return outcome
 
@@ -236,17 +250,6 @@ def _plain_text(data: bytes) -> str:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         return ""
-
-
-def _result(data: bytes) -> tuple[frozenset[tuple[str, str, str]], str]:
-    """What each suspect is, and the tree of the program with all changes in it."""
-    with _folder(data, TEMPLATE) as folder:
-        plan = planned(folder)
-        changes = next(selections(plan.changes), [])
-        after = {write.path: write.after for write in _writes(folder, changes)}
-        found = [*plan.findings, *plan.left_alone]
-        verdicts = frozenset((each.rule, each.symbol, str(each.verdict)) for each in found)
-        return verdicts, tree_of(after.get(PROGRAM, data))
 
 
 # ---------------------------------------------------------------- where programs come from
