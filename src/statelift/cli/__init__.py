@@ -14,12 +14,13 @@ from statelift.cli.batch import batch
 from statelift.cli.configuration import configuration
 from statelift.cli.explain import explain, rules
 from statelift.cli.plan import infra, plan, scan
+from statelift.cli.verify import verify
 from statelift.cli.write import apply, review, undo
 from statelift.report.terminal import escape
 
 EXITS = """\b
 Exit codes: 0 nothing to report, 1 findings or changes, 2 wrong usage or a stale plan,
-3 something could not be analysed or was rolled back, 130 interrupted (resumable)."""
+3 something could not be analysed or was rolled back, 4 verify saw a difference, 130 interrupted (resumable)."""
 
 
 class _Commands(click.Group):
@@ -36,7 +37,7 @@ def statelift() -> None:
     """Lift the state out of serverless Python: find it, plan the migration, review it, apply it."""
 
 
-for command in (scan, plan, review, apply, undo, infra, batch, explain, rules, configuration):
+for command in (scan, plan, review, apply, verify, undo, infra, batch, explain, rules, configuration):
     statelift.add_command(command)
 statelift.add_command(plan, "diff")
 

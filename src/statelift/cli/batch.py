@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from statelift.cli.options import TIERS, Asked, UsageError, new_plan, talk, write_data
+from statelift.cli.options import TIERS, Asked, Choice, UsageError, new_plan, talk, write_data
 from statelift.model import Plan
 
 if TYPE_CHECKING:
@@ -16,9 +16,7 @@ repos_option = click.option(
     "--repos", multiple=True, required=True, type=click.Path(path_type=Path),
     help="A repository, a folder of repositories, or a file with one folder per line; repeatable.",
 )  # fmt: skip
-format_option = click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+format_option = click.option("--format", "form", type=Choice(["table", "json"]), default="table", show_default=True)
 
 
 @click.group()
@@ -40,7 +38,7 @@ def batch_plan(repos: Sequence[Path], form: str) -> int:
 @batch.command("apply")
 @repos_option
 @format_option
-@click.option("--tier", type=click.Choice(["safe", "review"]), default="safe", show_default=True)
+@click.option("--tier", type=Choice(["safe", "review"]), default="safe", show_default=True)
 @click.option("--allow-dirty", is_flag=True, help="Write files that have uncommitted changes, too.")
 def batch_apply(repos: Sequence[Path], form: str, tier: str, allow_dirty: bool) -> int:
     """Apply the kept plans (or new ones)."""

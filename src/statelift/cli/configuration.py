@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from statelift.cli.options import Asked, Settled, paths_argument, selection, talk, write_data
+from statelift.cli.options import Asked, Choice, Settled, paths_argument, selection, talk, write_data
 from statelift.config import KEYS, Value
 
 
@@ -17,7 +17,7 @@ def configuration() -> None:
 
 @configuration.command("show")
 @paths_argument
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=Choice(["text", "json"]), default="text", show_default=True)
 @selection
 def show(paths: Sequence[Path], form: str, asked: Asked) -> int:
     """Show the values that hold for these paths, and where each comes from."""

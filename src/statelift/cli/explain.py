@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from statelift.cli.options import Asked, UsageError, analysis_of, write_data
+from statelift.cli.options import Asked, Choice, UsageError, analysis_of, write_data
 
 
 class NotAnalysedError(click.ClickException):
@@ -32,12 +32,14 @@ def explain(subject: str) -> int:
 
 
 def _rule_page(word: str) -> str:
+    from statelift.config import rule_flaw
     from statelift.judge.rules import rule_of
     from statelift.registry import codemod_for
 
     rule = rule_of(word)
     if rule is None:
-        raise UsageError(f"There is no rule {word}; `statelift rules` lists them. For a line, write FILE:LINE.")
+        flaw = rule_flaw(word) or f"{word} is how several rules begin: `statelift rules` lists them."
+        raise UsageError(f"{flaw} For a line, write FILE:LINE.")
     codemod = codemod_for(rule.code)
     page = (
         (codemod.__doc__ or "").strip()
@@ -106,9 +108,7 @@ def _page(head: str, message: str, reasons: tuple[str, ...], lines: set[tuple[st
 
 
 @click.command()
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True
-)
+@click.option("--format", "form", type=Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def rules(form: str) -> int:
     """List the rules."""
     from statelift.judge.rules import RULES

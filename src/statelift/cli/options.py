@@ -17,6 +17,7 @@ from statelift.config import (
     Settings,
     Value,
     find_configuration,
+    nearest,
     read_configuration,
     rule_flaw,
 )
@@ -34,6 +35,25 @@ class UsageError(click.ClickException):
     """Something that the user can put right: exit 2."""
 
     exit_code = 2
+
+
+class Choice(click.Choice[str]):
+    """One of some words. A wrong one is answered with the nearest."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word itself, or click's usage error with a suggestion."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise click.BadParameter(
+                f"{error.message}{suggestion(value, list(self.choices))}", ctx, param
+            ) from error
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """What to add to a message about a wrong word: the nearest right one, if any is near."""
+    close = nearest(word, known)
+    return f" Did you mean {close}?" if close else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ import click
 from statelift.cli.options import (
     TIERS,
     Asked,
+    Choice,
     UsageError,
     new_plan,
     paths_argument,
     plan_or_load,
     selection,
+    suggestion,
     talk,
     talk_about,
     write_data,
@@ -58,10 +60,10 @@ def exit_of(plan: Plan, *, has_news: bool) -> int:
 
 @click.command()
 @paths_argument
-@click.option("--format", "form", type=click.Choice(FORMATS), default="full", show_default=True)
+@click.option("--format", "form", type=Choice(FORMATS), default="full", show_default=True)
 @click.option("--output", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file; repeatable.")
 @click.option(
-    "--fail-on", type=click.Choice([*TIERS, "never"]),
+    "--fail-on", type=Choice([*TIERS, "never"]),
     help="Exit 1 for findings of this tier or beyond (safe < review < manual).  [default: safe]",
 )  # fmt: skip
 @selection
@@ -80,7 +82,8 @@ def scan(paths: Sequence[Path], form: str, output: Sequence[str], asked: Asked) 
 def _report_target(target: str) -> tuple[str, str]:
     form, _, name = target.partition("=")
     if form not in FORMATS or not name:
-        raise UsageError(f"--output takes FORMAT=FILE with a format of {', '.join(FORMATS)}, not {target!r}.")
+        known = f"{', '.join(FORMATS)}, not {target!r}.{suggestion(form, FORMATS)}"
+        raise UsageError(f"--output takes FORMAT=FILE with a format of {known}")
     return form, name
 
 
@@ -96,14 +99,14 @@ def _write_report(plan: Plan, form: str, name: str) -> None:
 @selection
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan as JSON.")
 @click.option(
-    "--tier", type=click.Choice(["safe", "review"]), default="review", show_default=True,
+    "--tier", type=Choice(["safe", "review"]), default="review", show_default=True,
     help="Show changes up to this tier in the diff.",
 )  # fmt: skip
 @click.option(
     "--codemod", multiple=True, metavar="SCRIPT", help="Also run a Bowler script; its changes are REVIEW."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["diff", *FORMATS]), default="diff", show_default=True
+    "--format", "form", type=Choice(["diff", *FORMATS]), default="diff", show_default=True
 )  # fmt: skip
 def plan(
     paths: Sequence[Path], output: Path | None, tier: str, codemod: Sequence[str], form: str, asked: Asked
@@ -161,7 +164,7 @@ def closing(made: Plan) -> str:
 @paths_argument
 @selection
 @click.option(
-    "--target", type=click.Choice(["cloudformation", "sam"]), default="cloudformation", show_default=True,
+    "--target", type=Choice(["cloudformation", "sam"]), default="cloudformation", show_default=True,
     help="The template language.",
 )  # fmt: skip
 def infra(paths: Sequence[Path], target: str, asked: Asked) -> int:

@@ -10,6 +10,7 @@ import click
 from statelift.cli.options import (
     TIERS,
     Asked,
+    Choice,
     UsageError,
     is_plan,
     load,
@@ -82,7 +83,7 @@ def _explained(finding: Finding) -> str:
 @paths_argument
 @selection
 @click.option(
-    "--tier", type=click.Choice(["safe", "review"]), default="safe", show_default=True,
+    "--tier", type=Choice(["safe", "review"]), default="safe", show_default=True,
     help="Write changes up to this tier, and those that were accepted in review.",
 )  # fmt: skip
 @click.option("--only-accepted", is_flag=True, help="Write only what was accepted in review.")
