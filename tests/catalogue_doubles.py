@@ -69,6 +69,8 @@ class Double:
             seen, owner.__dict__["_is_read"] = owner.__dict__.get("_is_read"), True
             return b"" if seen else b"{}"
         download(word, args, kwargs)
+        if word == "exec_command":
+            return tuple(Double(f"{self._name}()", owner) for _ in range(3))
         return ANSWERS[word] if word in ANSWERS else Double(f"{self._name}()", owner)
 
     def __mro_entries__(self, bases):
@@ -147,7 +149,7 @@ def known(owner, name):
     is_closed = owner.__dict__.get("_is_closed", False)
     if name[:1].isupper() and (".exceptions." in path or name.endswith(("Error", "Exception", "Timeout"))):
         return type(name, (Exception,), {})
-    if name in ("closed", "broken", "is_closing"):
+    if name in ("closed", "broken") or (name == "is_closed" and path.startswith("httpx")):
         return is_closed
     if name in ("is_open", "bound"):
         return not is_closed

@@ -36,15 +36,22 @@ def listed(family):
 def difference(family, program):
     """What is said today, where it is not what expected.json asks for; None where it is."""
     wanted = expected(family, program)
+    forms = [{**wanted, **form} for form in (wanted, *wanted.get("forms", ()))]
     plan = make_plan([CATALOGUE / family / program], Options())
     assert plan.errors == ()
+    allowed = wanted.get("also", ())
+    mine = [each for each in plan.findings if any(is_about(each, form) for form in forms)]
+    others = [told(each) for each in plan.findings if each not in mine and each.symbol not in allowed]
+    wrong = {f"line {form['line']}: {each}" for form in forms for each in wrong_form(plan, form)}
+    is_one = len(forms) == 1
+    return "; ".join(sorted({each.partition(": ")[2] if is_one else each for each in wrong} | {*others})) or None
+
+
+def wrong_form(plan, wanted):
+    """What is said of one place, where it is not what is expected."""
     about = [each for each in plan.findings if is_about(each, wanted)]
-    others = [
-        told(each) for each in plan.findings if each not in about and each.symbol not in wanted.get("also", ())
-    ]
     alone = [each for each in plan.left_alone if is_about(each, wanted)]
-    wrong = wrong_alone(alone, about, wanted) if wanted["expect"] == "ok" else wrong_flag(alone, about, wanted)
-    return "; ".join(sorted({*wrong, *others})) or None
+    return wrong_alone(alone, about, wanted) if wanted["expect"] == "ok" else wrong_flag(alone, about, wanted)
 
 
 def wrong_flag(alone, about, wanted):
@@ -68,7 +75,8 @@ def told(finding):
 def is_about(finding, wanted):
     """Whether a finding is about the program's subject: by where it stands, or by its name."""
     lines = {(use.path, use.line) for use in finding.uses} | {(finding.place.path, finding.place.line)}
-    return (wanted["path"], wanted["line"]) in lines or plain(finding.symbol) == plain(wanted["subject"])
+    is_named = "forms" not in wanted and plain(finding.symbol) == plain(wanted["subject"])
+    return is_named or (wanted["path"], wanted["line"]) in lines
 
 
 def plain(symbol):

@@ -5,14 +5,24 @@ They are exact. To write them anew from what is said today: `python tests/test_c
 """
 
 import json
+from collections import Counter
 
 import pytest
 from catalogue_rooms import Rooms
 from catalogue_verdicts import CATALOGUE, difference, events, expected, listed, programs
 
+from statelift.catalogue import constructors, libraries
 from statelift.model import Verdict
 
 FAMILIES = ("connection", "libraries")
+# Sessions are kept together with their clients; factories of ORM sessions connect to nothing; sqlite is a file.
+UNUSED = {
+    "boto3.Session",
+    "boto3.session.Session",
+    "sqlalchemy.orm.sessionmaker",
+    "sqlalchemy.orm.scoped_session",
+    "sqlite3.connect",
+}
 PROGRAMS = [(family, program) for family in FAMILIES for program in programs(family)]
 
 
@@ -51,6 +61,24 @@ def test_the_expectation_is_well_formed(family, program):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_only_programs_that_exist_are_listed(family):
     assert set(listed(family)) <= set(programs(family))
+
+
+def test_every_row_has_two_programs():
+    own = [expected("connection", program) for program in programs("connection")]
+    told = Counter(wanted["row"] for wanted in own if not wanted.get("near_miss"))
+    assert {f"N{number:02}" for number in range(1, 55) if told[f"N{number:02}"] < 2} == set()
+
+
+def test_every_library_and_every_constructor_has_a_program():
+    own = [expected("libraries", program) for program in programs("libraries")]
+    assert {library.name for library in libraries()} == {wanted["library"] for wanted in own}
+    used = {form["subject"] for wanted in own for form in (wanted, *wanted.get("forms", ()))}
+    assert set(constructors()) - used == UNUSED
+
+
+def test_programs_that_are_fine_are_as_many_as_those_that_are_not():
+    told = Counter(expected("connection", program)["expect"] for program in programs("connection"))
+    assert told["ok"] >= told["flag"] > 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ to pass has to be taken out. To write it anew from what is said today: `python t
 """
 
 import json
+from collections import Counter
 
 import pytest
 from catalogue_rooms import Rooms
@@ -50,6 +51,17 @@ def test_the_expectation_is_well_formed(program):
     assert {Verdict(word) for word in wanted["verdicts"]} and wanted["why"]
     assert wanted["tier"] in ({"none"} if wanted["expect"] == "ok" else {"review", "manual"})
     assert (CATALOGUE / "tmp" / program / wanted["path"]).read_text().splitlines()[wanted["line"] - 1].strip()
+
+
+def test_every_row_has_two_programs_and_the_list_only_names_programs():
+    told = Counter(expected("tmp", p)["row"] for p in PROGRAMS if not expected("tmp", p).get("near_miss"))
+    assert {f"T{number:02}" for number in range(1, 44) if told[f"T{number:02}"] < 2} == set()
+    assert set(listed("tmp")) <= set(PROGRAMS)
+
+
+def test_programs_that_are_fine_are_as_many_as_those_that_are_not():
+    told = Counter(expected("tmp", program)["expect"] for program in PROGRAMS)
+    assert told["ok"] >= told["flag"] > 0
 
 
 if __name__ == "__main__":
