@@ -212,7 +212,8 @@ TRANSACTION = """
     def pay(event, context):
         token = {"ClientRequestToken": event["token"]} if "token" in event else {}
         T.transact_write_items(TransactItems=[{"Update": {"TableName": "numbers", "Key": {"pk": {"S": "n"}},
-            "UpdateExpression": "ADD n :d", "ExpressionAttributeValues": {":d": {"N": str(event["by"])}}}}], **token)
+            "UpdateExpression": "ADD n :d", "ExpressionAttributeValues": {":d": {"N": str(event["by"])}}}}],
+            **token)
 """
 
 
@@ -436,17 +437,10 @@ def told(encode: Any, reply: Any) -> str:
 
 LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals() | st.binary(max_size=3)
-    | st.sampled_from([Number.ONE, Word.A, Point(1, b"x"), {1}, object, 10**30, -0.0, 1e22, range(2), bytearray(b"x")])
+    | st.sampled_from([Number.ONE, Word.A, Point(1, b"x"), {1}, object, 10**30, -0.0, 1e22, range(2), bytearray()])
 )  # fmt: skip
-KEYS = (
-    st.text(max_size=2)
-    | st.integers()
-    | st.floats()
-    | st.booleans()
-    | st.none()
-    | st.binary(max_size=2)
-    | st.just(Number.ONE)
-)
+PLAIN_KEYS = st.text(max_size=2) | st.binary(max_size=2) | st.integers() | st.floats() | st.booleans()
+KEYS = PLAIN_KEYS | st.sampled_from([None, Number.ONE, Word.A])
 
 
 @settings(max_examples=300)
