@@ -56,7 +56,7 @@ class Divergence:
 
 @dataclass(slots=True)
 class Course:
-    """What one run showed. `lines` of the migrated program ran; `silent` are reasons why nothing can be said.
+    """What one run showed. `lines` of the migrated program ran; `silent` says of a call why nothing can be said.
 
     `partial`: a container was killed between two writes, and the original has no answer for half of an event.
     """
@@ -72,9 +72,10 @@ class Course:
     partial: Divergence | None = None
     refused: int = 0
     undecided: str = ""
-    silent: list[str] = field(default_factory=list)
+    silent: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     weak_reads: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
 
 
 class Run:
@@ -163,13 +164,13 @@ def _note(course: Course, observations: Iterable[Observation]) -> None:
         course.lines |= each.lines
         for effect in each.effects:
             if effect.is_inconclusive:
-                course.silent.append(
-                    f"{each.event.call} calls {effect.target or effect.service}, {_WHY[effect.kind]}"
-                )
+                course.silent[each.event.call] = f"calls {effect.target or effect.service}, {_WHY[effect.kind]}"
             if effect.has_weak_read:
                 course.weak_reads.add(effect.target)
+            if effect.is_write:
+                course.writes.add(effect.target)
         if each.outcome.kind == "timeout":
-            course.silent.append(f"{each.event.call} does not end in time: {each.outcome.message}")
+            course.silent[each.event.call] = f"does not end in time: {each.outcome.message}"
 
 
 _WHY: Mapping[str, str] = {
@@ -193,7 +194,9 @@ def _compared(course: Course, turn: Turn, expected: Sequence[Seen], found: Seque
 
 
 def _parted(course: Course, divergence: Divergence) -> None:
-    if course.has_kills:
+    if divergence.event.call in course.silent:
+        course.undecided = f"{divergence.event.call} {course.silent[divergence.event.call]}"
+    elif course.has_kills:
         course.partial = divergence
     else:
         course.divergence = divergence
@@ -239,7 +242,7 @@ def _play(run: Run, turn: Turn, course: Course, memory: Memory | None) -> bool:
     if memory is not None:
         for each in course.expected[count:]:
             memory.note(_reply(each.answer))
-    return course.divergence is None and course.partial is None
+    return course.divergence is None and course.partial is None and not course.undecided
 
 
 def _finish(run: Run, course: Course) -> None:

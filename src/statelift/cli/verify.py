@@ -1,0 +1,203 @@
+"""`verify`: runs the original and the migrated program, and tells whether they answered alike."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from statelift.cli.options import Asked, UsageError, analysis_of, is_plan, load, paths_argument, talk, write_data
+from statelift.model import Plan, Tier
+from statelift.selecting import chosen_changes
+
+if TYPE_CHECKING:
+    from statelift.analysis import Analysis
+    from statelift.verify.events import Step
+    from statelift.verify.examine import Progress
+    from statelift.verify.subjects import Given, Sources, Subject
+    from statelift.verify.verdicts import Result
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the command line asks for."""
+
+    events: tuple[Path, ...]
+    runs: int
+    seed: int
+    python: str | None
+    is_original: bool
+
+
+@click.command()
+@paths_argument
+@click.option(
+    "--events", multiple=True, type=click.Path(path_type=Path, exists=True),
+    help="Events to send: a JSON or JSON lines file, or a folder of them; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--runs", type=click.IntRange(0, 1000), default=4, show_default=True, help="Runs with generated events."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same run.")
+@click.option(
+    "--ignore", multiple=True, metavar="PATH", help="Do not compare this part of replies: body.requestId."
+)
+@click.option("--resources", type=_FILE, help="What is there before the first event: env, tables, buckets.")
+@click.option("--http", type=_FILE, help="Answers to calls that leave AWS, equal for both programs.")
+@click.option("--python", metavar="EXE", help="Run the program with this interpreter and its packages.")
+@click.option("--original-only", is_flag=True, help="Only show whether the program as it is keeps state.")
+@click.option("--yes", is_flag=True, help="Do not ask before the program is run.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def verify(
+    paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, ignore: Sequence[str],
+    resources: Path | None, http: Path | None, python: str | None, original_only: bool, yes: bool, form: str,
+) -> int:  # fmt: skip
+    """Run the original and the migrated program against a simulated AWS, and compare what they answer."""
+    from statelift.verify.subjects import Sources
+
+    _check_extra()
+    wanted = _Wanted(tuple(events), runs, seed, python, original_only)
+    sources = Sources(_text(resources), _text(http), tuple(ignore))
+    plan, analysis = _planned(paths)
+    subjects = _subjects(plan, analysis, _given(sources), is_original=original_only)
+    if not subjects:
+        talk("There is nothing to verify: no change of the plan would be written.")
+        return 0
+    _ask(subjects, has_consent=yes)
+    results, limits = _examined(subjects, wanted, Path(plan.root))
+    return _reported(results, limits, form)
+
+
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path.absolute())
+
+
+def _check_extra() -> None:
+    missing = [name for name in ("boto3", "moto", "hypothesis") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"verify needs {', '.join(missing)}: pip install 'statelift[verify]'.")
+
+
+def _planned(paths: Sequence[Path]) -> "tuple[Plan, Analysis]":
+    """The plan, and an analysis of its root. UsageError where a saved plan is stale."""
+    from statelift.planning import plan_of
+
+    saved = load(paths[0]) if is_plan(paths) else None
+    settled = Asked({}).settled(paths if saved is None else [Path(saved.root)])
+    analysis = analysis_of(paths if saved is None else [Path(saved.root)], settled)
+    if saved is None:
+        return plan_of(analysis, settled.options()), analysis
+    _check_fresh(saved, analysis)
+    return saved, analysis
+
+
+def _check_fresh(plan: Plan, analysis: "Analysis") -> None:
+    from statelift.compose import hash_of
+
+    for file in plan.files:
+        if hash_of(file.path, analysis.read).sha256 != file.sha256:
+            raise UsageError(
+                f"{file.path} has changed since the plan was made. Make a new plan: statelift plan -o …"
+            )
+
+
+def _given(sources: "Sources") -> "Given":
+    from statelift.verify.resources import ResourceError
+    from statelift.verify.subjects import read_given
+
+    try:
+        return read_given(sources)
+    except (ResourceError, OSError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _subjects(plan: Plan, analysis: "Analysis", given: "Given", *, is_original: bool) -> "list[Subject]":
+    from statelift.compose import ComposeError
+    from statelift.verify.compare import IgnoreError
+    from statelift.verify.resources import ResourceError
+    from statelift.verify.subjects import originals_of, subjects_of
+
+    try:
+        if is_original:
+            return originals_of(plan, analysis, given)
+        chosen = chosen_changes(plan, Tier.REVIEW, only_accepted=False)
+        return subjects_of(plan, analysis, chosen, given)
+    except (ComposeError, IgnoreError, ResourceError, OSError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _ask(subjects: "Sequence[Subject]", *, has_consent: bool) -> None:
+    """Code is run from here on: a person says yes first. UsageError where nobody can be asked."""
+    if has_consent:
+        return
+    roots = ", ".join(subject.name for subject in subjects)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("verify runs the code that it is given, and nobody can be asked here: say so with --yes.")
+    if not click.confirm(f"verify runs the code in {roots}, in a sandbox without network. Go on?", err=True):
+        raise UsageError("Nothing was run.")
+
+
+def _examined(subjects: "Sequence[Subject]", wanted: _Wanted, root: Path) -> "tuple[list[Result], tuple[str, ...]]":
+    from statelift.verify.events import EventsError
+    from statelift.verify.examine import Effort, examine, examine_original
+    from statelift.verify.sandbox import Sandbox, VerifySetupError
+
+    work = examine_original if wanted.is_original else examine
+    effort = Effort(wanted.runs, wanted.seed)
+    try:
+        steps = [_steps(subject, wanted, root) for subject in subjects]
+        with Sandbox(wanted.python) as sandbox, _progress() as progress:
+            results = [
+                work(sandbox, subject, batch, effort, progress)
+                for subject, batch in zip(subjects, steps, strict=True)
+            ]
+            return results, sandbox.limits
+    except (EventsError, VerifySetupError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _steps(subject: "Subject", wanted: _Wanted, root: Path) -> "list[Step]":
+    """The user's steps for a code root, or those of an events folder beside it."""
+    from statelift.verify.events import read_steps
+
+    folders = [root / subject.name / "events", root / "events"]
+    found = wanted.events or tuple(folder for folder in folders if any(folder.glob("*.json")))[:1]
+    return [step for path in found for step in read_steps(path, subject.entries) if _is_known(step, subject)]
+
+
+def _is_known(step: "Step", subject: "Subject") -> bool:
+    """Whether a step is for this code root: files of events may speak of several."""
+    module = step.call.partition(":")[0].replace(".", "/")
+    files = {path for path, _ in subject.pair.original.files}
+    return bool({f"{module}.py", f"{module}/__init__.py"} & files)
+
+
+@contextmanager
+def _progress() -> "Iterator[Progress]":
+    """A bar on a terminal, after the first second nobody has to wonder."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("verify", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield show
+
+
+def _reported(results: "Sequence[Result]", limits: Sequence[str], form: str) -> int:
+    from statelift.verify.report import to_json, to_text
+    from statelift.verify.verdicts import worst
+
+    write_data(to_json(results, limits) if form == "json" else to_text(results, limits))
+    return worst([result.verdict for result in results])

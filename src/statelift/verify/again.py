@@ -1,0 +1,47 @@
+"""A counterexample -> a Python program that runs it again, and what that program calls."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from statelift.verify.driver import Divergence
+from statelift.verify.schedule import Placed, Script, Turn
+from statelift.verify.subjects import Subject
+from statelift.verify.values import Event, Fault, Faults
+
+_PROGRAM = '''"""statelift verify saw a difference at {call}; this program runs the same events again."""
+
+from statelift.verify.rerun import rerun
+
+ROOT = {root!r}
+CODE_ROOT = {name!r}
+CHANGES = {changes!r}
+GIVEN = {given!r}
+SCRIPT = """
+{script}
+"""
+
+if __name__ == "__main__":
+    rerun(ROOT, CODE_ROOT, CHANGES, SCRIPT, is_original={is_original}, **GIVEN)
+'''
+
+
+def script_of(subject: Subject, found: Divergence, *, is_original: bool) -> str:
+    """The program, as text: it plans the folder again with these changes and plays the script."""
+    text = json.dumps(asdict(found.script), indent=1, ensure_ascii=True).replace("\\", "\\\\")
+    return _PROGRAM.format(
+        call=found.event.call, root=subject.root, name=subject.name, script=text, is_original=is_original,
+        changes=[change.id for change in subject.changes], given=asdict(subject.sources),
+    )  # fmt: skip
+
+
+def read_script(text: str) -> Script:
+    """The script in such a text. ValueError, KeyError or TypeError where it is none."""
+    value: dict[str, Any] = json.loads(text)
+    plan = tuple(Fault(**each) for each in value["faults"]["plan"])
+    return Script(tuple(_turn(each) for each in value["turns"]), value["seed"], Faults(plan=plan))
+
+
+def _turn(value: dict[str, Any]) -> Turn:
+    placed = tuple(Placed(Event(**each["event"]), each["slot"], each["hash_seed"]) for each in value["placed"])
+    return Turn(placed, tuple(value["recycled"]))

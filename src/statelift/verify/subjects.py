@@ -1,0 +1,261 @@
+"""A plan -> Subjects: for every code root the original, the migrated program, and the lines that have to run."""
+
+import ast
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from statelift.analysis import Analysis
+from statelift.compose import compose_changes
+from statelift.link.program import Program
+from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Plan, Verdict
+from statelift.runtime import HELPER_FILE
+from statelift.verify.compare import Rules, rules_of
+from statelift.verify.driver import Metric, Pair
+from statelift.verify.events import Entry
+from statelift.verify.resources import environment_of, read_canned, read_tree, resources_of
+from statelift.verify.surroundings import read_surroundings
+from statelift.verify.values import Canned, CodeTree, Resource
+from statelift.verify.world import Setting
+
+_METRIC = re.compile(r"""\(\s*["']([^"']+)["']""")
+_STATE = frozenset({Verdict.STATE, Verdict.LEAK})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the user says what is around the program: paths of files ("" for none), and paths not to compare."""
+
+    resources: str = ""
+    http: str = ""
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the user says of the world around the program, read."""
+
+    sources: Sources = Sources()
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    resources: tuple[Resource, ...] = ()
+    canned: tuple[Canned, ...] = ()
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of the migrated program that a change wrote: it counts as run when one of its lines ran."""
+
+    path: str
+    first: int
+    last: int
+    changes: frozenset[str]
+
+    def has_run(self, lines: Iterable[tuple[str, int]]) -> bool:
+        """Whether one of these lines is the statement's."""
+        return any(path == self.path and self.first <= line <= self.last for path, line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One code root to verify. `alone` gives the program with one change only; `is_stateful`: it is about state."""
+
+    name: str
+    root: str
+    pair: Pair
+    entries: tuple[Entry, ...]
+    changes: tuple[Change, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    is_stateful: bool = True
+    sources: Sources = Sources()
+    alone: Callable[[str], CodeTree] = field(default=lambda _: CodeTree(()))
+
+
+def read_given(sources: Sources) -> Given:
+    """Read what the user gives. ResourceError says what cannot be used, OSError which file cannot be read."""
+    canned = read_canned(Path(sources.http)) if sources.http else ()
+    if not sources.resources:
+        return Given(sources, canned=canned)
+    environment, resources = read_surroundings(Path(sources.resources))
+    return Given(sources, environment, resources, canned)
+
+
+def subjects_of(plan: Plan, analysis: Analysis, chosen: Sequence[Change], given: Given) -> list[Subject]:
+    """The code roots that the chosen changes touch. ComposeError and OSError pass through."""
+    subjects = []
+    for workspace in analysis.workspaces:
+        root = workspace.program.root
+        own = [change for change in chosen if any(_is_inside(path, root) for path in _paths(change))]
+        if own:
+            subjects.append(_subject(plan, analysis, workspace.program, own, given))
+    return subjects
+
+
+def originals_of(plan: Plan, analysis: Analysis, given: Given) -> list[Subject]:
+    """The code roots with a finding or a suspect, to show whether the program as it is keeps state at all."""
+    places = [finding.place.path for finding in (*plan.findings, *plan.left_alone)]
+    return [
+        _subject(plan, analysis, workspace.program, [], given)
+        for workspace in analysis.workspaces
+        if any(path in workspace.program.root.files for path in places)
+    ]
+
+
+def _paths(change: Change) -> Iterator[str]:
+    for operation in change.ops:
+        if isinstance(operation, Edit | EnsureHelperPart):
+            yield operation.path
+
+
+def _is_inside(path: str, root: CodeRoot) -> bool:
+    return path in root.files or path == _joined(root.path, HELPER_FILE)
+
+
+def _joined(root: str, path: str) -> str:
+    return f"{root}/{path}" if root else path
+
+
+def _subject(
+    plan: Plan, analysis: Analysis, program: Program, changes: Sequence[Change], given: Given
+) -> Subject:  # fmt: skip
+    root = program.root
+    folder = Path(plan.root) / root.path
+
+    def migrated(accepted: Sequence[Change]) -> CodeTree:
+        return read_tree(folder, _written(root, accepted, analysis.read))
+
+    original, after = read_tree(folder), migrated(changes)
+    entries = tuple(_entry(program, entry) for entry in root.entries)
+    pair = Pair(
+        original, after, _setting(changes, given), tuple(sorted({each.call.partition(":")[0] for each in entries})),
+        _rules(changes, given), tuple(_metrics(plan, program, changes)),
+    )  # fmt: skip
+    by_id = {change.id: change for change in changes}
+    written = _statements(original, after, changes, lambda ids: migrated([by_id[each] for each in ids]))
+    return Subject(
+        name=root.path or ".",
+        root=plan.root,
+        pair=pair,
+        entries=entries,
+        changes=tuple(changes),
+        statements=tuple(written),
+        is_stateful=not changes or any(_concerns_state(plan, change) for change in changes),
+        sources=given.sources,
+        alone=lambda id_: migrated(_with_needs(by_id, id_)),
+    )
+
+
+def _with_needs(by_id: Mapping[str, Change], id_: str) -> list[Change]:
+    return [by_id[each] for each in (id_, *by_id[id_].needs) if each in by_id]
+
+
+def _written(root: CodeRoot, changes: Sequence[Change], read: Callable[[str], bytes]) -> dict[str, bytes | None]:
+    """The files of the code root that the changes write."""
+    prefix = f"{root.path}/" if root.path else ""
+    writes = compose_changes(changes, read)
+    return {write.path.removeprefix(prefix): write.after for write in writes if write.path.startswith(prefix)}
+
+
+def _entry(program: Program, entry: EntryPoint) -> Entry:
+    call = f"{program.dotted(entry.path)}:{entry.attribute}"
+    names = (entry.function, entry.attribute, f"{program.dotted(entry.path)}.{entry.attribute}")
+    return Entry(call, "call" if entry.origin == "public" else "lambda", names)
+
+
+def _setting(changes: Sequence[Change], given: Given) -> Setting:
+    operations = [operation for change in changes for operation in change.ops]
+    environment = {**given.environment, **environment_of(operations)}
+    resources = (*given.resources, *resources_of(operations))
+    return Setting(environment, resources, given.canned, given.timeout)
+
+
+def _rules(changes: Sequence[Change], given: Given) -> Rules:
+    operations = [operation for change in changes for operation in change.ops]
+    return rules_of(given.sources.ignore, [resource.name for resource in resources_of(operations)])
+
+
+def _concerns_state(plan: Plan, change: Change) -> bool:
+    finding = next((each for each in plan.findings if change.id in each.changes), None)
+    return finding is not None and finding.verdict in _STATE
+
+
+def _metrics(plan: Plan, program: Program, changes: Sequence[Change]) -> Iterator[Metric]:
+    """The counters that become metrics, with the names that the edits give them."""
+    for finding in plan.findings:
+        for change in changes:
+            if change.id in finding.changes and finding.verdict is Verdict.WRITE_ONLY:
+                names = [_METRIC.search(op.text) for op in change.ops if isinstance(op, Edit)]
+                found = next((name[1] for name in names if name), None)
+                if found is not None:
+                    yield Metric(program.dotted(finding.place.path), finding.symbol, found)
+
+
+# ---------------------------------------------------------------- what has to run
+
+
+def _statements(
+    original: CodeTree, after: CodeTree, changes: Sequence[Change], compose: Callable[[Sequence[str]], CodeTree]
+) -> Iterator[Statement]:
+    """The statements inside of the program's own functions that the changes wrote."""
+    before = dict(original.files)
+    texts = {change.id: _new_texts(before, compose([change.id])) for change in changes} if len(changes) > 1 else {}
+    made = {op.part for change in changes for op in change.ops if isinstance(op, EnsureHelperPart)}
+    for path, data in after.files:
+        old = before.get(path)
+        if not path.endswith(".py") or old is None or old == data:
+            continue
+        lines = data.decode("utf-8", "replace").splitlines()
+        new = _new_lines(old.decode("utf-8", "replace").splitlines(), lines)
+        for first, last in _spans(data, made):
+            touched_lines = [line for line in range(first, last + 1) if line in new]
+            if touched_lines:
+                owners = [id_ for id_, known in texts.items() if any(lines[n - 1] in known for n in touched_lines)]
+                ids = frozenset(owners) or frozenset(change.id for change in changes)
+                yield Statement(path, first, last, ids)
+
+
+def _new_texts(before: Mapping[str, bytes], after: CodeTree) -> set[str]:
+    found: set[str] = set()
+    for path, data in after.files:
+        if path.endswith(".py") and path in before and before[path] != data:
+            lines = data.decode("utf-8", "replace").splitlines()
+            new = _new_lines(before[path].decode("utf-8", "replace").splitlines(), lines)
+            found |= {lines[number - 1] for number in new}
+    return found
+
+
+def _new_lines(old: Sequence[str], new: Sequence[str]) -> set[int]:
+    """Numbers of the lines that are not as they were."""
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return {line + 1 for tag, _, _, first, last in blocks if tag != "equal" for line in range(first, last)}
+
+
+def _spans(data: bytes, generated: set[str]) -> Iterator[tuple[int, int]]:
+    """First and last line of every simple statement, and of the head of every other, inside of functions."""
+    for node in ast.walk(ast.parse(data)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in generated:
+            for statement in node.body:
+                yield from _heads(statement)
+
+
+def _heads(node: ast.stmt) -> Iterator[tuple[int, int]]:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return  # a function that stands in a function is walked on its own
+        case ast.Import() | ast.ImportFrom() | ast.Global() | ast.Nonlocal() | ast.Pass():
+            return
+        case ast.Expr(value=ast.Constant()):
+            return
+        case _:
+            inner = [child for child in ast.walk(node) if isinstance(child, ast.stmt) and child is not node]
+            below = min((child.lineno for child in inner), default=0)
+            if not isinstance(node, ast.Try):
+                yield node.lineno, max(node.lineno, below - 1) if below else node.end_lineno or node.lineno
+            for child in ast.iter_child_nodes(node):
+                bodies = child.body if isinstance(child, ast.ExceptHandler | ast.match_case) else [child]
+                for each in bodies:
+                    if isinstance(each, ast.stmt):
+                        yield from _heads(each)

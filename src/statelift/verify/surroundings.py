@@ -1,0 +1,59 @@
+"""A file -> the environment variables, tables, buckets and topics that are there before the first event."""
+
+import base64
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from statelift.verify.resources import ResourceError
+from statelift.verify.values import Bucket, Resource, Table, Thing
+
+_KNOWN = ("env", "tables", "items", "buckets", "objects", "topics", "queues", "parameters", "secrets")
+
+
+def read_surroundings(path: Path) -> tuple[dict[str, str], tuple[Resource, ...]]:
+    """Read `env`, `tables` (name, key), `items` (table, item), `buckets`, `objects` (bucket, key, text or base64),
+    `topics`, `queues`, `parameters` and `secrets` (name to text). ResourceError says what cannot be used.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except ValueError as error:
+        raise ResourceError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict) or (found.keys() - set(_KNOWN)):
+        raise ResourceError(f"{path} has to be an object with some of {', '.join(_KNOWN)}.")
+    try:
+        return {str(name): str(value) for name, value in found.get("env", {}).items()}, tuple(_resources(found))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ResourceError(
+            f"{path} cannot be used: {error!r}. Tables have a name and a key, items a table."
+        ) from None
+
+
+def _resources(found: dict[str, Any]) -> Iterator[Resource]:
+    for table in found.get("tables", []):
+        items = [each["item"] for each in found.get("items", []) if each["table"] == table["name"]]
+        yield Table(table["name"], table.get("key", "pk"), items=tuple(map(_item, items)))
+    for name in found.get("buckets", []):
+        objects = [each for each in found.get("objects", []) if each["bucket"] == name]
+        yield Bucket(name, tuple((each["key"], _bytes(each)) for each in objects))
+    for name in found.get("topics", []):
+        yield Thing("topic", name)
+    for name in found.get("queues", []):
+        yield Thing("queue", name)
+    for name, text in found.get("parameters", {}).items():
+        yield Thing("parameter", name, str(text))
+    for name, text in found.get("secrets", {}).items():
+        yield Thing("secret", name, str(text))
+
+
+def _item(item: dict[str, Any]) -> str:
+    from boto3.dynamodb.types import TypeSerializer
+
+    typed = TypeSerializer()
+    return json.dumps({name: typed.serialize(value) for name, value in item.items()})
+
+
+def _bytes(each: dict[str, Any]) -> bytes:
+    return base64.b64decode(each["base64"]) if "base64" in each else str(each["text"]).encode()
