@@ -128,7 +128,7 @@ def _file(path: str, operations: Sequence[Operation], read: Read) -> FileWrite:
         raise
     except (OverlapError, NoPlaceError, Refusal) as error:
         raise ComposeError(f"{path}: {error}") from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, SyntaxError, RecursionError) as error:
         raise ComposeError(f"{path}: the operations do not fit ({error}). Make a new plan.") from error
 
 
@@ -166,6 +166,8 @@ def _module(path: str, before: bytes, operations: Sequence[Operation]) -> bytes:
     edits = dict.fromkeys(op for op in operations if isinstance(op, Edit))
     imports = [op for op in operations if isinstance(op, EnsureImport)]
     parts = [op for op in operations if isinstance(op, EnsureHelperPart)]
+    if odd := next((each for each in imports if not _is_name(each.module) or not _is_name(each.name or "x")), None):
+        raise ComposeError(f"{path}: {odd.module!r}, {odd.name!r} is not the name of something to import")
     encoding, newline = _form(path, before)
     if encoding == "utf-8" and (cut := next((edit for edit in edits if _cuts(before, edit)), None)):
         raise ComposeError(f"{path}: bytes {cut.start}-{cut.end} cut a character in two. Make a new plan.")
@@ -173,6 +175,10 @@ def _module(path: str, before: bytes, operations: Sequence[Operation]) -> bytes:
         before, [*prelude_edits(path, before, imports, parts, list(edits)), *edits]
     )  # what is brought in stands in front of an edit at its place
     return splice(before, [_with_newline(edit, newline) for edit in made], encoding)
+
+
+def _is_name(dotted: str) -> bool:
+    return all(part.isidentifier() for part in dotted.split("."))
 
 
 def _cuts(data: bytes, edit: Edit) -> bool:

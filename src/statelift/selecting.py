@@ -1,5 +1,7 @@
 """A plan and a tier -> the changes to write."""
 
+from collections import defaultdict
+
 from statelift.model import Change, Plan, Tier
 
 
@@ -13,9 +15,19 @@ def chosen_changes(made: Plan, upto: Tier, *, only_accepted: bool) -> list[Chang
         is_default = not only_accepted and change.tier <= upto and change.alternatives_of is None
         if change.decision == "accepted" or (change.decision is None and is_default):
             chosen.append(change)
-    while True:
-        ids = {change.id for change in chosen}
-        kept = [change for change in chosen if set(change.needs) <= ids]
-        if len(kept) == len(chosen):
-            return kept
-        chosen = kept
+    return _with_all_needs(chosen)
+
+
+def _with_all_needs(chosen: list[Change]) -> list[Change]:
+    """Those of which everything they need is there, too; each change is looked at once."""
+    kept = {change.id: change for change in chosen}
+    needed_by: dict[str, list[str]] = defaultdict(list)
+    for change in chosen:
+        for need in change.needs:
+            needed_by[need].append(change.id)
+    lost = [need for need in needed_by if need not in kept]
+    while lost:
+        for name in needed_by[lost.pop()]:
+            if kept.pop(name, None):
+                lost.append(name)
+    return list(kept.values())

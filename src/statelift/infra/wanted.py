@@ -1,5 +1,6 @@
 """operations -> Wanted: what several changes ask of one template, merged and in one order."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
 
+_ACTION = re.compile("[a-z0-9]+:[A-Za-z]+")  # one named call: no pattern
 _SERVICES = {"table": "dynamodb:", "bucket": "s3:"}
 
 
@@ -87,7 +89,7 @@ def check_actions(grant: EnsureGrant, kind: str) -> None:
     """Raise Refusal where the actions do not fit the kind of the resource."""
     service = _SERVICES.get(kind)
     for action in grant.actions:
-        if service is None or not action.startswith(service):
+        if service is None or not (action.startswith(service) and _ACTION.fullmatch(action)):
             raise Refusal(f"{action} is not an action on {grant.resource}, which is a {kind}.")
     if kind != "bucket" and grant.key_prefix:
         raise Refusal(f"{grant.resource} is a {kind}, so a right on it has no key prefix.")
