@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.cells import whole_line
@@ -21,8 +22,8 @@ STATEFUL = frozenset({"meta.events.register", "headers.update", "auth", "headers
 
 
 SETTING = re.compile(
-    r"\s*(?:set(?!\s+transaction)\b|create\s+(?:global\s+|local\s+)?temp|listen\b|prepare\b|lock\b|use\b"
-    r"|select\s+pg_advisory_lock|select\s+get_lock)",
+    r"\s*(?:set\s+(?!transaction)[\w.@]+(?:\s+to\b|\s*=|\s+\w)|create\s+(?:global\s+|local\s+)?temp|listen\s+\w|prepare\s+\w"
+    r"|lock\s+tables?\b|use\s+\w+\s*;?$|select\s+pg_advisory_lock|select\s+get_lock)",
     re.IGNORECASE,
 )
 HOOKS = "meta.events"
@@ -103,20 +104,15 @@ class Connections:
             factory=self._factory(node),
             cell=self._cell(node),
             owner=self._owner(node),
-            setting=self._setting(node),
+            setting=self._setting,
         )
 
-    def _setting(self, node: ast.Call) -> str:
-        """The first SQL text around the constructor that changes the session rather than data."""
-        scope = self.syntax.scope(node).function()
-        inside = ast.walk(scope.node) if scope is not None else ()
-        for each in inside:
-            match each:
-                case ast.Call(func=ast.Attribute(attr="execute"), args=[ast.Constant(value=str(text)), *_]):
-                    if SETTING.match(text):
-                        return " ".join(text.split())[:40]
-                case _:
-                    pass
+    @cached_property
+    def _setting(self) -> str:
+        """The first SQL text of the file that changes the session rather than data."""
+        for node in self.syntax.nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and SETTING.match(node.value):
+                return " ".join(node.value.split())[:40]
         return ""
 
     def _arguments(self, node: ast.Call) -> Iterator[Argument]:

@@ -65,8 +65,20 @@ class Subjects:
             name = f"{imported}.{attribute}"
             return "os.environ" if name in ENVIRONMENT_CALLS else name
         if self.syntax.is_local(owner):
-            return ""
+            return self._made_local(owner, attribute)
         return f"{base}.{attribute}" if base in self.cells else self._own(f"{base}.{attribute}")
+
+    def _made_local(self, owner: ast.Name, attribute: str) -> str:
+        """`registry.names` behind `registry = Registry()`."""
+        scope = self.syntax.scope(owner).binding(owner.id)
+        given = [] if scope is None else self.syntax.assigned(scope, owner.id)
+        match given:
+            case [ast.Call(func=function)]:
+                name = f"{self.syntax.dotted(function)}.{attribute}"
+                is_imported = bool(self.syntax.outside(function)) and "." in self.syntax.dotted(function)
+                return name if is_imported else self._own(name)
+            case _:
+                return ""
 
     def _own(self, name: str) -> str:
         return name if name in self.cells else ""

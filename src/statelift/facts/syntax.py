@@ -201,13 +201,39 @@ class Syntax:
         match node:
             case ast.Name():
                 method = self._method_of(node)
-                return None if method is None else method.qualname.rpartition(".")[0]
+                return self._new_object(node) if method is None else method.qualname.rpartition(".")[0]
             case ast.Attribute(value=ast.Name() as base, attr="__class__"):
                 return self.owner_of(base)
             case ast.Call(func=ast.Name(id="type"), args=[ast.Name() as base]):
                 return self.owner_of(base)
+            case ast.Attribute(value=ast.Name() as base, attr=attribute) if not self.is_self(base):
+                return self._made_by_new(base, attribute)
             case _:
                 return None
+
+    def _new_object(self, name: ast.Name) -> str | None:
+        """The class of a variable that `__new__` gives a new object of its class."""
+        scope = self.scopes.of[name].binding(name.id)
+        is_new = scope is not None and scope.qualname.endswith(".__new__")
+        given = self.assigned(scope, name.id) if scope is not None and is_new else []
+        makes = any(isinstance(e, ast.Call) and getattr(e.func, "attr", "") == "__new__" for e in given)
+        return scope.qualname.rpartition(".")[0] if scope is not None and makes else None
+
+    def _made_by_new(self, base: ast.Name, attribute: str) -> str | None:
+        """The class of `cls._instance`, which `__new__` gives a new object of the class."""
+        method = self._method_of(base)
+        if method is None or not isinstance(method.node, FUNCTIONS) or method.node.name != "__new__":
+            return None
+        for node in ast.walk(method.node):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Attribute(attr=name)], value=ast.Call(func=ast.Attribute(attr="__new__"))
+                ):
+                    if name == attribute:
+                        return method.qualname.rpartition(".")[0]
+                case _:
+                    pass
+        return None
 
     def _method_of(self, name: ast.Name) -> Scope | None:
         """The method whose first parameter the name is."""

@@ -207,7 +207,7 @@ class Connection:
     """A client or connection that is built inside a function.
 
     `factory` is the offset of the `def` of a plain function without parameters that does nothing but return it.
-    `setting` is a statement of the same function that changes the session of a database: `SET search_path …`.
+    `setting` is an SQL text of the same file that changes the session of a database: `SET search_path …`.
     """
 
     constructor: str
