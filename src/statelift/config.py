@@ -6,14 +6,13 @@ names a command, a place to write to, or a file outside of the folder that the c
 
 import re
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import TypeAlias
 
-from statelift.judge.rules import BY_CODE, BY_NAME, rule_of
+from statelift.judge.rules import nearest, rule_flaw
 
 Value: TypeAlias = bool | str | tuple[str, ...] | None
 
@@ -56,20 +55,6 @@ class Settings:
 
 
 # ---------------------------------------------------------------- keys
-
-
-def rule_flaw(word: str) -> str:
-    """What is wrong with a word that should name rules (code, beginning of a code, name); "" if nothing."""
-    is_beginning = word.upper().startswith("SL") and any(code.startswith(word.upper()) for code in BY_CODE)
-    if is_beginning or rule_of(word) is not None:
-        return ""
-    close = nearest(word, [*BY_CODE, *BY_NAME, *map(str.lower, BY_CODE)])
-    return f"There is no rule {word}.{f' Did you mean {close}?' if close else ' `statelift rules` lists them.'}"
-
-
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """The known word that is most like this one, if any is."""
-    return next(iter(get_close_matches(word[:80], known, n=1, cutoff=0.5)), None)
 
 
 def _list_flaw(value: object) -> str:

@@ -112,6 +112,15 @@ class Finding:
     changes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that somebody knows of: it gets no change. `reason` is the comment's, or names the baseline."""
+
+    finding: Finding
+    by: Literal["comment", "baseline"]
+    reason: str
+
+
 # ---------------------------------------------------------------- operations
 
 
@@ -275,6 +284,8 @@ class Plan:
     errors: tuple[Problem, ...]
     file_count: int = 0
     function_count: int = 0
+    suppressed: tuple[Suppressed, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from statelift.config import (
     find_configuration,
     nearest,
     read_configuration,
-    rule_flaw,
 )
+from statelift.judge.rules import rule_flaw
 from statelift.model import Options, Plan, Problem, Tier
 
 if TYPE_CHECKING:

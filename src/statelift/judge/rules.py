@@ -1,6 +1,8 @@
 """The rules by code: what `--select`, `rules` and `explain` speak of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from statelift.model import Family
 
@@ -40,3 +42,23 @@ BY_NAME = {rule.name: rule for rule in RULES}
 def rule_of(word: str) -> Rule | None:
     """The rule of a code or name, or None."""
     return BY_CODE.get(word.upper()) or BY_NAME.get(word.lower())
+
+
+def covers(word: str, code: str) -> bool:
+    """Whether a word (a code, the beginning of one, or a name) means the rule of a code."""
+    rule = rule_of(word)
+    return rule.code == code if rule is not None else code.startswith(word.upper())
+
+
+def rule_flaw(word: str) -> str:
+    """What is wrong with a word that should mean rules, with the nearest right one; "" if nothing."""
+    is_beginning = word.upper().startswith("SL") and any(code.startswith(word.upper()) for code in BY_CODE)
+    if is_beginning or rule_of(word) is not None:
+        return ""
+    close = nearest(word, [*BY_CODE, *BY_NAME, *map(str.lower, BY_CODE)])
+    return f"There is no rule {word}.{f' Did you mean {close}?' if close else ' `statelift rules` lists them.'}"
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that is most like this one, if any is."""
+    return next(iter(get_close_matches(word[:80], known, n=1, cutoff=0.5)), None)

@@ -25,7 +25,7 @@ def escape(text: str, keep: str = "") -> str:
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""Show control, direction and invisible characters as `\x1b` or `\u202e`, but for those in `keep` (`"\n\t"`)."""
+    r"""Show control, direction and invisible characters as `\x1b` or `\u202e`, but for those in `keep`."""
     return _UNSAFE.sub(lambda match: match[0] if match[0] in keep else _visible(match[0]), text)
 
 

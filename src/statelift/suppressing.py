@@ -1,0 +1,109 @@
+"""Source bytes -> suppressions: comments that say that a finding is known and wanted, and why.
+
+`# statelift: ignore[SL101] reason` stands for the logical statement that it is part of, or, alone on its line,
+for the one that follows. `# statelift: ignore-file[SL101] reason` stands for the file.
+"""
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from statelift.judge.rules import covers, rule_flaw
+from statelift.model import Problem
+
+_COMMENT = re.compile(r"#\s*statelift\s*:(.*)", re.DOTALL)
+_DIRECTIVE = re.compile(r"\s*([\w-]+)\s*(?:\[([^\[\]]*)\])?\s*(.*)", re.DOTALL)
+_SIGN = b"statelift"
+_CURE = "Write `# statelift: ignore[SL101] reason`."
+_BLANK = {tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """One comment: the rules that it names, why, and the lines (both inclusive) that it stands for."""
+
+    path: str
+    line: int
+    words: tuple[str, ...]
+    reason: str
+    first: int
+    last: int
+
+    @property
+    def is_for_file(self) -> bool:
+        """Whether it stands for every line."""
+        return self.first == 0
+
+    def covers(self, word: str, rule: str, line: int) -> bool:
+        """Whether it stands for a finding of a rule on a line by this one of its words."""
+        return covers(word, rule) and (self.is_for_file or self.first <= line <= self.last)
+
+
+def suppressions_in(path: str, data: bytes) -> tuple[list[Suppression], list[Problem]]:
+    """The suppressions of one file, and a warning for each comment that looks like one and is none.
+
+    A file that cannot be tokenized has none: it is reported as a file that cannot be analysed.
+    """
+    found: list[Suppression] = []
+    warnings: list[Problem] = []
+    if _SIGN not in data:
+        return found, warnings
+    try:
+        comments = list(_comments(data))
+    except (tokenize.TokenError, SyntaxError, UnicodeDecodeError):
+        return found, warnings
+    for text, line, first, last in comments:
+        read = _read(path, text, line, first, last)
+        if isinstance(read, Problem):
+            warnings.append(read)
+        else:
+            found.append(read)
+    return found, warnings
+
+
+def _comments(data: bytes) -> Iterator[tuple[str, int, int, int]]:
+    """Text, line, and the lines of the statement, of each comment that speaks to statelift."""
+    waiting: list[tuple[str, int]] = []
+    first = 0
+    for token in tokenize.tokenize(io.BytesIO(data).readline):
+        if token.type == tokenize.COMMENT and (match := _COMMENT.search(token.string)):
+            waiting.append((match[1], token.start[0]))
+        if token.type == tokenize.NEWLINE:
+            yield from ((text, line, first, token.end[0]) for text, line in waiting)
+            waiting, first = [], 0
+        elif token.type not in _BLANK:
+            first = first or token.start[0]
+    yield from ((text, line, line, line) for text, line in waiting)
+
+
+def _read(path: str, text: str, line: int, first: int, last: int) -> Suppression | Problem:
+    directive = _DIRECTIVE.match(text)
+    word, rules, reason = directive.groups() if directive else ("", None, "")
+    if word not in ("ignore", "ignore-file"):
+        return _malformed(path, line, f"{word or 'this'} is nothing that statelift knows. {_CURE}")
+    words = tuple(each.strip() for each in (rules or "").split(",") if each.strip())
+    if not words:
+        return _malformed(path, line, f"no rule is named. {_CURE}")
+    if flaw := next((flaw for each in words if (flaw := rule_flaw(each))), ""):
+        return _malformed(path, line, flaw)
+    if not re.search(r"\w", reason):
+        return _malformed(path, line, f"the reason is missing. {_CURE}")
+    if word == "ignore-file":
+        first = last = 0
+    return Suppression(path, line, words, reason.strip(), first, last)
+
+
+def _malformed(path: str, line: int, flaw: str) -> Problem:
+    return Problem(path, line, "malformed-suppression", f"This comment suppresses nothing: {flaw}")
+
+
+def unused(suppressions: Sequence[Suppression], used: set[tuple[Suppression, str]]) -> Iterator[Problem]:
+    """A warning for each word of a comment that no finding was suppressed by."""
+    for each in suppressions:
+        for word in each.words:
+            if (each, word) not in used:
+                where = "in this file" if each.is_for_file else "in this statement"
+                message = f"Nothing {where} is a finding of {word}. Remove it from the comment."
+                yield Problem(each.path, each.line, "unused-suppression", message)
