@@ -10,6 +10,7 @@ import time
 import pytest
 import yaml
 
+from statelift import __version__
 from statelift.cli import run
 
 APP = """\
@@ -65,7 +66,7 @@ def plan(root, *changes, **files):
     hashes = {"app.py": sha(APP), **files}
     return {
         "schema": 1,
-        "tool_version": "0",
+        "tool_version": __version__,
         "root": str(root),
         "options": {"strict_handlers": False, "select": [], "ignore": [], "codemods": [], "metrics": "emf"},
         "files": [{"path": path, "sha256": value} for path, value in hashes.items()],
@@ -373,7 +374,8 @@ def test_nothing_of_the_project_is_run(root, tmp_path):
     (root / "app.py").write_bytes(APP + tell)
     (root / "statelift_state.py").write_bytes(tell)
     (root / "pyproject.toml").write_text("[tool.other]\nrun = 'touch proof'\n")
-    script = "import sys; from statelift.cli import run; sys.exit(run(sys.argv[1:]))"
+    script = "import sys; from statelift import __version__
+from statelift.cli import run; sys.exit(run(sys.argv[1:]))"
     for words in (
         ["scan", "root"],
         ["plan", "root", "-o", "plan.json"],

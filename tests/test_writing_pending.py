@@ -1,5 +1,7 @@
 """Runs that stopped half way, and journals that cannot be trusted."""
 
+import errno
+
 import pytest
 
 from statelift.model import FileWrite
@@ -146,6 +148,19 @@ def test_a_damaged_journal_is_refused(tmp_path, spoil):
         with pytest.raises(DamagedJournalError, match=run.id):
             attempt(tmp_path)
     assert snapshot(tmp_path) == before
+
+
+def test_a_journal_that_cannot_be_read_now_is_not_called_damaged(tmp_path, monkeypatch):
+    """Nobody is told to throw a journal away because the handles ran out."""
+    interrupted(tmp_path)
+
+    def read_below(root, path):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("statelift.writing.journal.read_below", read_below)
+    with pytest.raises(DamagedJournalError, match=r"cannot be read now: Too many open files.*try again") as caught:
+        pending_runs(tmp_path)
+    assert "remove that run" not in str(caught.value)
 
 
 def test_a_journal_cannot_point_through_a_link(tmp_path):

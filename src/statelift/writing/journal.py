@@ -188,7 +188,11 @@ def _load(home: Path, run_id: str) -> Run:
     check_real(home, name)
     try:
         return run_from_json(home, run_id, read_below(home, name) or b"")
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:  # nothing is said about the journal itself: no handles left, no right to read
+        raise DamagedJournalError(
+            f"{home / name} cannot be read now: {error.strerror}. Nothing was written. Remove the cause, then try again."
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise DamagedJournalError(
             f"{home / name} cannot be used: {error}. The old bytes of that run are in `before` beside it. "
             "When you need them no more, remove that run's folder."
