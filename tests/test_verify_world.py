@@ -468,6 +468,24 @@ def test_a_missing_interpreter_is_told_kindly() -> None:
         Sandbox("/nowhere/python")
 
 
+def test_an_interpreter_that_does_not_start_says_why(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'it has no time' >&2\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(VerifySetupError, match="python could not start the sandbox: it has no time"):
+        Sandbox(str(python))
+
+
+def test_folders_of_killed_runs_are_removed_and_those_of_others_stay(sandbox: Sandbox) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = sandbox.folder.parent / f"statelift-verify-{ended.pid}-left"
+    left.mkdir()
+    with Sandbox(hash_seeds=(0,)) as made:
+        assert not left.exists() and sandbox.folder.exists()
+    assert not made.folder.exists() and sandbox.folder.exists()
+
+
 def processes_of(folder: str) -> list[str]:
     found = []
     for entry in Path("/proc").iterdir():

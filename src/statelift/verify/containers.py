@@ -80,7 +80,8 @@ class Container:
         """End the process, keep its /tmp."""
         if self.is_alive:
             self.is_alive = False
-            self.spec.server.wire.send({"op": "kill", "pids": [self.pid]})
+            with contextlib.suppress(OSError):  # a sandbox that is closed has killed it
+                self.spec.server.wire.send({"op": "kill", "pids": [self.pid]})
             self.control.close()
             self.calls.close()
 

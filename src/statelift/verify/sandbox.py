@@ -20,11 +20,14 @@ from statelift.verify.simulator import Simulator
 from statelift.verify.values import CodeTree
 
 _INSIDE = Path(__file__).parent / "inside"
+_PREFIX = "statelift-verify-"
 _START_SECONDS = 60.0
-_OLDEST = (3, 9)
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _BOOT = """
-import importlib.util, sys
+import sys
+if sys.version_info < (3, 9):
+    sys.exit("it is older than Python 3.9. Name a newer one with --python.")
+import importlib.util
 sys.path.pop(0)
 place = sys.argv[1]
 spec = importlib.util.spec_from_file_location(
@@ -163,8 +166,6 @@ class Sandbox:
             reason = told[-1] if told else "it said nothing"
             raise VerifySetupError(f"{self.python} could not start the sandbox: {reason}") from None
         process.wire.socket.settimeout(None)
-        if "python" in greeting and tuple(greeting["python"]) < _OLDEST:
-            raise VerifySetupError(f"{self.python} is older than Python 3.9: name a newer one with --python.")
         return greeting
 
 
@@ -184,5 +185,24 @@ def _run_folder() -> Path:
     """A new folder outside of /tmp: containers see another /tmp than this process."""
     for parent in (Path("/var/tmp"), Path.home() / ".cache"):  # noqa: S108 - a fresh name is made below it
         with contextlib.suppress(OSError):
-            return Path(tempfile.mkdtemp(prefix="statelift-verify-", dir=parent))
+            _sweep(parent)
+            return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
     raise VerifySetupError("Neither /var/tmp nor ~/.cache can be written: verify needs a folder outside of /tmp.")
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders of runs whose process was killed."""
+    for folder in parent.glob(f"{_PREFIX}*-*"):
+        number = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdigit() and folder.stat().st_uid == os.getuid() and not _is_running(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -28,7 +28,7 @@ def main(number: int, wants_namespaces: bool) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
-    wire.send({"boto3": version, "python": list(sys.version_info[:3]), "has_namespaces": has_namespaces})
+    wire.send({"boto3": version, "has_namespaces": has_namespaces})
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             _serve(wire, has_namespaces)
