@@ -374,8 +374,7 @@ def test_nothing_of_the_project_is_run(root, tmp_path):
     (root / "app.py").write_bytes(APP + tell)
     (root / "statelift_state.py").write_bytes(tell)
     (root / "pyproject.toml").write_text("[tool.other]\nrun = 'touch proof'\n")
-    script = "import sys; from statelift import __version__
-from statelift.cli import run; sys.exit(run(sys.argv[1:]))"
+    script = "import sys; from statelift.cli import run; sys.exit(run(sys.argv[1:]))"
     for words in (
         ["scan", "root"],
         ["plan", "root", "-o", "plan.json"],

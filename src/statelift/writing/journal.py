@@ -190,7 +190,8 @@ def _load(home: Path, run_id: str) -> Run:
         return run_from_json(home, run_id, read_below(home, name) or b"")
     except OSError as error:  # nothing is said about the journal itself: no handles left, no right to read
         raise DamagedJournalError(
-            f"{home / name} cannot be read now: {error.strerror}. Nothing was written. Remove the cause, then try again."
+            f"{home / name} cannot be read now: {error.strerror}. Nothing was written. "
+            "Remove the cause, then try again."
         ) from error
     except (ValueError, RecursionError) as error:
         raise DamagedJournalError(
