@@ -151,7 +151,7 @@ def known(owner, name):
         return type(name, (Exception,), {})
     if name in ("closed", "broken") or (name == "is_closed" and path.startswith("httpx")):
         return is_closed
-    if name in ("is_open", "bound"):
+    if name in ("is_open", "bound", "open") and isinstance(owner, Double):
         return not is_closed
     if name in ("is_closed", "is_active", "is_connected", "is_healthy", "is_usable"):
         return lambda: owner.__dict__["_is_closed"] == (name == "is_closed")
