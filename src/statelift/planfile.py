@@ -170,8 +170,18 @@ _PATH_FLAWS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("is absolute: it must be relative to the root", lambda path: path.startswith("/")),
     ("starts with a drive letter", lambda path: path[:1].isalpha() and path[1:2] == ":"),
     ("leaves the root by ..", lambda path: ".." in path.split("/")),
+    ("holds characters that no file name can have", lambda path: not _can_be_named(path)),
     ("has an empty or . segment", lambda path: not {"", "."}.isdisjoint(path.split("/"))),
 )
+
+
+def _can_be_named(path: str) -> bool:
+    """Whether the file system takes the characters; bytes that are not UTF-8 travel as lone surrogates."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _path(value: object, at: str) -> str:
@@ -192,9 +202,14 @@ def _matching(pattern: str, words: str) -> Reader[str]:
 
 
 _sha256 = _matching(r"([0-9a-f]{64})?", 'must be 64 hexadecimal digits, or "" for a new file')
-_root = _matching(r"(/|\\\\|[A-Za-z]:[/\\])[^\0]*", "must be an absolute path")
+_absolute = _matching(r"(/|\\\\|[A-Za-z]:[/\\])[^\0]*", "must be an absolute path")
 # The path of a problem is told, never opened: "" is the whole run, a backslash may be what is wrong.
 _told_path = _matching(r"(?!/)(?!(.*/)?\.\.(/|\Z))[^\0]*", "must stay below the root")
+
+
+def _root(value: object, at: str) -> str:
+    path = _absolute(value, at)
+    return path if _can_be_named(path) else _refuse(at, f"({path!r:.80}) holds characters that no path can have")
 
 
 def _record(make: Callable[..., T], readers: Mapping[str, Reader[object]]) -> Reader[T]:
@@ -316,6 +331,11 @@ def plan_from_json(data: object) -> Plan:
     version = record.get("schema")
     if version != SCHEMA or isinstance(version, bool):
         _refuse("$.schema", f"is {version!r:.60}, and this statelift reads {SCHEMA}")
+    if (maker := record.get("tool_version", __version__)) != __version__:
+        flaw = (
+            f"is {maker!r:.60}, and this is statelift {__version__}, which may write other bytes than you saw"
+        )
+        _refuse("$.tool_version", flaw)
     plan = _PLAN(record, "$")
     _check_ids(plan)
     _check_references(plan)
