@@ -296,6 +296,24 @@ def test_what_the_simulator_cannot_do_is_inconclusive(sandbox: Sandbox) -> None:
     assert [(effect.kind, effect.is_inconclusive) for effect in seen.effects] == [("unsupported", True)]
 
 
+def test_threads_of_a_program_call_one_after_the_other(sandbox: Sandbox) -> None:
+    text = """
+        import boto3
+        from concurrent.futures import ThreadPoolExecutor
+        T = boto3.client("dynamodb")
+        def put(n):
+            T.put_item(TableName="numbers", Item={"pk": {"S": str(n)}, "blob": {"S": "x" * 200_000}})
+            return len(T.get_item(TableName="numbers", Key={"pk": {"S": str(n)}})["Item"]["blob"]["S"])
+        def handler(event, context):
+            with ThreadPoolExecutor(4) as pool:
+                return sum(pool.map(put, range(6)))
+    """
+    with World(sandbox, tree(text), SETTING) as world:
+        seen = world.run([(world.start_container(), event("handler")) for _ in range(2)])
+        assert [reply(one) for one in seen] == [1_200_000] * 2
+        assert [len(one.effects) for one in seen] == [12, 12]
+
+
 def test_calls_of_the_import_belong_to_the_first_event(sandbox: Sandbox) -> None:
     text = """
         import boto3

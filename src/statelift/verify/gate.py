@@ -3,7 +3,7 @@
 import random
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -86,10 +86,9 @@ class Gate:
         """Wait until every container waits with a call or is done."""
         while busy := [run for run in runs if run.outcome is None and run.waiting is None]:
             wires = {wire.fileno(): run for run in busy for wire in (run.container.control, run.container.calls)}
-            left = min(run.deadline for run in busy) - time.monotonic()
-            ready, _, _ = select.select(list(wires), [], [], max(0.0, left))
+            ready = _ready(wires, min(run.deadline for run in busy) - time.monotonic())
             for run in {id(wires[fd]): wires[fd] for fd in ready}.values():
-                self._receive(run, set(ready))
+                self._receive(run, ready)
             now = time.monotonic()
             for run in busy:
                 if run.outcome is None and run.waiting is None and run.deadline <= now:
@@ -197,6 +196,14 @@ class Gate:
         run.container = self.replace(run.container, run.event.at)
         self.log.append(f"event {run.number} again in {run.container.name}")
         self._begin(run)
+
+
+def _ready(descriptors: Iterable[int], seconds: float) -> set[int]:
+    """Those that can be read, after waiting that long at most."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)}
 
 
 def observed(run: Run) -> Observation:

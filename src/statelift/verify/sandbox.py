@@ -138,7 +138,7 @@ class Sandbox:
         wire, end = pair()
         errors = self.folder / f"errors{len(self.started)}"
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment["PYTHONHASHSEED"] = str(hash_seed)
+        environment |= {"PYTHONHASHSEED": str(hash_seed), "TZ": ":UTC"}
         if command[0] == sys.executable:
             environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
         with errors.open("wb") as log:

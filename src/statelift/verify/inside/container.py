@@ -180,7 +180,7 @@ class Container:
         if name in self.failures:
             raise self.failures[name]
         try:
-            return importlib.import_module(name)
+            return importlib.import_module(name.replace("/", "."))
         except ImportError as error:
             failure = LoadError(
                 "Runtime.ImportModuleError", f"Unable to import module '{name}': {error}", _trace(error)

@@ -23,7 +23,6 @@ def main(number: int, wants_namespaces: bool) -> None:
     sys.dont_write_bytecode = True
     wire = Wire(socket.socket(fileno=number))
     has_namespaces = wants_namespaces and isolate.enter()
-    os.environ["TZ"] = ":UTC"
     version = aws.warm_up()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.collect()
