@@ -213,7 +213,7 @@ def _membership(path: str, use: Access, workspace: Workspace, negation: str) -> 
     assert use.key is not None
     name = workspace.text(path, use.name)
     between = workspace.between(path, use.key.span.end, use.name.start)
-    operator = re.search(r"[ \t]*\b(not\s+)?in\b[\s(\\]*$", between)
+    operator = re.search(r"(?<![ \t])[ \t]*+\b(not\s++)?in\b[\s(\\]*$", between)
     kept = between[: operator.start()] if operator else ""
     encoding = workspace.program.modules[path].encoding
     yield Edit(path, use.span.start, use.span.start, f"{negation}{name}.contains(")

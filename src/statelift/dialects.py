@@ -43,7 +43,7 @@ _BRACE = re.compile(r"[{}]")
 _CONVERSION = re.compile(r"[rsa]\s*([:}])")
 _PARAMETERS = re.compile(r"\b(?:def|class|type)[ \t]+[^\W\d]\w*[ \t]*(?=\[)")
 _TYPE = re.compile(r"(^|[;:])([ \t]*)type[ \t]+(?=[^\W\d]\w*\s*=(?!=))", re.MULTILINE)
-_EXCEPT = re.compile(r"^([ \t]*except\b[ \t]*\*?)((?![^\n:]*\bas\b)[^\n:,]+,[^\n:]*)(?=:)", re.MULTILINE)
+_EXCEPT = re.compile(r"^([ \t]*except\b[ \t]*+\*?)((?![^\n:]*\bas\b)[^\n:,]+,[^\n:]*)(?=:)", re.MULTILINE)
 _LAZY = re.compile(r"^([ \t]*)lazy[ \t]+(?=(?:import|from)\b)", re.MULTILINE)
 _UNPACKED = re.compile(
     r"([\[{(]\s*)\*{1,2}(?=[\w.]+(?:\([^()\n]*\)|\[[^\[\]\n]*\])?\s+(?:async\s+)?for\b)", re.MULTILINE

@@ -9,9 +9,10 @@ from statelift.model import Edit, Span
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _TOKEN = re.compile(r"\r?\n|\w+|[^\S\r\n]+|.", re.DOTALL)
-_BLANK_TAIL = re.compile(rb"(?<=\n)(?:\r?\n)+\Z")
+# A search begins at the first end of line of a run only: else long runs would take the square of their length.
+_BLANK_TAIL = re.compile(rb"(?<=\n)(?<!\n\n)(?<!\n\r\n)(?:\r?\n)++\Z")
 _BLANK_BELOW = re.compile(rb"(?:\r?\n)*")
-_BLANK_ABOVE = re.compile(rb"(?:\A|\n)((?:\r?\n)+)\Z")
+_BLANK_ABOVE = re.compile(rb"(?:\A|(?<!\n)(?<!\n\r)\n)((?:\r?\n)++)\Z")
 _MOST_PAIRS = 4_000_000  # above that, comparing token by token takes seconds: the block is one edit
 
 # Bytes that are not valid in the encoding travel through str as lone surrogates, so that any file round-trips.
