@@ -32,7 +32,7 @@ class Accesses:
 
     def collect(self) -> Iterator[Access]:
         """Every use, in no particular order."""
-        for node in self.syntax.nodes:
+        for node in self.syntax.walk.only(ast.Name, ast.Attribute, ast.Call):
             match node:
                 case ast.Name() | ast.Attribute():
                     subject = self.subjects.cell(node)
@@ -130,7 +130,7 @@ def _environment(syntax: Syntax, node: ast.expr) -> Operation | None:
 
 def unbound_accesses(syntax: Syntax, accesses: Accesses, cells: frozenset[str]) -> Iterator[Access]:
     """`n += 1` in a function without `global n`, where the module has an `n`: always UnboundLocalError."""
-    for node in syntax.nodes:
+    for node in syntax.walk.only(ast.AugAssign):
         match node:
             case ast.AugAssign(target=ast.Name(id=name) as target) if name in cells:
                 scope = syntax.scope(target).binding(name)
@@ -154,7 +154,7 @@ def _is_parameter(function: ast.AST, name: str) -> bool:
 
 def global_statements(syntax: Syntax) -> Iterator[GlobalStatement]:
     """`global` statements, and whether their line holds nothing else."""
-    for node in syntax.nodes:
+    for node in syntax.walk.only(ast.Global):
         if isinstance(node, ast.Global):
             line = whole_line(syntax, node)
             owner = syntax.parents[node]

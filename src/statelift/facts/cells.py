@@ -14,6 +14,9 @@ from statelift.model import Span
 CONTAINERS: dict[str, CellKind] = {"dict": "dict", "list": "list", "set": "set", "collections.OrderedDict": "call"}
 DATACLASSES = frozenset({"dataclasses.dataclass", "attr.s", "attrs.define", "attr.dataclass"})
 FIELDS = frozenset({"dataclasses.field", "attr.ib", "attrs.field", "pydantic.Field"})
+DEFINING: tuple[type[ast.AST], ...] = (
+    ast.Assign, ast.AnnAssign, ast.AugAssign, ast.FunctionDef, ast.AsyncFunctionDef,
+)  # fmt: skip
 Stored = ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
@@ -30,7 +33,7 @@ class _Definition:
 def cells_of(syntax: Syntax, provenance: Provenance, paths: Paths) -> list[Cell]:
     """Every cell that the module defines, one each, with the number of its definitions."""
     found: dict[str, Cell] = {}
-    for node in syntax.nodes:
+    for node in syntax.walk.only(*DEFINING):
         for definition in _definitions(syntax, node):
             old = found.get(definition.name)
             if old is None:
@@ -121,7 +124,7 @@ def _attribute(
 
 def _instance_attributes(syntax: Syntax) -> Iterator[str]:
     """Class attributes that methods also assign on `self`: what they read is the instance's own."""
-    for node in syntax.nodes:
+    for node in syntax.walk.only(ast.Attribute):
         match node:
             case ast.Attribute(value=ast.Name() as base, ctx=ast.Store()) if syntax.is_self(base):
                 yield f"{syntax.owner_of(base)}.{node.attr}"

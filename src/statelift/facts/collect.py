@@ -1,6 +1,7 @@
 """SourceFile bytes, parsed -> ModuleFacts: gathers what the collectors find."""
 
 import ast
+import builtins
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from statelift.facts.values import (
 from statelift.source import Parsed
 
 ATTRIBUTE_CALLS = frozenset({"getattr", "setattr", "delattr", "hasattr"})
+BUILTINS = frozenset(dir(builtins))
 DYNAMIC_NAMES = frozenset({"globals", "exec", "eval", "vars"})
 
 
@@ -58,20 +60,20 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         connections=tuple(Connections(syntax, provenance, subjects, guards).collect()),
         globals=tuple(global_statements(syntax)),
         exports=frozenset(syntax.scopes.module.bound),
-        identifiers=frozenset(node.id for node in syntax.nodes if isinstance(node, ast.Name)).union(
+        identifiers=frozenset(node.id for node in syntax.walk.only(ast.Name)).union(
             *(scope.bound for scope in syntax.scopes.opened.values())
         ),
         attributes=tuple(sorted(Counter(_attribute_names(syntax)).items())),
         unbound=tuple(unbound_accesses(syntax, accesses, names)),
         is_script=_is_script(syntax.tree),
-        has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.nodes),
+        has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.walk.only(ast.Call)),
         environment_writes=tuple(_environment_writes(syntax)),
         mentions=frozenset(_handed_on(syntax)),
     )
 
 
 def _imports(syntax: Syntax) -> Iterator[Import]:
-    for node in syntax.nodes:
+    for node in syntax.walk.only(ast.Import, ast.ImportFrom):
         match node:
             case ast.Import(names=names):
                 for alias in names:
@@ -85,11 +87,10 @@ def _imports(syntax: Syntax) -> Iterator[Import]:
 
 
 def _classes(syntax: Syntax) -> Iterator[Class]:
-    for node in syntax.nodes:
-        if isinstance(node, ast.ClassDef):
-            bases = tuple(syntax.dotted(base) for base in node.bases)
-            decorators = tuple(_decorator(syntax, each) for each in node.decorator_list)
-            yield Class(syntax.scopes.opened[node].qualname, bases, decorators)
+    for node in syntax.walk.only(ast.ClassDef):
+        bases = tuple(syntax.dotted(base) for base in node.bases)
+        decorators = tuple(_decorator(syntax, each) for each in node.decorator_list)
+        yield Class(syntax.scopes.opened[node].qualname, bases, decorators)
 
 
 def _handed_on(syntax: Syntax) -> Iterator[str]:
@@ -110,7 +111,7 @@ def _values_in(syntax: Syntax, statement: ast.stmt) -> Iterator[str]:
 
 
 def _functions(syntax: Syntax, provenance: Provenance, guards: Guards) -> Iterator[Function]:
-    for node in syntax.nodes:
+    for node in syntax.walk.only(*FUNCTIONS):
         if isinstance(node, FUNCTIONS):
             scope = syntax.scopes.opened[node]
             yield _function(syntax, provenance, guards, node, scope)
@@ -124,7 +125,7 @@ def _function(
     scope: Scope,
 ) -> Function:
     owner = scope.parent
-    inside = [each for statement in node.body for each in ast.walk(statement)]
+    inside = list(syntax.walk.inside(node.body))
     arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     own = [each for each in inside if syntax.scopes.of.get(each) and syntax.scopes.of[each].function() is scope]
     return Function(
@@ -186,11 +187,9 @@ def _chain(syntax: Syntax, node: ast.AST) -> Iterator[str]:
 
 
 def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards) -> Iterator[Call]:
-    for node in syntax.nodes:
-        if not isinstance(node, ast.Call):
-            continue
+    for node in syntax.walk.only(ast.Call):
         callee = _callee(syntax, node)
-        if callee and callee.lstrip(".").partition(".")[0] not in sys.stdlib_module_names:
+        if callee and _may_be_own(syntax, node, callee):
             yield Call(
                 callee=callee,
                 function=syntax.function(node),
@@ -202,6 +201,20 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
                 fates=fates_of(syntax, node),
                 is_decorator=_is_decorator(syntax.parents[node], node),
             )
+
+
+def _may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
+    """Whether a function of the program may be called: no builtin, nothing of the standard library."""
+    head = callee.lstrip(".").partition(".")[0]
+    if head in sys.stdlib_module_names:
+        return False
+    match node.func:
+        case ast.Name(id=name):
+            return name not in BUILTINS or bool(syntax.scope(node).binding(name))
+        case ast.Attribute(value=ast.Name() as owner) if callee == f"{owner.id}.{node.func.attr}":
+            return not syntax.is_local(owner)
+        case _:
+            return True
 
 
 def _is_decorator(owner: ast.AST, node: ast.Call) -> bool:
@@ -247,7 +260,7 @@ def _arguments(provenance: Provenance, paths: Paths, node: ast.Call) -> Iterator
 
 def _attribute_names(syntax: Syntax) -> Iterator[str]:
     """Every attribute that is named, in `x.name` or in `getattr(x, "name")`."""
-    for node in syntax.nodes:
+    for node in syntax.walk.only(ast.Attribute, ast.Call):
         match node:
             case ast.Attribute(attr=name):
                 yield name
@@ -279,7 +292,7 @@ def _is_dynamic(syntax: Syntax, node: ast.AST) -> bool:
 
 def _environment_writes(syntax: Syntax) -> Iterator[str]:
     """What functions write into the environment; `'AWS_DEFAULT_SESSION'` stands for boto3's default session."""
-    for node in syntax.nodes:
+    for node in syntax.walk.only(ast.Subscript, ast.Attribute, ast.Call, ast.Assign):
         if isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)) and syntax.function(node) != MODULE:
             yield from _environment_write(syntax, node)
         match node:

@@ -40,11 +40,10 @@ class Connections:
 
     def collect(self) -> Iterator[Connection]:
         """Every constructor call that runs when a function is called."""
-        for node in self.syntax.nodes:
-            if isinstance(node, ast.Call):
-                name = self._constructor(node)
-                if name and self.syntax.function(node) != MODULE:
-                    yield self._connection(node, name)
+        for node in self.syntax.walk.only(ast.Call):
+            name = self._constructor(node)
+            if name and self.syntax.function(node) != MODULE:
+                yield self._connection(node, name)
 
     def _constructor(self, node: ast.Call) -> str:
         name = self.syntax.outside(node.func)
@@ -110,8 +109,8 @@ class Connections:
     @cached_property
     def _setting(self) -> str:
         """The first SQL text of the file that changes the session rather than data."""
-        for node in self.syntax.nodes:
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and SETTING.match(node.value):
+        for node in self.syntax.walk.only(ast.Constant):
+            if isinstance(node.value, str) and SETTING.match(node.value):
                 return " ".join(node.value.split())[:40]
         return ""
 

@@ -59,9 +59,8 @@ class Files:
 
     def collect(self) -> Iterator[FileEffect]:
         """Every effect inside functions and at import."""
-        for node in self.syntax.nodes:
-            if isinstance(node, ast.Call):
-                yield from self._call(node)
+        for node in self.syntax.walk.only(ast.Call):
+            yield from self._call(node)
 
     def _call(self, node: ast.Call) -> Iterator[FileEffect]:
         name = self.syntax.dotted(node.func)

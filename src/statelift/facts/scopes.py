@@ -4,7 +4,21 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from statelift.facts.walk import children
+
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+OPENERS = frozenset(
+    {
+        ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp,
+        ast.GeneratorExp, ast.comprehension, ast.NamedExpr,
+    }
+)  # fmt: skip
+BINDERS = frozenset(
+    {
+        ast.Name, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.ExceptHandler,
+        ast.MatchAs, ast.MatchStar, ast.MatchMapping, ast.Global, ast.Nonlocal,
+    }
+)  # fmt: skip
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -62,8 +76,12 @@ class Scopes:
         while stack:
             node, scope = stack.pop()
             self.of[node] = scope
-            _bind(node, scope)
-            stack.extend(reversed(list(self._inside(node, scope))))
+            if type(node) in BINDERS:
+                _bind(node, scope)
+            if type(node) in OPENERS:
+                stack.extend(reversed(list(self._inside(node, scope))))
+            else:
+                stack += [(child, scope) for child in children(node)]
 
     def _inside(self, node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
         match node:
@@ -71,24 +89,23 @@ class Scopes:
                 yield from self._function(node, scope)
             case ast.ClassDef():
                 inner = self._open("class", node, scope, node.name)
-                for child in ast.iter_child_nodes(node):
+                for child in children(node):
                     yield child, inner if isinstance(child, ast.stmt) else scope
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 inner = self._open("comprehension", node, scope, "<comprehension>")
                 yield node.generators[0].iter, scope
-                for child in ast.iter_child_nodes(node):
+                for child in children(node):
                     yield child, inner
             case ast.comprehension():
                 is_first = self.of.get(node.iter) is not None
-                for child in ast.iter_child_nodes(node):
+                for child in children(node):
                     if not (is_first and child is node.iter):
                         yield child, scope
             case ast.NamedExpr():
                 yield node.target, _outside_comprehension(scope)
                 yield node.value, scope
             case _:
-                for child in ast.iter_child_nodes(node):
-                    yield child, scope
+                pass
 
     def _function(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: Scope

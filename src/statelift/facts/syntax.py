@@ -1,14 +1,18 @@
 """A parsed file -> its tree with parents, scopes and path conditions: what the collectors ask."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from statelift.facts.flow import Condition, GuardedTree
 from statelift.facts.reaching import Binding, Flow, Moment, can_follow
 from statelift.facts.scopes import FUNCTIONS, Scope, Scopes
+from statelift.facts.walk import Walk
 from statelift.model import Place, Span
 from statelift.source import Parsed
 
+BINDING: tuple[type[ast.AST], ...] = (
+    ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.withitem, ast.AugAssign, ast.For, ast.comprehension,
+)  # fmt: skip
 MODULE = ""  # the function name of code that runs at import
 
 
@@ -19,34 +23,25 @@ class Syntax:
         self.parsed = parsed
         self.tree = parsed.tree
         self.scopes = Scopes(parsed.tree)
-        self.parents: dict[ast.AST, ast.AST] = {}
-        self.nodes: list[ast.AST] = []
-        stack: list[ast.AST] = [self.tree]
-        while stack:
-            node = stack.pop()
-            self.nodes.append(node)
-            children = list(ast.iter_child_nodes(node))
-            self.parents.update((child, node) for child in children)
-            stack.extend(reversed(children))
+        self.walk = Walk(self.tree)
+        self.parents = self.walk.parents
+        self.nodes = self.walk.nodes
         self.guarded = GuardedTree(self.tree)
-        self.imports = _imported_names(self.nodes, self.scopes)
+        self.imports = _imported_names(self.walk.only(ast.Import, ast.ImportFrom), self.scopes)
         self._assigned: dict[Scope, dict[str, list[Binding]]] = {}
         self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
+        self._dotted: dict[ast.AST, str] = {}
         self.module_functions = frozenset(each.name for each in self.tree.body if isinstance(each, FUNCTIONS))
         self.captured: set[tuple[Scope, str]] = set()  # variables of a function that an inner one uses
         self.rebound_inside: set[tuple[Scope, str]] = set()  # … and assigns, by `nonlocal`
         self._index_locals()
 
     def _index_locals(self) -> None:
-        for node in self.nodes:
+        for name in self.walk.only(ast.Name):
+            self._index_name(name)
+        for node in self.walk.only(*BINDING):
             match node:
-                case ast.Name(id=name):
-                    scope = self.scopes.of[node].binding(name)
-                    if scope is not None and scope.kind == "function":
-                        self._capture(node, name, scope)
-                    if scope is not None and isinstance(node.ctx, ast.Load):
-                        self._loads.setdefault(scope, {}).setdefault(name, []).append(node)
                 case ast.Assign(targets=targets, value=value):
                     for target in targets:
                         self._assign(target, value)
@@ -60,6 +55,15 @@ class Syntax:
                     self._assign(target, target)
                 case _:
                     pass
+
+    def _index_name(self, node: ast.Name) -> None:
+        scope = self.scopes.of[node].binding(node.id)
+        if scope is None:
+            return
+        if scope.kind == "function":
+            self._capture(node, node.id, scope)
+        if isinstance(node.ctx, ast.Load):
+            self._loads.setdefault(scope, {}).setdefault(node.id, []).append(node)
 
     def _capture(self, node: ast.Name, name: str, scope: Scope) -> None:
         if self.scopes.of[node].function() is not scope:
@@ -163,6 +167,11 @@ class Syntax:
 
     def dotted(self, node: ast.AST) -> str:
         """`a.b.c` with imports resolved to what they name (`b3.client` -> `boto3.client`); "" if not a name."""
+        if node not in self._dotted:
+            self._dotted[node] = self._spelled(node)
+        return self._dotted[node]
+
+    def _spelled(self, node: ast.AST) -> str:
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
@@ -224,7 +233,7 @@ class Syntax:
         method = self._method_of(base)
         if method is None or not isinstance(method.node, FUNCTIONS) or method.node.name != "__new__":
             return None
-        for node in ast.walk(method.node):
+        for node in self.walk.inside([method.node]):
             match node:
                 case ast.Assign(
                     targets=[ast.Attribute(attr=name)], value=ast.Call(func=ast.Attribute(attr="__new__"))
@@ -292,7 +301,7 @@ def _parts_of(target: ast.expr) -> Iterator[ast.expr]:
             yield target
 
 
-def _imported_names(nodes: list[ast.AST], scopes: Scopes) -> dict[tuple[Scope, str], str]:
+def _imported_names(nodes: Sequence[ast.AST], scopes: Scopes) -> dict[tuple[Scope, str], str]:
     found: dict[tuple[Scope, str], str] = {}
     for node in nodes:
         match node:

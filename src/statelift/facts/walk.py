@@ -1,0 +1,74 @@
+"""A tree -> its nodes in source order, quickly: without load and store marks and operators."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from typing import TypeVar, cast
+
+_LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
+_TEXTS = frozenset(
+    """id attr arg name kind type_comment level module asname ctx op ops conversion is_async simple rest
+    type_ignores""".split()
+)
+Node = TypeVar("Node", bound=ast.AST)
+_fields: dict[type, tuple[str, ...]] = {}
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The direct parts of a node, in source order of the grammar."""
+    kind = type(node)
+    names = _fields.get(kind)
+    if names is None:
+        names = _fields[kind] = tuple(name for name in kind._fields if _may_hold_nodes(kind, name))
+    found: list[ast.AST] = []
+    for name in names:
+        part = getattr(node, name, None)
+        if isinstance(part, list):
+            found += [each for each in part if isinstance(each, ast.AST)]
+        elif isinstance(part, ast.AST):
+            found.append(part)
+    return found
+
+
+def _may_hold_nodes(kind: type, name: str) -> bool:
+    return name not in _TEXTS and kind is not ast.Constant and not issubclass(kind, _LEAVES)
+
+
+class Walk:
+    """The nodes of a tree, their parents, and which of them lie inside a node."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        self.nodes: list[ast.AST] = []
+        self.parents: dict[ast.AST, ast.AST] = {}
+        stack: list[ast.AST] = [tree]
+        while stack:
+            node = stack.pop()
+            self.nodes.append(node)
+            parts = children(node)
+            for part in parts:
+                self.parents[part] = node
+            parts.reverse()
+            stack += parts
+        self._index = {node: number for number, node in enumerate(self.nodes)}
+        self._sizes = self._counted()
+        self._kinds: dict[tuple[type, ...], list[ast.AST]] = {}
+
+    def _counted(self) -> dict[ast.AST, int]:
+        """How many nodes each node covers, itself included."""
+        sizes = dict.fromkeys(self.nodes, 1)
+        for node in reversed(self.nodes):
+            parent = self.parents.get(node)
+            if parent is not None:
+                sizes[parent] += sizes[node]
+        return sizes
+
+    def inside(self, statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
+        """The nodes of these subtrees, in source order."""
+        for each in statements:
+            start = self._index[each]
+            yield from self.nodes[start : start + self._sizes[each]]
+
+    def only(self, *kinds: type[Node]) -> list[Node]:
+        """The nodes of exactly these types, in source order."""
+        if kinds not in self._kinds:
+            self._kinds[kinds] = [node for node in self.nodes if type(node) in kinds]
+        return cast("list[Node]", self._kinds[kinds])
