@@ -7,7 +7,7 @@ files below each DIR (without one: the installed packages), programs that hypoth
 disguise of other white space. Each file is planned alone, as it is (its public functions are the entry points) and
 once more with a handler that makes state of what it holds (`forced`). Checks, each with a number of failures:
   crashes    no exception came out of the pipeline, and no signal ended it
-  hangs      no program took longer than --seconds
+  hangs      no program took more than --seconds of the processor's time
   told       what Python cannot parse is reported, and what it can parse is analysed or refused for a known reason
   compiles   every Python file that a change touches or makes compiles
   untouched  bytes outside the edits are as they were; with no change planned no file would be written
@@ -117,7 +117,7 @@ def _in_disguise(task: Task) -> Iterator[Outcome]:
 
 def _watched(task: Task, suffix: str, run: Callable[[], Outcome]) -> Outcome:
     """The outcome, or the failure to have one, with the time that it took."""
-    name, start = task.name + suffix, time.perf_counter()
+    name, start = task.name + suffix, time.process_time()
     facts_of.cache_clear()  # it would grow with each program
     try:
         with _time_limit(task.seconds):
@@ -126,7 +126,7 @@ def _watched(task: Task, suffix: str, run: Callable[[], Outcome]) -> Outcome:
         found = Outcome("", programs=1, failures=(Failure("hangs", name, f"more than {task.seconds} s"),))
     except Exception:  # noqa: BLE001 - any exception is what this program looks for; it is counted and told
         found = Outcome("", programs=1, failures=(Failure("crashes", name, traceback.format_exc()),))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return replace(found, seconds=seconds, slowest=(round(seconds, 1), name))
 
 
@@ -135,13 +135,13 @@ def _time_limit(seconds: int) -> Iterator[None]:
     def ring(number: int, frame: object) -> None:
         raise TookTooLongError
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # of the processor: a busy machine makes no hang
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def planned(folder: Path) -> Plan:
@@ -362,7 +362,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N files of each source")
     parser.add_argument("--generated", type=int, default=2000, metavar="N", help="programs of hypothesmith")
     parser.add_argument("--disguised", type=int, default=150, metavar="N", help="programs in each disguise")
-    parser.add_argument("--seconds", type=int, default=120, metavar="N", help="time of one program")
+    parser.add_argument("--seconds", type=int, default=120, metavar="N", help="processor time of one program")
     parser.add_argument("--jobs", "-j", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures and failures to FILE")
     given = parser.parse_args(arguments)

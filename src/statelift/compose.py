@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 from statelift.infra.patch import patch_template
@@ -24,6 +25,7 @@ from statelift.prelude import NoPlaceError, prelude_edits
 from statelift.runtime import HELPER_FILE, is_pristine, parts_of, render_helper
 from statelift.spans import OverlapError, splice, without_gaps
 
+KEPT = 16  # results: the gate, the second analysis and the diff compose the same operations again
 Read = Callable[[str], bytes]  # FileNotFoundError for a file that is not there
 
 
@@ -55,7 +57,7 @@ def compose_changes(changes: Iterable[Change], read: Read) -> tuple[FileWrite, .
         for operation in change.ops:
             for path in touched(operation):
                 by_path[path].append(operation)
-    writes = (_file(path, operations, read) for path, operations in sorted(by_path.items()))
+    writes = (_file(path, tuple(operations), read) for path, operations in sorted(by_path.items()))
     return tuple(write for write in writes if write.before != write.after)
 
 
@@ -110,7 +112,7 @@ def _check_sound(write: FileWrite) -> None:
             raise ComposeError(f"{write.path} could not be read any more afterwards: {parsed.message}")
 
 
-def _file(path: str, operations: Sequence[Operation], read: Read) -> FileWrite:
+def _file(path: str, operations: tuple[Operation, ...], read: Read) -> FileWrite:
     parts = [op.part for op in operations if isinstance(op, EnsureHelperPart) and op.text is None]
     infra = [op for op in operations if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
     if parts or infra:
@@ -123,7 +125,9 @@ def _file(path: str, operations: Sequence[Operation], read: Read) -> FileWrite:
             return FileWrite(path, before, _helper(path, before, parts))
         if before is None:
             raise ComposeError(f"{path} does not exist any more. Make a new plan.")
-        return FileWrite(path, before, _template(before, infra) if infra else _module(path, before, operations))
+        return FileWrite(
+            path, before, patched(before, tuple(infra)) if infra else _module(path, before, operations)
+        )
     except ComposeError:
         raise
     except (OverlapError, NoPlaceError, Refusal) as error:
@@ -158,11 +162,14 @@ def _helper(path: str, before: bytes | None, parts: Sequence[str]) -> bytes:
     return render_helper(known | set(parts)).encode()
 
 
-def _template(before: bytes, operations: Sequence[InfraOperation]) -> bytes:
+@lru_cache(maxsize=KEPT)
+def patched(before: bytes, operations: tuple[InfraOperation, ...]) -> bytes:
+    """As `patch_template`, whose Refusal passes through."""
     return patch_template(before, operations)
 
 
-def _module(path: str, before: bytes, operations: Sequence[Operation]) -> bytes:
+@lru_cache(maxsize=KEPT)
+def _module(path: str, before: bytes, operations: tuple[Operation, ...]) -> bytes:
     edits = dict.fromkeys(op for op in operations if isinstance(op, Edit))
     imports = [op for op in operations if isinstance(op, EnsureImport)]
     parts = [op for op in operations if isinstance(op, EnsureHelperPart)]

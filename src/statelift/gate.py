@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
-from statelift.compose import ComposeError, Read, compose_changes
+from statelift.compose import ComposeError, Read, compose_changes, patched
 from statelift.facts.scopes import Scopes
-from statelift.infra.patch import patch_template
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import (
     Change,
@@ -142,7 +141,7 @@ def _with_provable_template(change: Change, read: Read) -> Change:
             by_template.setdefault(operation.template, []).append(operation)
     for template, operations in by_template.items():
         try:
-            patch_template(read(template), operations)
+            patched(read(template), tuple(operations))
         except Refusal as refusal:
             reason = f"{template} is not patched: {refusal}"
             ops = tuple(_detached(operation) for operation in change.ops)
