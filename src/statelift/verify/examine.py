@@ -16,6 +16,7 @@ from statelift.verify.verdicts import Counterexample, Part, Result, Shown, Verdi
 
 EVENTS = 24  # generated events of a run
 _PROBES = 4  # runs of the original that look for state
+_MANY = 120  # steps of the user: more of them go through once, in the manner that finds most
 _BROKEN = frozenset(
     "NameError UnboundLocalError ImportError ModuleNotFoundError Runtime.ImportModuleError "
     "Runtime.HandlerNotFound Runtime.UserCodeSyntaxError".split()
@@ -73,7 +74,7 @@ def examine(
             break
     if evidence.divergence is None:
         progress(CRASHING.name, total - 1, total)
-        batch = list(steps) or generated_steps(subject.pair.original, subject.entries, EVENTS, effort.seed)
+        batch = list(steps[:_MANY]) or generated_steps(subject.pair.original, subject.entries, EVENTS, effort.seed)
         evidence.crash = run_steps(sandbox, subject.pair, batch, CRASHING, effort.seed)
     else:
         progress("shrinking", total - 1, total)
@@ -117,7 +118,7 @@ def _telling(
     """Runs of the original in new containers, up to one that tells them from a single container."""
     pair = unchanged(subject.pair)
     courses: list[Course] = []
-    batches = [list(steps)] if steps else []
+    batches = [list(steps[:_MANY])] if steps else []
     batches += [_invented(subject, effort.seed + number) for number in range(_PROBES)]
     for number, batch in enumerate(batches):
         course = run_steps(sandbox, pair, batch, FRESH, effort.seed + number)
@@ -133,7 +134,7 @@ def _invented(subject: Subject, seed: int) -> list[Step]:
 
 def _planned(subject: Subject, steps: Sequence[Step], effort: Effort) -> Iterator[tuple[Manner, list[Step], int]]:
     if steps:
-        for manner in (FRESH, MIXED, FAULTY):
+        for manner in (FRESH, MIXED, FAULTY) if len(steps) <= _MANY else (MIXED,):
             yield manner, list(steps), effort.seed
     for number in range(effort.runs):
         manner = (FRESH, MIXED, FAULTY, MIXED)[number % 4]
@@ -222,23 +223,39 @@ def _broken(courses: Sequence[Course]) -> str:
 
 def _sentence(example: Counterexample) -> str:
     difference = example.divergence.difference
-    return f"{difference.aspect}: the original {difference.expected}, the migrated program {difference.found}"
+    is_concurrent = any(len(turn.placed) > 1 for turn in example.divergence.script.turns)
+    when = ", where events run at the same time" if is_concurrent else ""
+    parted = f"the original {difference.expected}, the migrated program {difference.found}"
+    return f"{difference.aspect}{when}: {parted}"
 
 
 def _handler(call: str, evidence: _Evidence) -> Part:
+    answers = [
+        each
+        for course in evidence.courses
+        for event, each in zip(course.script.events, course.expected, strict=False)
+        if event.call == call
+    ]
+    verdict, reason = _handler_verdict(call, evidence, answers)
+    return Part(call, verdict, reason, len(answers))
+
+
+def _handler_verdict(call: str, evidence: _Evidence, answers: Sequence[Seen]) -> tuple[Verdict, str]:
     found = evidence.divergence
-    events = sum(event.call == call for course in evidence.courses for event in course.script.events)
-    silent = next((course.silent[call] for course in evidence.courses if call in course.silent), "")
-    reordered = [course.reordered for course in evidence.courses if course.reordered is not None]
     if found is not None and found.event.call == call:
-        return Part(call, Verdict.DIVERGES, found.difference.aspect, events)
-    if silent:
-        return Part(call, Verdict.INCONCLUSIVE, silent, events)
-    if not events:
-        return Part(call, Verdict.VACUOUS, "it was not called", 0)
-    if any(each.event.call == call for each in reordered):
-        return Part(call, Verdict.ORDER_ONLY, "", events)
-    return Part(call, Verdict.EQUIVALENT, "", events)
+        return Verdict.DIVERGES, found.difference.aspect
+    for course in evidence.courses:
+        if call in course.silent:
+            return Verdict.INCONCLUSIVE, course.silent[call]
+    if not answers:
+        return Verdict.VACUOUS, "it was not called"
+    if all(_error(each) in _BROKEN for each in answers):
+        return Verdict.ORIGINAL_BROKEN, shown(answers[0])
+    if all(_is_error(each) for each in answers):
+        return Verdict.VACUOUS, f"every answer was an error, like: {shown(answers[0])}"
+    if any(course.reordered is not None and course.reordered.event.call == call for course in evidence.courses):
+        return Verdict.ORDER_ONLY, "some answers differ in the order of their parts"
+    return Verdict.EQUIVALENT, ""
 
 
 def _change(

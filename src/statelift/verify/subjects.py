@@ -1,9 +1,7 @@
 """A plan -> Subjects: for every code root the original, the migrated program, and the lines that have to run."""
 
-import ast
-import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +15,7 @@ from statelift.verify.compare import Rules, rules_of
 from statelift.verify.driver import Metric, Pair
 from statelift.verify.events import Entry
 from statelift.verify.resources import environment_of, read_canned, read_tree, resources_of
+from statelift.verify.statements import Statement, changed_statements
 from statelift.verify.surroundings import read_surroundings
 from statelift.verify.values import Canned, CodeTree, Resource
 from statelift.verify.world import Setting
@@ -43,20 +42,6 @@ class Given:
     resources: tuple[Resource, ...] = ()
     canned: tuple[Canned, ...] = ()
     timeout: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement of the migrated program that a change wrote: it counts as run when one of its lines ran."""
-
-    path: str
-    first: int
-    last: int
-    changes: frozenset[str]
-
-    def has_run(self, lines: Iterable[tuple[str, int]]) -> bool:
-        """Whether one of these lines is the statement's."""
-        return any(path == self.path and self.first <= line <= self.last for path, line in lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +119,7 @@ def _subject(
         _rules(changes, given), tuple(_metrics(plan, program, changes)),
     )  # fmt: skip
     by_id = {change.id: change for change in changes}
-    written = _statements(original, after, changes, lambda ids: migrated([by_id[each] for each in ids]))
+    written = changed_statements(original, after, _uses(plan, root, changes), _generated(changes))
     return Subject(
         name=root.path or ".",
         root=plan.root,
@@ -146,6 +131,25 @@ def _subject(
         sources=given.sources,
         alone=lambda id_: migrated(_with_needs(by_id, id_)),
     )
+
+
+def _uses(plan: Plan, root: CodeRoot, changes: Sequence[Change]) -> dict[str, frozenset[tuple[str, int]]]:
+    """The lines that use what each change rewrites, by its id: paths below the code root, lines of the original."""
+    prefix = f"{root.path}/" if root.path else ""
+    return {
+        change.id: frozenset(
+            (use.path.removeprefix(prefix), use.line)
+            for finding in plan.findings
+            if change.id in finding.changes
+            for use in finding.uses
+        )
+        for change in changes
+    }
+
+
+def _generated(changes: Sequence[Change]) -> frozenset[str]:
+    """The functions that the changes bring along: not every branch of theirs has to run."""
+    return frozenset(op.part for change in changes for op in change.ops if isinstance(op, EnsureHelperPart))
 
 
 def _with_needs(by_id: Mapping[str, Change], id_: str) -> list[Change]:
@@ -191,71 +195,3 @@ def _metrics(plan: Plan, program: Program, changes: Sequence[Change]) -> Iterato
                 found = next((name[1] for name in names if name), None)
                 if found is not None:
                     yield Metric(program.dotted(finding.place.path), finding.symbol, found)
-
-
-# ---------------------------------------------------------------- what has to run
-
-
-def _statements(
-    original: CodeTree, after: CodeTree, changes: Sequence[Change], compose: Callable[[Sequence[str]], CodeTree]
-) -> Iterator[Statement]:
-    """The statements inside of the program's own functions that the changes wrote."""
-    before = dict(original.files)
-    texts = {change.id: _new_texts(before, compose([change.id])) for change in changes} if len(changes) > 1 else {}
-    made = {op.part for change in changes for op in change.ops if isinstance(op, EnsureHelperPart)}
-    for path, data in after.files:
-        old = before.get(path)
-        if not path.endswith(".py") or old is None or old == data:
-            continue
-        lines = data.decode("utf-8", "replace").splitlines()
-        new = _new_lines(old.decode("utf-8", "replace").splitlines(), lines)
-        for first, last in _spans(data, made):
-            touched_lines = [line for line in range(first, last + 1) if line in new]
-            if touched_lines:
-                owners = [id_ for id_, known in texts.items() if any(lines[n - 1] in known for n in touched_lines)]
-                ids = frozenset(owners) or frozenset(change.id for change in changes)
-                yield Statement(path, first, last, ids)
-
-
-def _new_texts(before: Mapping[str, bytes], after: CodeTree) -> set[str]:
-    found: set[str] = set()
-    for path, data in after.files:
-        if path.endswith(".py") and path in before and before[path] != data:
-            lines = data.decode("utf-8", "replace").splitlines()
-            new = _new_lines(before[path].decode("utf-8", "replace").splitlines(), lines)
-            found |= {lines[number - 1] for number in new}
-    return found
-
-
-def _new_lines(old: Sequence[str], new: Sequence[str]) -> set[int]:
-    """Numbers of the lines that are not as they were."""
-    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    return {line + 1 for tag, _, _, first, last in blocks if tag != "equal" for line in range(first, last)}
-
-
-def _spans(data: bytes, generated: set[str]) -> Iterator[tuple[int, int]]:
-    """First and last line of every simple statement, and of the head of every other, inside of functions."""
-    for node in ast.walk(ast.parse(data)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in generated:
-            for statement in node.body:
-                yield from _heads(statement)
-
-
-def _heads(node: ast.stmt) -> Iterator[tuple[int, int]]:
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return  # a function that stands in a function is walked on its own
-        case ast.Import() | ast.ImportFrom() | ast.Global() | ast.Nonlocal() | ast.Pass():
-            return
-        case ast.Expr(value=ast.Constant()):
-            return
-        case _:
-            inner = [child for child in ast.walk(node) if isinstance(child, ast.stmt) and child is not node]
-            below = min((child.lineno for child in inner), default=0)
-            if not isinstance(node, ast.Try):
-                yield node.lineno, max(node.lineno, below - 1) if below else node.end_lineno or node.lineno
-            for child in ast.iter_child_nodes(node):
-                bodies = child.body if isinstance(child, ast.ExceptHandler | ast.match_case) else [child]
-                for each in bodies:
-                    if isinstance(each, ast.stmt):
-                        yield from _heads(each)
