@@ -86,6 +86,8 @@ def _read(path: str, read: Read) -> bytes | None:
         return read(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ComposeError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _fresh(path: str, read: Read, expected: FileHash | None) -> bytes:

@@ -17,7 +17,7 @@ Newline: TypeAlias = Literal["\n", "\r\n"]
 Positioned: TypeAlias = ast.stmt | ast.expr | ast.excepthandler | ast.arg | ast.keyword | ast.alias | ast.pattern
 
 _ASCII = "".join(map(chr, range(128)))
-_DEEP = ("too many nested parentheses", "too many levels of indentation")
+_DEEP = ("too many nested parentheses", "too many nested f-strings", "too many levels of indentation")
 
 
 @dataclass(frozen=True, slots=True)
