@@ -5,6 +5,7 @@ A room is a forked process with an empty /tmp that nobody else sees (a mount nam
 """
 
 import ctypes
+import importlib
 import json
 import os
 import shutil
@@ -16,6 +17,11 @@ from pathlib import Path
 from catalogue_container import SECONDS, context_of, set_clock
 from catalogue_doubles import constructed, install
 
+COMMON = (
+    "asyncio", "concurrent.futures", "csv", "dataclasses", "dbm.dumb", "email.message", "gzip", "http.client",
+    "logging.config", "logging.handlers", "mimetypes", "pickle", "shelve", "smtplib", "sqlite3", "ssl", "subprocess",
+    "tarfile", "tempfile", "typing", "urllib.request", "uuid", "zipfile",
+)  # fmt: skip
 NEW_MOUNTS = 0x20000
 RECURSIVE_PRIVATE = 0x4000 | 0x40000
 
@@ -46,7 +52,9 @@ class Rooms:
 
 
 def serve():
-    """One job after the other until stdin ends."""
+    """One job after the other until stdin ends. What many programs import is there before they start: it is faster."""
+    for name in COMMON:
+        importlib.import_module(name)
     for line in sys.stdin:
         job = json.loads(line)
         done = forked(lambda job=job: worked(job)) if job["root"] else forked(lambda: mounted("/tmp"))
