@@ -19,8 +19,8 @@ from catalogue_doubles import constructed, install
 
 COMMON = (
     "asyncio", "concurrent.futures", "csv", "dataclasses", "dbm.dumb", "email.message", "gzip", "http.client",
-    "logging.config", "logging.handlers", "mimetypes", "pickle", "shelve", "smtplib", "sqlite3", "ssl", "subprocess",
-    "tarfile", "tempfile", "typing", "urllib.request", "uuid", "zipfile",
+    "logging.config", "logging.handlers", "mimetypes", "pickle", "shelve", "smtplib", "sqlite3", "ssl",
+    "subprocess", "tarfile", "tempfile", "typing", "urllib.request", "uuid", "zipfile",
 )  # fmt: skip
 NEW_MOUNTS = 0x20000
 RECURSIVE_PRIVATE = 0x4000 | 0x40000
@@ -52,7 +52,7 @@ class Rooms:
 
 
 def serve():
-    """One job after the other until stdin ends. What many programs import is there before they start: it is faster."""
+    """One job after the other until stdin ends. What many programs import is loaded once, before they start."""
     for name in COMMON:
         importlib.import_module(name)
     for line in sys.stdin:
