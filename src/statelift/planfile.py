@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypedDict, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, TypedDict, TypeVar, get_args
 
 from statelift import __version__, model
 from statelift.model import Finding, Operation, Place, Plan, Tier
@@ -69,7 +69,14 @@ def scan_to_json(plan: Plan) -> Json:
         "left_alone": [suspect_to_json(finding) for finding in plan.left_alone],
         "errors": _json(plan.errors),
         "summary": summary(plan),
+        **_if_any("suppressed", [suppressed_to_json(each) for each in plan.suppressed]),
+        **_if_any("warnings", _json(plan.warnings)),
     }
+
+
+def _if_any(key: str, records: object) -> Json:
+    """Keys that came later are there only where they say something."""
+    return {key: records} if records else {}
 
 
 def plan_to_json(plan: Plan) -> Json:
@@ -93,6 +100,11 @@ def suspect_to_json(finding: Finding) -> Json:
     """One suspect that is left alone: a finding without tier and changes, its place kept flat."""
     record = {**_fields_of(finding), **_fields_of(finding.place)}
     return {key: _json(record[key]) for key in _SUSPECT}
+
+
+def suppressed_to_json(suppressed: model.Suppressed) -> Json:
+    """A finding that a comment or the baseline hides."""
+    return {**suspect_to_json(suppressed.finding), "by": suppressed.by, "reason": suppressed.reason}
 
 
 def _json(value: object) -> object:
@@ -212,16 +224,18 @@ def _root(value: object, at: str) -> str:
     return path if _can_be_named(path) else _refuse(at, f"({path!r:.80}) holds characters that no path can have")
 
 
-def _record(make: Callable[..., T], readers: Mapping[str, Reader[object]]) -> Reader[T]:
-    """Read an object with exactly these keys and hand them to `make` by name."""
+def _record(
+    make: Callable[..., T], readers: Mapping[str, Reader[object]], optional: frozenset[str] = frozenset()
+) -> Reader[T]:
+    """Read an object with exactly these keys, the optional ones or not, and hand them to `make` by name."""
 
     def read(value: object, at: str) -> T:
         record = _object(value, at)
-        if missing := readers.keys() - record.keys():
+        if missing := readers.keys() - record.keys() - optional:
             _refuse(at, f"lacks {', '.join(sorted(missing))}")
         if unknown := record.keys() - readers.keys():
             _refuse(at, f"has unknown keys: {', '.join(map(repr, sorted(unknown)))}")
-        return make(**{key: reader(record[key], f"{at}.{key}") for key, reader in readers.items()})
+        return make(**{key: reader(record[key], f"{at}.{key}") for key, reader in readers.items() if key in record})
 
     return read
 
@@ -273,6 +287,10 @@ def _placed(**parts: object) -> Finding:
     return make(place=place(**{key: parts.pop(key) for key in _PLACE}), **parts)
 
 
+def _suppressed(*, by: Literal["comment", "baseline"], reason: str, **parts: object) -> model.Suppressed:
+    return model.Suppressed(_placed(**parts), by, reason)
+
+
 def _edit(value: object, at: str) -> model.Edit:
     edit = _value(model.Edit)(value, at)
     if edit.start > edit.end:
@@ -308,6 +326,7 @@ def _plan(*, schema: int, tool_version: str, summary: Json, **parts: object) -> 
     )
 
 
+_PROBLEM = _value(model.Problem, path=_told_path)
 _PLAN = _record(
     _plan,
     {
@@ -319,9 +338,14 @@ _PLAN = _record(
         "findings": _list_of(_record(_placed, {**_SUSPECT, **_named("tier", "changes")})),
         "left_alone": _list_of(_record(_placed, _SUSPECT)),
         "changes": _list_of(_value(model.Change, ops=_list_of(_operation))),
-        "errors": _list_of(_value(model.Problem, path=_told_path)),
+        "errors": _list_of(_PROBLEM),
+        "suppressed": _list_of(
+            _record(_suppressed, {**_SUSPECT, "by": _word("comment", "baseline"), "reason": _text})
+        ),
+        "warnings": _list_of(_PROBLEM),
         "summary": _object,
     },
+    optional=frozenset({"suppressed", "warnings"}),
 )
 
 
@@ -332,9 +356,7 @@ def plan_from_json(data: object) -> Plan:
     if version != SCHEMA or isinstance(version, bool):
         _refuse("$.schema", f"is {version!r:.60}, and this statelift reads {SCHEMA}")
     if (maker := record.get("tool_version", __version__)) != __version__:
-        flaw = (
-            f"is {maker!r:.60}, and this is statelift {__version__}, which may write other bytes than you saw"
-        )
+        flaw = f"is {maker!r:.60}, and this is statelift {__version__}, which may write other bytes than you saw"
         _refuse("$.tool_version", flaw)
     plan = _PLAN(record, "$")
     _check_ids(plan)
@@ -351,7 +373,8 @@ def _numbered(at: str, key: str, values: Iterable[str]) -> Iterator[tuple[str, s
 def _check_ids(plan: Plan) -> None:
     findings = _numbered("$.findings", ".id", (finding.id for finding in plan.findings))
     suspects = _numbered("$.left_alone", ".id", (finding.id for finding in plan.left_alone))
-    _refuse_repeats([*findings, *suspects])
+    hidden = _numbered("$.suppressed", ".id", (each.finding.id for each in plan.suppressed))
+    _refuse_repeats([*findings, *suspects, *hidden])
     _refuse_repeats(_numbered("$.changes", ".id", (change.id for change in plan.changes)))
     _refuse_repeats(_numbered("$.files", ".path", (file.path for file in plan.files)))
 

@@ -1,20 +1,22 @@
 """Analysis -> Plan: proposes changes for what is judged, and keeps those that hold up. Nothing is written."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeAlias
 
 from statelift.analysis import Analysis, Progress, analyse, analyse_project, no_progress
+from statelift.baseline import Baseline, Entry, is_looked_at
 from statelift.compose import compose_changes, hash_of, touched
 from statelift.discover import Project
 from statelift.gate import demoted, pass_gate
-from statelift.judge.rules import rule_of
+from statelift.judge.rules import covers
 from statelift.judge.values import Judgement, finding_of
-from statelift.model import Change, EntryPoint, Finding, Options, Plan, SourceFile, Tier, Verdict
+from statelift.model import Change, EntryPoint, Finding, Options, Plan, SourceFile, Suppressed, Tier, Verdict
 from statelift.registry import codemod_for
 from statelift.runtime import HELPER_FILE
+from statelift.suppressing import Candidate, Hidden, hide
 from statelift.workspace import Workspace
 
 Judged: TypeAlias = tuple[Workspace, Judgement, str]
@@ -26,9 +28,13 @@ class UnknownHandlerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a plan leaves out beside the options: findings that none of `handlers` reaches (none named: nothing)."""
+    """What a plan leaves out beside the options.
+
+    Findings that none of `handlers` reaches (none named: nothing), and what is `known` from a baseline.
+    """
 
     handlers: tuple[str, ...] = ()
+    known: Baseline | None = None
 
 
 _WHOLE = Scope()
@@ -51,10 +57,18 @@ def plan_of(
 ) -> Plan:
     """The plan of an analysis. UnknownHandlerError where a handler of the scope is no entry point."""
     reached = _reached(analysis, scope.handlers)
-    chosen = [each for each in analysis.judgements if _is_chosen(each[1], analysis.project, options)]
-    chosen = [each for each in chosen if reached(each)]
-    proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
+    wanted = [each for each in analysis.judgements if _is_wanted(each[1], analysis.project)]
     foreign = _foreign(analysis, options)
+    hidden, warnings = hide(
+        candidates_of(wanted, [finding for finding, _ in foreign]), _looked_at(analysis), analysis.project.root,
+        scope.known,
+    )  # fmt: skip
+    selected = [each for each in wanted if _is_selected(each[1].rule, options) and reached(each)]
+    suppressed = [_suppressed(finding_of(each[1], each[2]), hidden) for each in selected if each[2] in hidden]
+    suppressed += [_suppressed(finding, hidden) for finding, _ in foreign if finding.id in hidden]
+    chosen = [each for each in selected if each[2] not in hidden]
+    foreign = [pair for pair in foreign if pair[0].id not in hidden]
+    proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
     proposed += [change for _, change in foreign if change is not None]
     kept = [change for change in proposed if only is None or change.id in only]
     changes = _settled(analysis, options, pass_gate(kept, analysis.read))
@@ -72,7 +86,54 @@ def plan_of(
         errors=analysis.problems,
         file_count=analysis.file_count,
         function_count=sum(len(each.program.root.entries) for each in analysis.workspaces),
+        suppressed=tuple(suppressed),
+        warnings=tuple(warnings),
     )
+
+
+def candidates_of(judged: Iterable[Judged], foreign: Iterable[Finding] = ()) -> list[Candidate]:
+    """All that is reported unless something hides it."""
+    own = [
+        Candidate(id_, judgement.rule, judgement.subject.symbol, judgement.subject.place)
+        for _, judgement, id_ in judged
+        if not judgement.is_left_alone
+    ]
+    return own + [Candidate(each.id, each.rule, each.symbol, each.place) for each in foreign]
+
+
+def known_entries(analysis: Analysis, options: Options, known: Baseline) -> tuple[list[Entry], list[Entry]]:
+    """For a baseline: the entries of all findings that no comment hides, and those of `known` to be kept.
+
+    Kept are entries that this run has no opinion on: of rules that are not selected, of other files.
+    """
+    sources, root = _looked_at(analysis), analysis.project.root
+    wanted = [each for each in analysis.judgements if _is_wanted(each[1], analysis.project)]
+    found = candidates_of(each for each in wanted if _is_selected(each[1].rule, options))
+    hidden, _ = hide(found, sources, root, None)
+    present = [
+        known.entry(root, each.rule, each.symbol, each.place, sources[each.place.path])
+        for each in found
+        if each.id not in hidden
+    ]
+    folder = known.file.parent
+    kept = [
+        entry
+        for entry in known.entries
+        if not (_is_selected(entry.rule, options) and is_looked_at(entry, folder, root, sources))
+    ]
+    return present, kept
+
+
+def _looked_at(analysis: Analysis) -> dict[str, bytes]:
+    """The files asked for that could be analysed."""
+    broken = {problem.path for problem in analysis.problems}
+    wanted = (path for path in analysis.project.wanted if path not in broken)
+    return {path: analysis.sources[path] for path in wanted if path in analysis.sources}
+
+
+def _suppressed(finding: Finding, hidden: Mapping[str, Hidden]) -> Suppressed:
+    why = hidden[finding.id]
+    return Suppressed(replace(finding, tier=None, changes=()), why.by, why.reason)
 
 
 def _reached(analysis: Analysis, names: Sequence[str]) -> Callable[[Judged], bool]:
@@ -103,19 +164,14 @@ def _full_name(entry: EntryPoint) -> str:
     return f"{entry.path.removesuffix('.py').replace('/', '.')}.{entry.attribute}"
 
 
-def _is_chosen(judgement: Judgement, project: Project, options: Options) -> bool:
+def _is_wanted(judgement: Judgement, project: Project) -> bool:
     path = judgement.subject.path
-    if path not in project.wanted or path.rpartition("/")[2] == HELPER_FILE:
-        return False
-    rule = judgement.rule
-    is_selected = not options.select or any(_covers(word, rule) for word in options.select)
-    return is_selected and not any(_covers(word, rule) for word in options.ignore)
+    return path in project.wanted and path.rpartition("/")[2] != HELPER_FILE
 
 
-def _covers(word: str, code: str) -> bool:
-    """Whether a selection word (code, beginning of a code, or name) means a rule."""
-    rule = rule_of(word)
-    return rule.code == code if rule is not None else code.startswith(word.upper())
+def _is_selected(rule: str, options: Options) -> bool:
+    is_selected = not options.select or any(covers(word, rule) for word in options.select)
+    return is_selected and not any(covers(word, rule) for word in options.ignore)
 
 
 def _changes(workspace: Workspace, judgement: Judgement, finding: str) -> Iterator[Change]:

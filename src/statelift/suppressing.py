@@ -7,11 +7,14 @@ for the one that follows. `# statelift: ignore-file[SL101] reason` stands for th
 import io
 import re
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
+from statelift.baseline import Baseline, is_looked_at
 from statelift.judge.rules import covers, rule_flaw
-from statelift.model import Problem
+from statelift.model import Place, Problem
 
 _COMMENT = re.compile(r"#\s*statelift\s*:(.*)", re.DOTALL)
 _DIRECTIVE = re.compile(r"\s*([\w-]+)\s*(?:\[([^\[\]]*)\])?\s*(.*)", re.DOTALL)
@@ -99,7 +102,78 @@ def _malformed(path: str, line: int, flaw: str) -> Problem:
     return Problem(path, line, "malformed-suppression", f"This comment suppresses nothing: {flaw}")
 
 
-def unused(suppressions: Sequence[Suppression], used: set[tuple[Suppression, str]]) -> Iterator[Problem]:
+# ---------------------------------------------------------------- what is hidden
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A finding as far as it matters here."""
+
+    id: str
+    rule: str
+    symbol: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """By what a finding is hidden, and the reason that was given."""
+
+    by: Literal["comment", "baseline"]
+    reason: str
+
+
+def hide(
+    candidates: Sequence[Candidate], sources: Mapping[str, bytes], root: Path, known: Baseline | None
+) -> tuple[dict[str, Hidden], list[Problem]]:
+    """Ids of the findings that a comment or the baseline hides; warnings of what is malformed or hides nothing.
+
+    `candidates` are all findings of the files in `sources`, whatever rules are selected.
+    """
+    hidden, warnings = _by_comments(candidates, sources)
+    if known is not None:
+        present = [
+            known.entry(root, each.rule, each.symbol, each.place, sources[each.place.path]) for each in candidates
+        ]
+        for each, is_known in zip(candidates, known.matched(present), strict=True):
+            if is_known:
+                hidden.setdefault(each.id, Hidden("baseline", known.file.name))
+        folder = known.file.parent
+        gone = [entry for entry in known.gone(present) if is_looked_at(entry, folder, root, sources)]
+        warnings += _stale(known.file.name, len(gone)) if gone else []
+    return hidden, warnings
+
+
+def _stale(name: str, count: int) -> list[Problem]:
+    entries = "1 entry stands" if count == 1 else f"{count} entries stand"
+    message = f"{entries} for nothing any more in {name}. Remove with: statelift baseline prune {name}"
+    return [Problem("", 0, "stale-baseline", message)]
+
+
+def _by_comments(
+    candidates: Sequence[Candidate], sources: Mapping[str, bytes]
+) -> tuple[dict[str, Hidden], list[Problem]]:
+    hidden: dict[str, Hidden] = {}
+    warnings: list[Problem] = []
+    for path, data in sorted(sources.items()):
+        comments, malformed = suppressions_in(path, data)
+        used: set[tuple[Suppression, str]] = set()
+        for candidate in (each for each in candidates if each.place.path == path and comments):
+            for comment, word in _covering(comments, candidate):
+                used.add((comment, word))
+                hidden.setdefault(candidate.id, Hidden("comment", comment.reason))
+        warnings += [*malformed, *_unused(comments, used)]
+    return hidden, warnings
+
+
+def _covering(comments: Sequence[Suppression], candidate: Candidate) -> Iterator[tuple[Suppression, str]]:
+    for comment in comments:
+        for word in comment.words:
+            if comment.covers(word, candidate.rule, candidate.place.line):
+                yield comment, word
+
+
+def _unused(suppressions: Sequence[Suppression], used: set[tuple[Suppression, str]]) -> Iterator[Problem]:
     """A warning for each word of a comment that no finding was suppressed by."""
     for each in suppressions:
         for word in each.words:

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from statelift import __version__
+from statelift.cli.baseline import baseline
 from statelift.cli.batch import batch
 from statelift.cli.configuration import configuration
 from statelift.cli.explain import explain, rules
@@ -37,7 +38,7 @@ def statelift() -> None:
     """Lift the state out of serverless Python: find it, plan the migration, review it, apply it."""
 
 
-for command in (scan, plan, review, apply, verify, undo, infra, batch, explain, rules, configuration):
+for command in (scan, plan, review, apply, verify, undo, infra, batch, explain, rules, baseline, configuration):
     statelift.add_command(command)
 statelift.add_command(plan, "diff")
 
@@ -62,10 +63,16 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        error.message = escape(error.message, keep="\n")  # it may quote a file that nobody has read yet
-        error.show()
+        _show(error)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _show(error: click.ClickException) -> None:
+    """As click does, escaped: a message may quote a file that nobody has read yet."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    usage = f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n\n" if context else ""
+    click.echo(escape(f"{usage}Error: {error.format_message()}", keep="\n"), err=True)

@@ -32,8 +32,7 @@ def explain(subject: str) -> int:
 
 
 def _rule_page(word: str) -> str:
-    from statelift.config import rule_flaw
-    from statelift.judge.rules import rule_of
+    from statelift.judge.rules import rule_flaw, rule_of
     from statelift.registry import codemod_for
 
     rule = rule_of(word)
@@ -51,15 +50,16 @@ def _rule_page(word: str) -> str:
 
 def _verdicts(path: Path, line: int) -> Iterator[str]:
     """A page for each judgement whose subject or use stands on the line."""
-    from statelift.planning import plan_of
+    from statelift.planning import Scope, plan_of
 
     if not path.is_file():
         raise UsageError(f"{path} is not a file. Name a Python file and a line: FILE:LINE.")
     root = _project_of(path)
     settled = Asked(dict.fromkeys(("select", "ignore", "exclude"), ())).settled([root])
     analysis = analysis_of([root], settled)
-    plan = plan_of(analysis, settled.options())
+    plan = plan_of(analysis, settled.options(), scope=Scope(known=known_baseline(settled)))
     found = {finding.id: finding for finding in (*plan.findings, *plan.left_alone)}
+    hidden = {each.finding.id: f"suppressed by the {each.by}: {each.reason}" for each in plan.suppressed}
     name = path.resolve().relative_to(root).as_posix()
     if problem := next((each for each in analysis.problems if each.path == name), None):
         raise NotAnalysedError(f"{path}:{problem.line}: {problem.kind}: {problem.message}")
@@ -68,13 +68,11 @@ def _verdicts(path: Path, line: int) -> Iterator[str]:
         lines = {(subject.path, subject.place.line), *((use.path, use.line) for use in subject.uses)}
         if (name, line) in lines:
             finding = found.get(identifier)
-            tier = (
-                f" · {finding.tier.word}" if finding is not None and finding.tier is not None else " · left alone"
-            )
+            tier = finding.tier.word if finding is not None and finding.tier is not None else "left alone"
+            head = f"{judgement.rule} {judgement.verdict} · {'suppressed' if identifier in hidden else tier}"
             reasons = finding.reasons if finding is not None else judgement.reasons
-            yield _page(
-                f"{judgement.rule} {judgement.verdict}{tier}", judgement.message, reasons, lines, analysis.read
-            )
+            why = (hidden[identifier],) if identifier in hidden else ()
+            yield _page(head, judgement.message, (*why, *reasons), lines, analysis.read)
 
 
 def _project_of(path: Path) -> Path:

@@ -16,15 +16,16 @@ from statelift.config import (
     ConfigError,
     Settings,
     Value,
+    baseline_of,
     find_configuration,
-    nearest,
     read_configuration,
 )
-from statelift.judge.rules import rule_flaw
+from statelift.judge.rules import nearest, rule_flaw
 from statelift.model import Options, Plan, Problem, Tier
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
+    from statelift.baseline import Baseline
 
 TIERS = {"safe": Tier.SAFE, "review": Tier.REVIEW, "manual": Tier.MANUAL}
 
@@ -149,6 +150,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 def _with_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
+        click.option("--baseline", metavar="FILE", help="Leave out the findings that are known in this file."),
         click.option("--isolated", is_flag=True, help="Use no configuration file."),
         click.option("--config", type=_FILE, help="Use this configuration file."),
         click.option("--handler", multiple=True, metavar="NAME", help="Only what these entry points reach."),
@@ -195,13 +197,27 @@ def new_plan(paths: Sequence[Path], settled: Settled, codemods: Sequence[str] = 
 
     analysis = analysis_of(paths, settled)
     options = settled.options(codemods)
-    scope = Scope(settled.words("handler"))
+    scope = Scope(settled.words("handler"), known_baseline(settled))
     try:
         if not options.codemods:
             return plan_of(analysis, options, scope=scope)
         return _with_foreign(lambda: plan_of(analysis, options, scope=scope))
     except UnknownHandlerError as error:
         raise UsageError(f"{settled.origin('handler')}: {error}") from error
+
+
+def known_baseline(settled: Settled) -> "Baseline | None":
+    """The baseline of the command line, or of the configuration. UsageError where it cannot be used."""
+    from statelift.baseline import BaselineError, load_baseline
+
+    given = settled.given.get("baseline")
+    file = Path(str(given)) if given is not None else baseline_of(settled.settings)
+    if file is None:
+        return None
+    try:
+        return load_baseline(file)
+    except BaselineError as error:
+        raise UsageError(str(error)) from error
 
 
 def _with_foreign(make: Callable[[], Plan]) -> Plan:

@@ -75,6 +75,7 @@ def scan(paths: Sequence[Path], form: str, output: Sequence[str], asked: Asked) 
     write_data(render(made, form))
     for target_form, name in targets:
         _write_report(made, target_form, name)
+    talk_about(made.warnings)
     least = TIERS.get(settled.fail_on)
     return exit_of(made, has_news=any(least is not None and (f.tier or 0) >= least for f in made.findings))
 
@@ -155,9 +156,10 @@ def closing(made: Plan) -> str:
     tiers = ", ".join(f"{number} {tier.word}" for tier, number in by_tier.items() if number)
     found = f"{count(len(made.findings), 'finding')} ({tiers})" if made.findings else "No state found"
     trouble = f"; {len(made.errors)} could not be analysed" if made.errors else ""
-    talk_about(made.errors)
-    alone = count(len(made.left_alone), "suspect")
-    return f"{found}, {alone} left alone in {count(made.file_count, 'file')}{trouble}."
+    talk_about([*made.errors, *made.warnings])
+    alone = f"{count(len(made.left_alone), 'suspect')} left alone"
+    hidden = f", {len(made.suppressed)} suppressed" if made.suppressed else ""
+    return f"{found}, {alone}{hidden} in {count(made.file_count, 'file')}{trouble}."
 
 
 @click.command()

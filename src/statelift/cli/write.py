@@ -156,7 +156,7 @@ def _report(made: Plan, chosen: Sequence[Change], run: "Run | None") -> None:
         for path in run.files:
             click.echo(escape(path))
         talk(f"Written as run {run.id}; `statelift undo` takes it back.")
-    talk_about(made.errors)
+    talk_about([*made.errors, *made.warnings])
     ids = {change.id for change in chosen}
     waiting = sum(change.id not in ids and change.decision is None for change in made.changes)
     manual = sum(finding.tier is Tier.MANUAL for finding in made.findings)

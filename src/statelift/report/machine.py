@@ -8,7 +8,10 @@ from statelift.model import Finding, Plan, Problem
 from statelift.planfile import Json, scan_to_json
 from statelift.report.terminal import visible
 
-_LINE_TYPES = {"findings": "finding", "left_alone": "left_alone", "errors": "error"}
+_LINE_TYPES = {
+    "findings": "finding", "left_alone": "left_alone", "suppressed": "suppressed",
+    "errors": "error", "warnings": "warning",
+}  # fmt: skip
 
 
 def to_json(plan: Plan) -> str:
@@ -17,7 +20,7 @@ def to_json(plan: Plan) -> str:
 
 
 def to_json_lines(plan: Plan) -> str:
-    """One object per line, each with its `type`: finding, left_alone, error, and one summary at the end.
+    """One object per line, each with its `type`: finding, left_alone, error, warning, and a summary at the end.
 
     Raises PlanError for a finding without tier.
     """
@@ -26,15 +29,16 @@ def to_json_lines(plan: Plan) -> str:
 
 def _typed_records(scan: Json) -> Iterator[Json]:
     for key, word in _LINE_TYPES.items():
-        for record in cast(list[Json], scan[key]):
+        for record in cast(list[Json], scan.get(key, [])):
             yield {"type": word, **record}
     yield {"type": "summary", **cast(Json, scan["summary"])}
 
 
 def github(plan: Plan) -> str:
-    """Workflow commands: a warning per finding, an error per problem."""
+    """Workflow commands: a warning per finding, an error per problem, a notice per comment that hides nothing."""
     warnings = [_warning(finding) for finding in plan.findings]
-    return "".join([*warnings, *(_error(problem) for problem in plan.errors)])
+    errors = [_problem("error", problem) for problem in plan.errors]
+    return "".join([*warnings, *errors, *(_problem("notice", problem) for problem in plan.warnings)])
 
 
 def _warning(finding: Finding) -> str:
@@ -50,9 +54,9 @@ def _warning(finding: Finding) -> str:
     return _command("warning", properties, "\n".join((finding.message, *finding.reasons)))
 
 
-def _error(problem: Problem) -> str:
+def _problem(level: str, problem: Problem) -> str:
     properties = {"file": problem.path, "line": problem.line, "title": problem.kind}
-    return _command("error", properties, problem.message)
+    return _command(level, properties, problem.message)
 
 
 def _command(level: str, properties: Mapping[str, object], message: str) -> str:

@@ -68,4 +68,5 @@ def _numbers(plan: Plan) -> str:
     tiers = ", ".join(f"{numbers['findings_by_tier'][tier.word]} {tier.word}" for tier in Tier)
     findings = count(len(plan.findings), "finding") + (f" ({tiers})" if plan.findings else "")
     errors, files = count(len(plan.errors), "error"), count(plan.file_count, "file")
-    return f"{findings}, {len(plan.left_alone)} left alone, {errors} in {files}"
+    hidden = f"{len(plan.suppressed)} suppressed, " if plan.suppressed else ""
+    return f"{findings}, {len(plan.left_alone)} left alone, {hidden}{errors} in {files}"
