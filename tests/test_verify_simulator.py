@@ -131,6 +131,21 @@ def test_a_refused_call_did_nothing_and_the_sdk_tries_again(sandbox: Sandbox, ki
         assert world.injected == (Fault(kind, 0, 0), Fault(kind, 0, 1))
 
 
+def test_the_pauses_between_tries_do_not_show_in_the_programs_times(sandbox: Sandbox) -> None:
+    text = """
+        import boto3, time
+        T = boto3.client("dynamodb")
+        def handler(event, context):
+            T.put_item(TableName="numbers", Item={"pk": {"S": "n"}})
+            time.sleep(1)
+            return time.time()
+    """
+    faults = Faults(plan=(Fault("throttled", 0, 0), Fault("error", 0, 1)))
+    with World(sandbox, tree(text), SETTING, faults=faults) as world:
+        seen = world.run([(world.start_container(), event("handler"))])[0]
+    assert (reply(seen), len(seen.effects)) == (1_700_000_001.0, 3)
+
+
 def test_a_refused_call_reaches_a_program_that_does_not_try_again(sandbox: Sandbox) -> None:
     (seen,), world = play(sandbox, ["add"], Fault("throttled", 0, 0), ATTEMPTS="1")
     with world:
@@ -166,7 +181,7 @@ def test_a_kill_leaves_the_other_events_of_a_batch_alone(sandbox: Sandbox) -> No
         assert (sorted(reply(one) for one in seen)[-1], value(world)) == (4, 4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     shares=st.lists(st.sampled_from([0.0, 0.2, 0.5]), min_size=5, max_size=5),
     seed=st.integers(0, 1000),

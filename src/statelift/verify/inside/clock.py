@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_KEYWORDS, _FASTCALL = 0x0002, 0x0080
+from .streams import is_infrastructure
+
+_FASTCALL = 0x0080
 _PATIENCE = 10_000  # calls in one event, then the clock walks: a loop that waits for a deadline must end
 
 real_sleep = time.sleep
@@ -61,10 +63,14 @@ class Clock:
             setattr(time, name, _with_tuple(getattr(time, name), at))
 
     def sleep(self, seconds: float) -> None:
-        """`time.sleep` without waiting. ValueError for a negative length, as the original."""
+        """`time.sleep` without waiting. ValueError for a negative length, as the original.
+
+        The pauses between the SDK's tries move nothing: a refused call must not show in the program's times.
+        """
         if seconds < 0:
             raise ValueError("sleep length must be non-negative")
-        self.now_ns += round(float(seconds) * 1e9)
+        if not is_infrastructure(sys._getframe(1)):
+            self.now_ns += round(float(seconds) * 1e9)
         if threading.active_count() > 1:
             real_sleep(0.0005)  # somebody may be waiting for another thread to get on
 

@@ -101,13 +101,16 @@ class Streams:
         return seed
 
     def _stream(self) -> random.Random:
-        frame: types.FrameType | None = sys._getframe(2)
-        while frame is not None:
-            if not is_standard(frame.f_code.co_filename):
-                name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-                return self._infrastructure if name in _INFRASTRUCTURE else self._program
-            frame = frame.f_back
-        return self._program
+        return self._infrastructure if is_infrastructure(sys._getframe(2)) else self._program
+
+
+def is_infrastructure(frame: types.FrameType | None) -> bool:
+    """Whether the nearest caller outside of the standard library talks to AWS on the program's behalf."""
+    while frame is not None:
+        if not is_standard(frame.f_code.co_filename):
+            return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _INFRASTRUCTURE
+        frame = frame.f_back
+    return False
 
 
 def is_standard(path: str) -> bool:
