@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from statelift.cli.options import Asked, Choice, UsageError, analysis_of, write_data
+from statelift.cli.options import Asked, Choice, UsageError, analysis_of, known_baseline, write_data
 
 
 class NotAnalysedError(click.ClickException):
