@@ -115,8 +115,10 @@ def _attribute(
     """`self.hits = 0` in a method, `handler.hits = 0` anywhere."""
     owner = syntax.owner_of(target.value)
     if owner is not None:
-        home: Home = "instance" if isinstance(target.value, ast.Name) and syntax.is_self(target.value) else "class"
+        home: Home = "class" if syntax.is_class_of(target.value) else "instance"
         yield _Definition(f"{owner}.{target.attr}", home, node, value)
+    elif isinstance(target.value, ast.Name) and target.value.id in syntax.open_objects:
+        yield _Definition(f"{target.value.id}.{target.attr}", "object", node, None)
     elif syntax.is_module_function(target.value):
         known = value if syntax.function(node) == MODULE else None
         yield _Definition(f"{ast.unparse(target.value)}.{target.attr}", "function", node, known)

@@ -210,6 +210,8 @@ class Connections:
     def _cell(self, node: ast.Call) -> str:
         """The cell that keeps the connection, where the function stores it."""
         match self.syntax.parents[node]:
+            case ast.NamedExpr(target=target):
+                return self.subjects.cell(target)
             case ast.Assign(targets=[target]):
                 base = target.value if isinstance(target, ast.Subscript) else target
                 return self.subjects.cell(base)

@@ -111,7 +111,7 @@ def _subscript(syntax: Syntax, node: ast.Subscript) -> Operation:
     if isinstance(node.ctx, ast.Load) and isinstance(key, ast.Slice):
         return Operation("slice", node, result=node)
     if isinstance(key, ast.Slice):
-        return Operation("unpacked", syntax.statement(node))
+        return _whole_slice(syntax, node, key)
     match parent:
         case ast.Assign(targets=[target], value=value) if target is node:
             return Operation("put", parent, key=key, value=value)
@@ -129,6 +129,20 @@ def _subscript(syntax: Syntax, node: ast.Subscript) -> Operation:
             return Operation("unpacked", parent, key=key, value=value)
         case _:
             return Operation("unpacked", syntax.statement(node), key=key)
+
+
+def _whole_slice(syntax: Syntax, node: ast.Subscript, key: ast.Slice) -> Operation:
+    """`del d[:]` empties a list, `d[:] = other` replaces all that it holds."""
+    statement = syntax.statement(node)
+    if key.lower is not None or key.upper is not None or key.step is not None:
+        return Operation("unpacked", statement)
+    match statement:
+        case ast.Delete(targets=[_]):
+            return Operation("clear", statement)
+        case ast.Assign(targets=[_], value=value):
+            return Operation("rebind", statement, value=value, is_part=True)
+        case _:
+            return Operation("unpacked", statement)
 
 
 def _changes_inside(syntax: Syntax, node: ast.expr) -> bool:
@@ -168,6 +182,8 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation("pop", call, key=key, default=default, result=call)
         case "setdefault", [key, default]:
             return _read_or_nested(syntax, Operation("setdefault", call, key=key, default=default, result=call))
+        case "update", [value]:
+            return Operation("method:update", call, value=value, result=call)
         case ("append" | "add" | "discard" | "remove" | "extend") as method, [value]:
             return Operation(method, call, value=value, result=call)
         case ("items" | "keys" | "values" | "clear" | "copy") as method, []:

@@ -92,6 +92,8 @@ class Provenance:
                 return replace(self._known(value, depth), is_pure=False)
             case ast.Starred(value=value):
                 return self._known(value, depth)
+            case ast.Lambda(body=body):
+                return replace(self._known(body, depth), type="unknown", is_pure=False)
             case _:
                 return _OPAQUE
 
@@ -157,6 +159,9 @@ class Provenance:
         given = [self._known(each, depth) for each in inputs]
         atoms = frozenset().union(*(each.atoms for each in given)) if given else frozenset[Atom]()
         is_pure = known in PURE_CALLS and all(each.is_pure for each in given)
+        if isinstance(node.func, ast.Name) and self.syntax.is_local(node.func) and not known:
+            made = self._known(node.func, depth).atoms  # what a function that was passed in gives
+            return _Known(atoms | made | {Atom("call", name)}, "unknown", _ANYTHING, is_pure=False)
         if known in ENVIRONMENT_CALLS:
             return _Known(atoms | {Atom("env", ast.unparse(node))}, "str", threats=_NONE, is_pure=True)
         if known.startswith(NONDETERMINISTIC):

@@ -95,6 +95,9 @@ class Subjects:
                 return self.cell(value), ast.unparse(key)
             case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[key, *_]) if self.cell(value):
                 return self.cell(value), ast.unparse(key)
+            case ast.Call(func=ast.Name(id="getattr" | "hasattr"), args=[owner, ast.Constant(value=str(name)), *_]):
+                found = self.member(owner, name)
+                return (found, "") if found else None
             case ast.Call(func=ast.Attribute(value=value, attr=method)) if not self._path_test(node):
                 del method
                 return self.content(value, depth - 1)

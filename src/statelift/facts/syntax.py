@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from statelift.facts.flow import Condition, GuardedTree
-from statelift.facts.reaching import Binding, Flow, Moment, can_follow
+from statelift.facts.reaching import Binding, Flow, Moment
 from statelift.facts.scopes import FUNCTIONS, Scope, Scopes
 from statelift.facts.walk import Walk
 from statelift.model import Place, Span
@@ -13,6 +13,7 @@ from statelift.source import Parsed
 BINDING: tuple[type[ast.AST], ...] = (
     ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.withitem, ast.AugAssign, ast.For, ast.comprehension,
 )  # fmt: skip
+OPEN_OBJECTS = frozenset({"threading.local", "types.SimpleNamespace", "argparse.Namespace"})
 MODULE = ""  # the function name of code that runs at import
 
 
@@ -33,9 +34,19 @@ class Syntax:
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
         self._dotted: dict[ast.AST, str] = {}
         self.module_functions = frozenset(each.name for each in self.tree.body if isinstance(each, FUNCTIONS))
+        self.open_objects = frozenset(self._open_objects())
         self.captured: set[tuple[Scope, str]] = set()  # variables of a function that an inner one uses
         self.rebound_inside: set[tuple[Scope, str]] = set()  # … and assigns, by `nonlocal`
         self._index_locals()
+
+    def _open_objects(self) -> Iterator[str]:
+        """Module-level names of objects whose attributes are free: `local = threading.local()`."""
+        for statement in self.tree.body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=func)):
+                    yield from [name] if self.dotted(func) in OPEN_OBJECTS else []
+                case _:
+                    pass
 
     def _index_locals(self) -> None:
         for name in self.walk.only(ast.Name):
@@ -108,21 +119,24 @@ class Syntax:
         is_elsewhere = self.scopes.of[load].function() is not scope.function()
         if not bindings or is_elsewhere or (scope, load.id) in self.rebound_inside:
             return [binding.value for binding in bindings], True
-        flow = Flow(self._flow_key(load), (load.lineno, load.col_offset))
-        found, is_killed = flow.reaching([(each, self._moment(each.target)) for each in bindings])
+        found, is_killed = self._reaching(load, bindings)
         return [binding.value for binding in found], not is_killed
+
+    def _reaching(self, load: ast.Name, bindings: Sequence[Binding]) -> tuple[list[Binding], bool]:
+        flow = Flow(self._flow_key(load), (load.lineno, load.col_offset))
+        return flow.reaching([(each, self._moment(each.target)) for each in bindings])
 
     def loads_after(self, target: ast.Name, scope: Scope) -> list[ast.Name]:
         """The places that can read what an assignment binds."""
         loads = self.loads(scope, target.id)
         if self.scopes.of[target].function() is not scope.function():
             return loads
-        moment = self._moment(target)
+        bindings = self._assigned.get(scope, {}).get(target.id, [])
         return [
             load
             for load in loads
             if self.scopes.of[load].function() is not scope.function()
-            or can_follow(moment, self._flow_key(load), (load.lineno, load.col_offset))
+            or any(each.target is target for each in self._reaching(load, bindings)[0])
         ]
 
     def _moment(self, target: ast.Name) -> Moment:
@@ -204,6 +218,16 @@ class Syntax:
         """Whether an expression names a function that the module defines."""
         is_known = isinstance(node, ast.Name) and node.id in self.module_functions
         return is_known and isinstance(node, ast.Name) and not self.is_local(node)
+
+    def is_class_of(self, node: ast.expr) -> bool:
+        """Whether an expression that `owner_of` knows is the class itself, and not an object of it."""
+        match node:
+            case ast.Name():
+                return self._method_of(node) is not None and not self.is_self(node)
+            case ast.Attribute(attr="__class__") | ast.Call():
+                return True
+            case _:
+                return False
 
     def owner_of(self, node: ast.expr) -> str | None:
         """The class that `self`, `cls`, `type(self)` or `self.__class__` speak of; None for anything else."""

@@ -7,7 +7,7 @@ from statelift.model import Place, Span
 
 CellKind = Literal["dict", "list", "set", "int", "number", "text", "none", "bool", "call", "other"]
 
-Home = Literal["module", "class", "instance", "default", "function", "closure", "process"]
+Home = Literal["module", "class", "instance", "default", "function", "closure", "object", "process"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,8 +69,8 @@ class Cell:
     """What can outlive a call, and what it holds at first. `home` says what it lives in, `name` how it is called:
 
     module `SESSIONS`, class and instance `Api.sessions`, default `collect(found)`, function `handler.count`,
-    closure `make.seen`, process `os.environ['USER']`. `file` is the path pattern that it stands for, if it is a
-    path below /tmp.
+    closure `make.seen`, object `local.user`, process `os.environ['USER']`. `file` is the path pattern that it
+    stands for, if it is a path below /tmp.
     """
 
     name: str

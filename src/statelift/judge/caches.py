@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from itertools import takewhile
 
-from statelift.facts.values import Access, Cell, Guard
+from statelift.facts.values import Access, Cell, Guard, Value
 from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import Source, is_container, is_write
@@ -24,6 +24,8 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
     fills = [(path, use) for path, use in writes if not _is_reset(cell, use)]
     if is_container(cell) and not all(use.op == "rebind" for _, use in fills):
         return _filled_once(evidence, fills)
+    if fills and all(use.op in ("append", "nested") for _, use in fills):
+        return _set_up_once(fills)
     if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
         return ()
     if not all(
@@ -48,6 +50,12 @@ def _filled_once(evidence: Evidence, fills: Uses) -> tuple[str, ...]:
     if not (is_guarded and is_whole) or any(each.kind in ("event", "context", "cell") for each in sources):
         return ()
     return (f"rule 6: line {fills[0][1].place.line} fills it only while it is empty", _FREE)
+
+
+def _set_up_once(fills: Uses) -> tuple[str, ...]:
+    """`if not logger.handlers: logger.addHandler(…)`: added to where it has none yet."""
+    is_guarded = all(any(_is_empty(guard, use.subject) for guard in use.guards) for _, use in fills)
+    return (f"rule 6: line {fills[0][1].place.line} adds to it only while it has none yet",) if is_guarded else ()
 
 
 def _is_empty(guard: Guard, subject: str) -> bool:
@@ -185,11 +193,26 @@ def _is_derived(evidence: Evidence, path: str, use: Access) -> bool:
     kinds = {source.kind for source in sources}
     if kinds <= {"nondet", "const"} and "nondet" in kinds:
         return False
+    if _holds_state(evidence, path, given):
+        return False
     if any(source.kind == "cell" and not _is_lazy(evidence, source.detail) for source in sources):
         return False
     if any(source.kind == "nondet" and not source.detail.startswith(CLOCKS) for source in sources):
         return False
     return not {source for source in sources if source.kind in ("event", "context")} - keys
+
+
+def _holds_state(evidence: Evidence, path: str, given: Value) -> bool:
+    """Whether what is stored is an object of the program whose own attributes calls change."""
+    owners = set(evidence.classes_made(path, given))
+    fields = [
+        (key, cell)
+        for key, cell in evidence.program.cells.items()
+        if cell.home == "instance" and key[1].rpartition(".")[0] in owners
+    ]
+    return any(
+        evidence.sources.is_changed_by(cell, at, use) for key, cell in fields for at, use in evidence.reached(key)
+    )
 
 
 def _is_lazy(evidence: Evidence, name: str) -> bool:

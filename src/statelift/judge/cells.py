@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind, Value
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
@@ -20,7 +21,8 @@ KILLS = frozenset({"rebind", "clear"})
 CHANGES = ("mutated", "augmented", "inside:")
 MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
-TAKING = frozenset("pop remove discard delete rebind method:popleft method:popitem method:pop".split())
+OWN_OPERATIONS = frozenset({"rebind", "unbind", "truth", "read", "escape"})
+TAKING = frozenset("advance pop remove discard delete rebind method:popleft method:popitem method:pop".split())
 DICTS = frozenset(
     """collections.defaultdict collections.OrderedDict collections.Counter collections.ChainMap collections.UserDict
     weakref.WeakValueDictionary weakref.WeakKeyDictionary""".split()
@@ -44,6 +46,10 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
     lifetimes = evidence.lifetimes
+    if evidence.program.class_of(key) is not None or (cell.callee in OPEN_OBJECTS and cell.home == "module"):
+        uses = [
+            (path, use) for path, use in uses if use.op in OWN_OPERATIONS
+        ]  # what it holds are cells of their own
     if not lifetimes.lasts(key, cell):
         return None
     uses = [(path, use) for path, use in uses if not lifetimes.is_building(key, cell, use)]
@@ -214,6 +220,7 @@ ADVICE = {
     "instance": "it lives in an object that is made once per container: give that a store, or make it per call",
     "default": "it lives in a default argument, one object for all calls: use None and make a new one, or a store",
     "function": "it lives in an attribute of a function: make it a name of the module first",
+    "object": "it lives in an object that is made once per container: make it a name of the module first",
     "closure": "it lives in a function that ran once per container: make it a name of the module first",
     "process": "it belongs to the process: pass the value on as an argument, or keep it in a table",
 }

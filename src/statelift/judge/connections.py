@@ -170,7 +170,11 @@ def _is_within(use: Access, connection: Connection) -> bool:
 def _cached(evidence: Evidence, path: str, connection: Connection) -> str:
     """The name of the function that builds it, where a decorator keeps what it returns."""
     function = evidence.program.functions[path, connection.function]
-    return connection.function if {each.name for each in function.decorators} & CACHING else ""
+    names = {each.name for each in function.decorators} & CACHING
+    is_lasting = "functools.cached_property" not in names or evidence.lifetimes.is_lasting_class(
+        (path, function.class_name)
+    )
+    return connection.function if names and is_lasting else ""
 
 
 def _ambient(evidence: Evidence, connection: Connection) -> str:

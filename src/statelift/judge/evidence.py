@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from statelift.facts.values import Access, Guard
+from statelift.facts.values import Access, Guard, Value
 from statelift.link.lifetime import Lifetimes
 from statelift.link.program import CellKey, FunctionKey, Program
 from statelift.link.reach import Reach
@@ -65,6 +65,13 @@ class Evidence:
             if cell is None
             else [each for each in found if not self.lifetimes.is_building(key, cell, each[1])]
         )
+
+    def classes_made(self, path: str, value: Value) -> list[str]:
+        """Names of the program's classes of which a value may be an object."""
+        called = {
+            self.program.resolve(path, atom.detail) for atom in value.atoms if atom.kind == "call" and atom.detail
+        }
+        return sorted(target.name for target in called if target is not None and target.kind == "class")
 
     def rewritten_source(self, key: FunctionKey) -> Iterator[str]:
         """Why what a function fetches from a store may be stale: the program itself writes to that store."""

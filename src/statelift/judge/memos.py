@@ -6,18 +6,26 @@ from statelift.facts.values import Function
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement, Subject
 from statelift.link.lifetime import CACHES
-from statelift.link.program import FunctionKey
+from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import CHANGED, is_write
 from statelift.model import Tier, Use, Verdict
 
+PROPERTY = "functools.cached_property"
 KEEPERS = CACHES | {"cachetools.cached", "cachetools.func.ttl_cache", "cachetools.func.lru_cache"}
 
 
 def judge_memos(evidence: Evidence) -> Iterator[Judgement]:
     """A judgement for every memoised function that a handler reaches."""
     for key, function in sorted(evidence.program.functions.items()):
-        if {each.name for each in function.decorators} & KEEPERS and evidence.reach.has(key):
+        is_kept = bool({each.name for each in function.decorators} & KEEPERS) and _lasts(evidence, key, function)
+        if is_kept and evidence.reach.has(key):
             yield _judge(evidence, key, function)
+
+
+def _lasts(evidence: Evidence, key: FunctionKey, function: Function) -> bool:
+    """Whether what is kept outlives a call: a cached property lives as long as its object."""
+    is_property = any(each.name == PROPERTY for each in function.decorators)
+    return not is_property or evidence.lifetimes.is_lasting_class((key[0], function.class_name))
 
 
 def _judge(evidence: Evidence, key: FunctionKey, function: Function) -> Judgement:
@@ -34,6 +42,11 @@ def _judge(evidence: Evidence, key: FunctionKey, function: Function) -> Judgemen
     )  # fmt: skip
 
 
+def _is_written(evidence: Evidence, key: CellKey) -> bool:
+    cell = evidence.program.cells[key]
+    return any(evidence.sources.is_changed_by(cell, path, use) for path, use in evidence.reached(key))
+
+
 def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterator[str]:
     atoms = {atom for each in function.returns for atom in each.value.atoms if atom.kind != "param"}
     for source in sorted(evidence.sources.of_atoms(key[0], frozenset(atoms))):
@@ -42,7 +55,7 @@ def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterato
     for use in evidence.program.accesses_in.get(key, ()):
         target = evidence.program.resolve(key[0], use.subject)
         cell = None if target is None else (target.path, target.name)
-        if cell in evidence.program.cells and not is_write(None, use.op) and evidence.sources.is_written(cell):
+        if cell in evidence.program.cells and not is_write(None, use.op) and _is_written(evidence, cell):
             yield f"rule 7: line {use.place.line} reads {use.subject}, which other calls change"
     for site, call in evidence.program.call_sites.get(key, ()):
         if CHANGED in evidence.sources.returned_fates(site, call.function, call.fates):

@@ -126,6 +126,8 @@ def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str)
                 Tier.MANUAL,
                 f"line {line}: {given.text} is a live object ({source.detail}), which no table can hold",
             )
+    for name in evidence.classes_made(path, given):
+        yield Tier.MANUAL, f"line {line}: {given.text} is an object of {name}, which no table can hold as it is"
     kind = evidence.sources.type_of(path, given.type)
     if kind not in STORABLE:
         yield (

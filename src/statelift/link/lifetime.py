@@ -5,8 +5,8 @@ from functools import cached_property
 
 from statelift.facts.values import Access, Call, Cell, Value
 from statelift.link.program import CellKey, FunctionKey, Program, Target, shift_of
+from statelift.link.reach import BUILDERS
 
-BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__"})
 CACHES = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
 KEEPING = frozenset({"rebind", "put", "setdefault", "append", "add", "nested"})
 HOPS = 4  # how many functions that make objects for others are followed
@@ -57,6 +57,10 @@ class Lifetimes:
         return not call.function or any(span.start <= call.span.start < span.end for span in spans)
 
     # ------------------------------------------------------------ instances
+
+    def is_lasting_class(self, key: ClassKey) -> bool:
+        """Whether some object of the class is kept in a cell."""
+        return key in self._classes
 
     @cached_property
     def _classes(self) -> frozenset[ClassKey]:

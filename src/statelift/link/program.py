@@ -178,11 +178,14 @@ class Program:
         target = self.resolve(path, owner) if owner else None
         if target is None or target.kind != "cell":
             return None
-        callee = self.cells[target.path, target.name].callee
-        made = self.resolve(target.path, callee) if callee else None
-        if made is None or made.kind != "class":
-            return None
-        return self._inherited(made, attribute, HOPS)
+        made = self.class_of((target.path, target.name))
+        return None if made is None else self._inherited(made, attribute, HOPS)
+
+    def class_of(self, key: CellKey) -> Target | None:
+        """The class of the program that made what a cell holds at first."""
+        callee = self.cells[key].callee if key in self.cells else ""
+        made = self.resolve(key[0], callee) if callee else None
+        return made if made is not None and made.kind == "class" else None
 
     def _inherited(self, owner: Target, attribute: str, hops: int) -> CellKey | None:
         key = (owner.path, f"{owner.name}.{attribute}")
@@ -238,9 +241,8 @@ class Program:
             case Target(kind="class"):
                 return self.method_of(target, method)
             case Target(kind="cell"):
-                callee = self.cells[target.path, target.name].callee
-                made = self.resolve(target.path, callee) if callee else None
-                return self.method_of(made, method) if made is not None and made.kind == "class" else None
+                made = self.class_of((target.path, target.name))
+                return None if made is None else self.method_of(made, method)
             case _:
                 return None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from statelift.facts.values import Decorator, Function
 from statelift.link.program import FunctionKey, Program, Target
 
+BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__", "__init_subclass__"})
 INERT_DECORATORS = frozenset(
     """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch
     staticmethod classmethod property dataclasses.dataclass contextlib.contextmanager contextlib.asynccontextmanager
@@ -59,9 +60,19 @@ class Reach:
         for (_, caller), calls in self.program.calls.items():
             for call, callee in calls if not caller else ():
                 yield from self._all_methods(callee) if not call.is_decorator else ()
+        yield from self._made_at_import()
         for key, known in self.program.classes.items():
             if _is_registered(known.decorators):
                 yield from self._all_methods(key)
+
+    def _made_at_import(self) -> Iterator[FunctionKey]:
+        """`store[key] = value` runs a method of an object that was made at import, without naming it."""
+        for path, module in self.program.modules.items():
+            for call in module.calls:
+                made = self.program.resolve(path, call.callee) if not call.function else None
+                if made is not None and made.kind == "class":
+                    found = self._special_methods(made)
+                    yield from (key for key in found if key[1].rpartition(".")[2] not in BUILDERS)
 
     def _all_methods(self, key: tuple[str, str]) -> Iterator[FunctionKey]:
         """Methods of a class; functions that a function makes."""
@@ -98,6 +109,9 @@ class Reach:
 
     def _wrappers(self, path: str, decorator: Decorator) -> set[FunctionKey]:
         """The functions inside a decorator that run when the decorated function is called, not at import."""
+        target = self.program.resolve(path, decorator.name)
+        if target is not None and target.kind == "class":
+            return {key for key in self._special_methods(target) if key[1].rpartition(".")[2] not in BUILDERS}
         found = self.program.callee(path, decorator.name)
         if found is None:
             return set()
@@ -106,7 +120,10 @@ class Reach:
         return {key for key in self._all_methods(found) if key[1].count(".") >= depth}
 
     def _special_methods(self, target: Target) -> set[FunctionKey]:
-        prefix = f"{target.name}.__"
+        """The methods that run without being named: all of them where a class of a library may call them."""
+        bases = self.program.classes[target.path, target.name].bases
+        is_called_back = any(base != "object" and self.program.resolve(target.path, base) is None for base in bases)
+        prefix = f"{target.name}." if is_called_back else f"{target.name}.__"
         return {key for key in self.program.functions if key[0] == target.path and key[1].startswith(prefix)}
 
     def _methods_by_name(self) -> dict[str, set[FunctionKey]]:

@@ -157,8 +157,14 @@ def _declared(declared: Sequence[FunctionRef], files: Sequence[str]) -> list[Ent
 
 
 def _by_signature(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
+    wrapping = {
+        each.qualname.partition(".")[0]
+        for each in module.functions
+        if each.is_nested and has_handler_signature(each)
+    }
     for function in module.functions:
-        if not function.is_nested and not function.class_name and has_handler_signature(function):
+        is_wrapped = any(each.name in wrapping for each in function.decorators)
+        if not function.is_nested and not function.class_name and (is_wrapped or has_handler_signature(function)):
             name = f"{_dotted(root, module.path)}.{function.qualname}"
             yield EntryPoint(module.path, function.qualname, name, "signature")
 
@@ -202,11 +208,12 @@ def _is_view(each: Class, module: ModuleFacts) -> bool:
 
 
 def _public(root: str, files: Sequence[str], facts: Mapping[str, ModuleFacts]) -> Iterable[EntryPoint]:
-    """Public functions of modules that are no scripts."""
+    """Public functions of modules that are no scripts, and that decorate nothing."""
+    decorating = {d.name.rpartition(".")[2] for m in facts.values() for f in m.functions for d in f.decorators}
     for path in files:
         if PurePosixPath(path).stem not in ("__init__", "setup") and not facts[path].is_script:
             for function in facts[path].functions:
-                if _is_public(function):
+                if _is_public(function) and function.qualname not in decorating:
                     name = f"{_dotted(root, path)}.{function.qualname}"
                     yield EntryPoint(path, function.qualname, name, "public")
 
