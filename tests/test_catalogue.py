@@ -98,8 +98,14 @@ def is_subject(finding, wanted):
     """Whether a finding is about the cell that the program is about: by its name, or by where it stands."""
     subject = wanted["subject"]
     names = {subject, subject.rpartition(".")[2], subject.partition(".")[0]}
+    is_part = finding.symbol.partition(".")[0] == subject
     is_there = (finding.place.path, finding.place.line) == (wanted["path"], wanted["line"])
-    return is_there or finding.symbol in names or finding.symbol.rpartition(".")[2] == subject.rpartition(".")[2]
+    return (
+        is_there
+        or is_part
+        or finding.symbol in names
+        or finding.symbol.rpartition(".")[2] == subject.rpartition(".")[2]
+    )
 
 
 def told(finding):
