@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -268,3 +267,233 @@ def test_a_git_in_the_working_folder_is_not_git(tmp_path):
     done = statelift("apply", "--tier", "review", cwd=root, env={**os.environ, "PATH": path})
     assert not (tmp_path / MARK).exists()
     assert done.returncode in (0, 1), done.stderr
+
+
+# ---------------------------------------------------------------- text is shown, and does nothing
+
+ESCAPES = {
+    "ansi": "\x1b[2J\x1b[31m",
+    "link": "\x1b]8;;http://evil\x07",
+    "c1": "\x9b31m",
+    "bidi": "\u202e\u2066",
+    "zero": "\u200b\u2060\ufeff",
+    "lines": "\r\x0b\x0c\x85\u2028",
+    "bell": "\x07\x08",
+}
+SCHEMAS = Path(__file__).parents[1] / "src/statelift/schemas"
+
+
+def is_harmless(text, keep="\n\t"):
+    return [each for each in set(text) if each not in keep and not each.isprintable() and each != "\u0130"] == []
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["scan"], ["scan", "--format", "concise"], ["scan", "--format", "github"], ["scan", "--format", "json"],
+        ["scan", "--format", "json-lines"], ["infra"], ["explain", "{}"], ["baseline", "create", "b.json"],
+        ["config", "show"], ["apply", "--tier", "review"],
+    ],
+    ids="-".join,
+)  # fmt: skip
+def test_no_control_character_reaches_the_reader(name, words, tmp_path, said, monkeypatch):
+    root = strange_project(tmp_path, ESCAPES[name])
+    monkeypatch.chdir(root)
+    path = next(str(each.relative_to(root)) for each in root.rglob("app.py"))
+    code, out, told = said(*[word.format(f"{path}:3") for word in words])
+    assert code in (0, 1, 2, 3) and "Traceback" not in told
+    assert is_harmless(out) and is_harmless(told), ascii(out + told)
+
+
+def strange_project(tmp_path, evil):
+    """The text in a folder's name, a file that cannot be parsed, strings, comments, keys and logical ids."""
+    folder = f"d{evil}".replace("/", "_")
+    source = f'# {evil}\nTEXT = "{evil}"\n{STORE}'.replace("\r", " ")
+    quoted = json.dumps(f"App{evil}Function")
+    return written(
+        tmp_path / "project",
+        {
+            f"{folder}/app.py": source,
+            f"{folder}/broken{folder}.py": f"def {evil}(:\n",
+            f"{folder}/template.yaml": TEMPLATE.replace("AppFunction", quoted),
+            f"{folder}/other.json": json.dumps({"Resources": {evil: {"Type": evil, "Properties": {}}}}),
+            f"{folder}/tmp.py": f"""def handler(event, context):
+    with open("/tmp/{evil.encode("unicode_escape").decode()}", "a") as file:
+        file.write(event["x"])
+    return open("/tmp/{evil.encode("unicode_escape").decode()}").read()
+""",
+        },
+    )
+
+
+def test_a_diff_for_a_terminal_is_shown_and_one_for_a_pipe_is_exact(tmp_path):
+    import pty
+
+    root = written(tmp_path / "project", {"app.py": f"# \x1b[31m\u202e\n{STORE}", "template.yaml": TEMPLATE})
+    exact = statelift("plan", cwd=root).stdout
+    assert "\n # \x1b[31m\u202e\n" in exact
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-P", "-c", CLI, "plan"], cwd=root, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            said += os.read(ours, 65536)
+        except OSError:
+            break
+    os.close(ours)
+    process.wait()
+    shown = said.decode().replace("\r\n", "\n")
+    assert " # \\x1b[31m\\u202e\n" in shown
+    assert is_harmless(shown)
+
+
+def test_a_path_gives_no_orders_to_the_log_of_a_build(tmp_path, said, monkeypatch):
+    names = ["::error::pwned", "##[group]x", "a\n::set-output name=x::y"]
+    root = written(tmp_path / "project", {f"{name}/app.py": STORE for name in names})
+    written(root, {f"{name}/broken.py": "def (\n" for name in names})
+    monkeypatch.chdir(root)
+    for form in ("full", "concise"):
+        _, out, told = said("scan", "--format", form)
+        lines = [line.strip() for line in (out + told).splitlines()]
+        assert len(lines) >= 6
+        assert [line for line in lines if line.startswith("::") or "##[" in line] == []
+    lines = said("scan", "--format", "github")[1].splitlines()
+    assert {line.split(" ")[0] for line in lines} == {"::warning", "::error"}
+    assert len(lines) == 6
+    assert all(line.startswith(("::warning file=", "::error file=")) for line in lines)
+    for line in lines:
+        properties = line.split(" ", 1)[1].partition("::")[0]
+        assert properties.count("file=") == 1 and "set-output name" not in properties.split(",line=")[1]
+
+
+def test_a_message_in_review_is_shown_escaped(tmp_path):
+    from statelift.cli.write import _described, _explained
+    from statelift.model import Options
+    from statelift.planning import make_plan
+
+    root = strange_project(tmp_path, ESCAPES["ansi"])
+    plan = make_plan([root], Options())
+    assert plan.changes
+    for change in plan.changes:
+        assert is_harmless(_described(plan, change))
+    assert all(is_harmless(_explained(finding)) for finding in plan.findings)
+
+
+# ---------------------------------------------------------------- templates are data
+
+
+EVALUATED = {
+    "{{ 7 * 191 }}": "1337",
+    "{% for x in range(3) %}ab{% endfor %}": "ababab",
+    "{{ ''.__class__.__mro__ }}": "<class",
+}
+
+
+@pytest.mark.parametrize("evil", EVALUATED)
+def test_text_of_the_project_is_not_evaluated_by_jinja(tmp_path, said, monkeypatch, evil):
+    root = written(
+        tmp_path / "project",
+        {
+            "app.py": f"""import os
+
+SESSIONS = {{}}
+
+
+def handler(event, context):
+    SESSIONS["{evil}"] = event["user"]
+    with open("/tmp/{evil}", "a") as file:
+        file.write("{evil}")
+    return SESSIONS.get("{evil}"), open("/tmp/{evil}").read()
+""",
+            "template.yaml": TEMPLATE.replace("AppFunction", json.dumps(f"App{evil}")),
+        },
+    )
+    monkeypatch.chdir(root)
+    for words in (["plan"], ["infra"], ["infra", "--target", "sam"], ["scan"]):
+        code, out, told = said(*words)
+        assert code in (0, 1, 2), told
+        assert "Traceback" not in told
+        assert EVALUATED[evil] not in out
+    said("apply", "--tier", "review")
+    files = [path.read_text() for path in root.rglob("*.*") if path.is_file()]
+    assert len(files) >= 2 and not any(EVALUATED[evil] in text for text in files)
+    assert evil in (root / "app.py").read_text()
+
+
+def test_jinja_never_compiles_text_of_the_project():
+    """Templates come from the package alone: nothing in the code makes one from a string."""
+    import ast
+
+    top = Path(__file__).parents[1]
+    calls = [
+        node.func.attr
+        for folder in ("src", "codemods", "templates")
+        for path in (top / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    assert "get_template" in calls
+    assert {"from_string", "Template", "NativeEnvironment"}.isdisjoint(calls)
+
+
+# ---------------------------------------------------------------- YAML and encodings that mean harm
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: !!python/object/apply:os.system ['touch {mark}']\n",
+        "x: !!python/object/new:subprocess.Popen [['touch', '{mark}']]\n",
+        "x: !!python/name:os.system\ny: !!python/module:app\n",
+        "!!python/object/apply:builtins.eval [\"open('{mark}', 'w')\"]\n",
+        "x: !Sub '${{AWS::Region}}'\n",
+    ],
+)
+def test_tags_of_a_template_make_no_object(tmp_path, said, text):
+    template = TEMPLATE + text.format(mark=tmp_path / MARK)
+    root = written(tmp_path / "project", {"app.py": STORE, "template.yaml": template, "trap.py": trap(tmp_path)})
+    for words in ([], ["--format", "json"]):
+        assert said("scan", root, *words)[0] in (1, 3)
+    assert said("apply", root, "--tier", "review")[0] in (0, 1, 2, 3)
+    assert not (tmp_path / MARK).exists()
+
+
+@pytest.mark.parametrize("place", ["", "Resources:\n  AppFunction: *a11\n", "Globals:\n  Function: *a11\n"])
+def test_a_template_that_unfolds_without_end_is_not_unfolded(tmp_path, place):
+    root = written(tmp_path / "project", {"app.py": STORE, "template.yaml": BOMB + (place or TEMPLATE)})
+    done = statelift("plan", cwd=root, timeout=60)
+    assert done.returncode in (1, 3), done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["punycode", "idna", "hex", "rot13", "bz2", "unicode_escape", "undefined", "mbcs", "os"]
+)
+def test_a_strange_encoding_is_told_and_loads_nothing(tmp_path, said, name, monkeypatch):
+    source = f"# coding: {name}\n".encode() + b"S = {}\n" * 20_000
+    root = written(tmp_path / "project", {"app.py": STORE, f"{name}.py": trap(tmp_path)})
+    (root / "odd.py").write_bytes(source)
+    written(root, {f"encodings/{name}.py": trap(tmp_path), "encodings/__init__.py": trap(tmp_path)})
+    monkeypatch.chdir(root)
+    code, _, told = said("scan")
+    assert code in (1, 3) and "Traceback" not in told
+    assert not (tmp_path / MARK).exists()
+
+
+# ---------------------------------------------------------------- a batch writes inside the repository
+
+
+def test_batch_does_not_follow_a_link_in_place_of_its_folder(tmp_path, said):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = written(tmp_path / "repos/project", {"app.py": STORE})
+    (root / ".statelift").symlink_to(outside)
+    code, out, _ = said("batch", "plan", "--repos", root, "--format", "json")
+    assert code == 3
+    assert "symbolic link" in json.loads(out)["repositories"][0]["message"]
+    assert list(outside.iterdir()) == []

@@ -32,7 +32,11 @@ _TAG_KEY = "\0tag"
 _LONG = {"Ref": "!Ref", "Fn::GetAtt": "!GetAtt", "Fn::Sub": "!Sub"}
 _SHORT = {short: long for long, short in _LONG.items()}
 _UNQUOTED = re.compile(r"[A-Za-z_/][\w./*-]*(?:::?[\w*][\w./*-]*)*", re.ASCII)
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# What YAML cannot hold as it is, and what nobody sees or what turns the line around.
+_UNPRINTABLE = re.compile(
+    r"[^\x20-\x7e\xa0-\xac\xae-\u200a\u2010-\u2027\u202f-\u205f\u2070-\ud7ff\ue000-\ufefe\uff00-\ufffd"
+    r"\U00010000-\U000dffff\U000f0000-\U0010ffff]"
+)
 
 
 def value_of(node: Node) -> Value:
