@@ -1,11 +1,11 @@
 """Two programs and turns of events -> where they part: runs the migrated one, and asks the oracle each time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from statelift.verify.compare import Difference, Match, Rules, Seen, compare, difference, seen, shown, sum_of
 from statelift.verify.events import Json, Memory, Step, answer_of
-from statelift.verify.oracle import Oracle, OriginalError, UndecidedError, is_refused
+from statelift.verify.oracle import Oracle, OriginalError, is_refused
 from statelift.verify.sandbox import Sandbox
 from statelift.verify.schedule import Adversary, Manner, Script, Turn
 from statelift.verify.values import CodeTree, Event, Fault, Faults, Observation
@@ -47,11 +47,15 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """An event that the original does not answer so in any order, and the run up to there."""
+    """An event that the original does not answer so in any order, and the run up to there.
+
+    `has_doubt`: there were more orders than could be tried.
+    """
 
     script: Script
     event: Event
     difference: Difference
+    has_doubt: bool = False
 
 
 @dataclass(slots=True)
@@ -113,7 +117,7 @@ class Run:
         course.expected += verdicts.expected
         course.found += found
         course.refused += sum(map(is_refused, found))
-        _compared(course, turn, verdicts.expected, found)
+        _compared(course, turn, verdicts.expected, found, has_doubt=self._oracle.has_doubt)
         return observations
 
     def _container(self, slot: int, hash_seed: int) -> Container:
@@ -179,13 +183,15 @@ _WHY: Mapping[str, str] = {
 }
 
 
-def _compared(course: Course, turn: Turn, expected: Sequence[Seen], found: Sequence[Seen]) -> None:
+def _compared(
+    course: Course, turn: Turn, expected: Sequence[Seen], found: Sequence[Seen], *, has_doubt: bool
+) -> None:
     for placed, one, other in zip(turn.placed, expected, found, strict=True):
         match compare(one, other):
             case Match.DIFFERENT if course.divergence is None and course.partial is None:
                 parted = difference(one, other)
                 assert parted is not None
-                _parted(course, Divergence(course.script, placed.event, parted))
+                _parted(course, Divergence(course.script, placed.event, parted, has_doubt))
             case Match.ORDER if course.reordered is None:
                 parted = Difference("order", shown(one), shown(other))
                 course.reordered = Divergence(course.script, placed.event, parted)
@@ -236,9 +242,6 @@ def _play(run: Run, turn: Turn, course: Course, memory: Memory | None) -> bool:
     except OriginalError as error:
         course.broken.append(str(error))
         return False
-    except UndecidedError as error:
-        course.undecided = str(error)
-        return False
     if memory is not None:
         for each in course.expected[count:]:
             memory.note(_reply(each.answer))
@@ -253,7 +256,7 @@ def _finish(run: Run, course: Course) -> None:
     planned = Faults(plan=run.injected)
     if course.divergence is not None:
         script = Script(course.script.turns, course.script.seed, planned)
-        course.divergence = Divergence(script, course.divergence.event, course.divergence.difference)
+        course.divergence = replace(course.divergence, script=script)
 
 
 def _reply(answer: Json) -> Json:

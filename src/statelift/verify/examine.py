@@ -9,7 +9,7 @@ from statelift.verify.driver import Course, Divergence, Pair, replay, run_steps
 from statelift.verify.events import Step
 from statelift.verify.generate import generated_steps
 from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, FAULTY, FRESH, MIXED, Manner, Script
+from statelift.verify.schedule import CRASHING, FAULTY, FRESH, MIXED, STEADY, Manner, Script
 from statelift.verify.shrink import shrunk
 from statelift.verify.subjects import Subject
 from statelift.verify.verdicts import Counterexample, Part, Result, Shown, Verdict
@@ -70,17 +70,28 @@ def examine(
         progress(manner.name, number + 1, total)
         course = run_steps(sandbox, subject.pair, batch, _fair(manner, before), seed)
         evidence.courses.append(course)
+        if course.divergence is not None:
+            progress("shrinking", number + 1, total)
+            _settle(sandbox, subject.pair, course, effort)
         if course.divergence is not None or course.broken:
             break
     if evidence.divergence is None:
         progress(CRASHING.name, total - 1, total)
         batch = list(steps[:_MANY]) or generated_steps(subject.pair.original, subject.entries, EVENTS, effort.seed)
         evidence.crash = run_steps(sandbox, subject.pair, batch, CRASHING, effort.seed)
-    else:
-        progress("shrinking", total - 1, total)
     result = _result(sandbox, subject, evidence, effort)
     progress("done", total, total)
     return result
+
+
+def _settle(sandbox: Sandbox, pair: Pair, course: Course, effort: Effort) -> None:
+    """Make the difference of a run small. One that more orders of the events could explain is none."""
+    assert course.divergence is not None
+    best = shrunk(
+        lambda script: replay(sandbox, pair, script).divergence, course.divergence, seconds=effort.shrink_seconds
+    )
+    course.divergence = None if best.has_doubt else best
+    course.undecided = "too many orders of the events are possible to say more" if best.has_doubt else ""
 
 
 def examine_original(
@@ -100,9 +111,12 @@ def examine_original(
             Verdict.NO_STATE_SEEN,
             "new containers answered like a single one; other events may tell",
         )
-    found = None if telling is None else telling.divergence
-    pair = unchanged(subject.pair)
-    example = None if found is None else _counterexample(sandbox, pair, subject, found, effort, is_original=True)
+    example = None
+    if telling is not None:
+        pair = unchanged(subject.pair)
+        _settle(sandbox, pair, telling, effort)
+        found = telling.divergence
+        example = None if found is None else _counterexample(sandbox, pair, subject, found, is_original=True)
     progress("done", 1, 1)
     return Result(subject.name, verdict, reason, events, 0, 0, (), (), (), example)
 
@@ -137,7 +151,7 @@ def _planned(subject: Subject, steps: Sequence[Step], effort: Effort) -> Iterato
         for manner in (FRESH, MIXED, FAULTY) if len(steps) <= _MANY else (MIXED,):
             yield manner, list(steps), effort.seed
     for number in range(effort.runs):
-        manner = (FRESH, MIXED, FAULTY, MIXED)[number % 4]
+        manner = (STEADY, MIXED, FAULTY, MIXED)[number % 4]
         yield manner, _invented(subject, effort.seed + number), effort.seed + number
 
 
@@ -157,7 +171,7 @@ def _fair(manner: Manner, originals: Sequence[Course]) -> Manner:
 def _result(sandbox: Sandbox, subject: Subject, evidence: _Evidence, effort: Effort) -> Result:
     missing = [each for each in subject.statements if not each.has_run(evidence.lines)]
     found = evidence.divergence
-    example = None if found is None else _counterexample(sandbox, subject.pair, subject, found, effort)
+    example = None if found is None else _counterexample(sandbox, subject.pair, subject, found)
     handlers = tuple(_handler(entry.call, evidence) for entry in subject.entries)
     verdict, reason = _verdict(subject, evidence, example)
     changes = tuple(
@@ -293,9 +307,8 @@ def _notes(evidence: _Evidence) -> Iterator[str]:
 
 
 def _counterexample(
-    sandbox: Sandbox, pair: Pair, subject: Subject, found: Divergence, effort: Effort, *, is_original: bool = False
+    sandbox: Sandbox, pair: Pair, subject: Subject, best: Divergence, *, is_original: bool = False
 ) -> Counterexample:  # fmt: skip
-    best = shrunk(lambda script: replay(sandbox, pair, script).divergence, found, seconds=effort.shrink_seconds)
     course = replay(sandbox, pair, best.script)
     script = script_of(subject, best, is_original=is_original)
     return Counterexample(best, tuple(_shown(best.script, course)), script)

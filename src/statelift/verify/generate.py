@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     Strategy: TypeAlias = SearchStrategy[Json]
+    _Tempers: TypeAlias = Sequence[SearchStrategy[Step]]
 
 CHUNK = 8  # steps that are drawn together and share a temper
 _NAMES: list[Json] = ["a", "b", "a", "b", "a", "b", "c"]
@@ -26,6 +27,10 @@ _NUMBER_WORDS = frozenset(
 )  # fmt: skip
 _DIGITS: list[Json] = ["1", "2", "3", "1", "0", "10", 2, 7]
 _ODD: list[Json] = [1, "1", True, None, 1.0, 0, "", False, "true", "é", "a b/c", "None", 0.1, "~a"]
+_TWINS: list[list[Json]] = [  # keys that are easily taken for each other
+    [1, "1"], [1, True], [True, "true"], ["a", "A"], [0, False], [None, "None"], [1, 1.0], ["", None], ["a", "a "],
+]  # fmt: skip
+_EMPTY: list[Json] = [0, "", None, False, [], 1, "1", 0.1]
 _NESTED: list[Json] = [["a", 1], {"k": "a"}, [], {}, {"n": 0.1}, [1, [2]], {"a": None}, {"t": "é"}]
 _PLAIN = frozenset({"pathParameters", "queryStringParameters", "headers", "stageVariables"})
 _RECORDS: Mapping[str, Mapping[str, tuple[Scalar, ...]]] = {
@@ -75,31 +80,30 @@ def _drawn(strategy: "SearchStrategy[list[Step]]", wanted: int, seed: int) -> li
     return [kept[number % len(kept)] for number in range(wanted)]
 
 
-def _chunk(parts: "Sequence[tuple[SearchStrategy[Step], SearchStrategy[Step]]]") -> "SearchStrategy[list[Step]]":
-    """A few steps of one temper: two chunks of three hold only values of the expected types."""
+def _chunk(parts: "Sequence[_Tempers]") -> "SearchStrategy[list[Step]]":
+    """A few steps of one temper: half of the chunks hold only values of the expected types."""
     from hypothesis import strategies as st
 
-    def steps(is_odd: bool) -> "SearchStrategy[list[Step]]":
-        each = st.one_of([odd if is_odd else sober for sober, odd in parts])
-        return st.lists(each, min_size=CHUNK, max_size=CHUNK)
+    def steps(temper: int) -> "SearchStrategy[list[Step]]":
+        return st.lists(st.one_of([tempers[temper] for tempers in parts]), min_size=CHUNK, max_size=CHUNK)
 
-    return st.sampled_from([False, False, True]).flatmap(steps)
+    count = len(parts[0])
+    return st.sampled_from([0, *range(count), 0]).flatmap(steps)
 
 
-def _steps(entry: Entry, shapes: tuple[Shape, ...]) -> "tuple[SearchStrategy[Step], SearchStrategy[Step]]":
-    """Steps with sober values, and with odd ones."""
-    sober, odd = (_payload(entry, shapes, is_odd=is_odd) for is_odd in (False, True))
+def _steps(entry: Entry, shapes: tuple[Shape, ...]) -> "_Tempers":
+    """The steps of one function in every temper: sober, odd, and one for each pair of twins."""
 
     def step(payload: Json) -> Step:
         return Step(entry.call, entry.style, payload)
 
-    return sober.map(step), odd.map(step)
+    makers = [Maker(), Maker(is_odd=True), *(Maker(keys=twins) for twins in _TWINS)]
+    return [_payload(entry, shapes, maker).map(step) for maker in makers]
 
 
-def _payload(entry: Entry, shapes: tuple[Shape, ...], *, is_odd: bool) -> "Strategy":
+def _payload(entry: Entry, shapes: tuple[Shape, ...], maker: "Maker") -> "Strategy":
     from hypothesis import strategies as st
 
-    maker = Maker(is_odd=is_odd)
     if entry.style == "call":
         values: Strategy = st.tuples(*(maker.of(shape) for shape in shapes)).map(list)
         return values
@@ -138,10 +142,14 @@ def _fill(shape: Shape, fields: Mapping[str, tuple[Scalar, ...]]) -> None:
 
 
 class Maker:
-    """Shapes -> strategies. Odd ones also give values of types that the program may not expect."""
+    """Shapes -> strategies. Odd ones also give values of types that the program may not expect.
 
-    def __init__(self, *, is_odd: bool) -> None:
+    With `keys`, what the program looks up is one of these, and what it keeps is often empty.
+    """
+
+    def __init__(self, *, is_odd: bool = False, keys: Sequence[Json] = ()) -> None:
         self._is_odd = is_odd
+        self._keys = list(keys)
 
     def of(self, shape: Shape) -> "Strategy":
         """Values of one shape, with markers for what is known only later."""
@@ -195,7 +203,9 @@ class Maker:
             return [*_NUMBERS, *(near for each in numbers for near in (each, each + 1, each - 1)), *odd]
         if shape.constants:
             others: list[Json] = ["other"] * max(1, len(shape.constants) // 8)
-            return [*shape.constants, *shape.constants[1:], *others, *odd[:4]]
+            return [*shape.constants, *shape.constants[1:], *others, *([*shape.constants, *odd[:1]] if odd else [])]
+        if self._keys and "text" not in shape.uses:
+            return self._keys if "key" in shape.uses else [*_NAMES[:2], *_EMPTY]
         picks = ((7, "a"), (6, "b"), (5, "a"), (0, "b"))
         feedback: list[Json] = [{"$feedback": shape.name, "pick": pick, "else": name} for pick, name in picks]
         return [*_NAMES, *feedback, *odd]

@@ -37,15 +37,16 @@ class Manner:
     name: str
     concurrency: int = 1
     reuse: float = 0.6
-    recycle: float = 0.3
+    recycle: float = 0.2
     hash_seeds: int = 2
     faults: Faults = NO_FAULTS
 
 
 FRESH = Manner("a new container for every event", reuse=0.0, recycle=1.0)
 MIXED = Manner("containers reused, recycled and running at the same time", concurrency=_MOST)
+STEADY = Manner("containers reused and recycled, one event at a time", recycle=0.15)
 FAULTY = Manner(
-    "the same, with stale reads, throttling, errors and lost answers", concurrency=_MOST,
+    "stale reads, throttling, errors and lost answers", concurrency=2,
     faults=Faults(stale=0.5, throttled=0.05, error=0.02, lost=0.06),
 )  # fmt: skip
 CRASHING = Manner("containers killed between two calls, their events delivered again", faults=Faults(kill=0.08))
