@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
+
+from statelift.patterns import compiled
 
 TOP = Path(__file__).parents[1]
 SOURCES = {"src": "statelift", "codemods": "statelift_codemods"}
@@ -167,3 +172,55 @@ def test_a_bad_pattern_is_noticed(text, method):
 def test_a_good_pattern_is_not():
     use = (re.compile(r"^\s*(\w+)\s*="), "match")
     assert not any(is_explosive(use, attack) for attack in attacks(use[0]))
+
+
+# ---------------------------------------------------------------- patterns that a repository writes
+
+GLOBS = st.lists(
+    st.sampled_from(["*", "a", "b", "/", "?", "[ab]", "**/", "/**/", "\\*", "!", "."]), min_size=1, max_size=9
+)
+NAMES = st.lists(st.text("ab*.", min_size=1, max_size=6), min_size=1, max_size=3)
+
+
+@settings(max_examples=400, deadline=None)
+@given(GLOBS.map("".join), st.lists(NAMES.map("/".join), min_size=5, max_size=20))
+def test_swift_patterns_say_what_the_plain_ones_say(line, paths):
+    try:
+        plain = GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return
+    swift = compiled([line])
+    for path in paths:
+        assert swift.check_file(path).include == plain.check_file(path).include
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "*a" * 12 + "*b",
+        "*[!b]a" * 9 + "*b",
+        "*?a" * 9 + "*b",
+        "/**/".join("aaaaaab"),
+        "**/" + "/**/".join("a*a*aab"),
+    ],
+)
+def test_a_line_of_stars_takes_no_longer_than_the_path_is_long(line):
+    spec = compiled([line])
+    for path in ("a" * 250, "a/" * 1_000, "ba" * 120, "a" * 250 + "/b"):
+        signal.setitimer(signal.ITIMER_REAL, 5)
+        try:
+            spec.check_file(path)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def test_the_plain_pattern_of_such_a_line_would_hang():
+    spec = GitIgnoreSpec.from_lines(["*a" * 12 + "*b"])
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    with pytest.raises(TooSlowError):
+        spec.check_file("a" * 250)
+
+
+def test_brackets_stay_inside_of_a_name_as_in_git():
+    assert compiled(["x*[!a]*b"]).check_file("xc/b").include is None
+    assert compiled(["x*[!a]*b"]).check_file("xccb").include is True

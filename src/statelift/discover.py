@@ -4,7 +4,6 @@ import errno
 import os
 import re
 import stat
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from statelift.model import Problem
+from statelift.patterns import compiled
 from statelift.tracked import DamagedIndexError, tracked_files, work_tree
 
 SKIPPED = frozenset(
@@ -34,7 +34,9 @@ class PatternError(ValueError):
     """An exclude pattern is not in the syntax of .gitignore."""
 
     def __init__(self, pattern: str) -> None:
-        super().__init__(f"The exclude pattern {pattern!r} is not valid. Write it as in .gitignore.")
+        super().__init__(
+            f"The exclude pattern {pattern!r} is not valid. Write it as in .gitignore, with at most three `**`."
+        )
         self.pattern = pattern
 
 
@@ -274,7 +276,8 @@ def _ignores_above(folder: Path) -> tuple[_Ignore, ...]:
 
 
 def _ignore_of(folder: str) -> tuple[_Ignore, ...]:
-    """The .gitignore of a folder, if it has one. Lines that are no pattern are passed over, as git does."""
+    """The .gitignore of a folder, if it has one. Lines that are no pattern are passed over, as git does: they
+    would hide files, not show any."""
     path = Path(folder, ".gitignore")
     if not path.is_file() or path.is_symlink():
         return ()
@@ -283,7 +286,7 @@ def _ignore_of(folder: str) -> tuple[_Ignore, ...]:
 
 
 def _exclusion(folder: Path, patterns: Sequence[str]) -> _Ignore:
-    if bad := next((pattern for pattern in patterns if _compiled([pattern]) is None), None):
+    if bad := next((pattern for pattern in patterns if compiled([pattern]) is None), None):
         raise PatternError(bad)
     return _ignore(_slashed(folder), patterns)
 
@@ -295,13 +298,4 @@ def _ignore(folder: str, lines: Sequence[str]) -> _Ignore:
 
 def _valid(lines: Sequence[str]) -> GitIgnoreSpec:
     """The patterns among the lines."""
-    return _compiled(lines) or _compiled([line for line in lines if _compiled([line])]) or GitIgnoreSpec([])
-
-
-def _compiled(lines: Sequence[str]) -> GitIgnoreSpec | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pathspec's regular expressions for odd brackets
-            return GitIgnoreSpec.from_lines(lines)
-    except (ValueError, re.error):
-        return None
+    return compiled(lines) or compiled([line for line in lines if compiled([line])]) or GitIgnoreSpec([])
