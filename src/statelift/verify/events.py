@@ -150,8 +150,26 @@ def read_steps(path: Path, entries: Sequence[Entry]) -> list[Step]:
         if not files:
             raise EventsError(f"{path} holds no *.json file.")
         return [step for file in files for step in read_steps(file, entries)]
-    found = _items(path)
-    return [step for number, item in enumerate(found) for step in _steps(item, path, number, entries)]
+    steps: list[Step] = []
+    last: list[int] = []  # the number of the step that answers for each item: the last one of its repetitions
+    for number, item in enumerate(_items(path)):
+        steps += _steps(_renumbered(item, last), path, number, entries)
+        last.append(len(steps) - 1)
+    return steps
+
+
+def _renumbered(value: Json, last: Sequence[int]) -> Json:
+    """The item with the numbers of items in `$answer` replaced by those of steps."""
+    match value:
+        case {"$answer": int(number)} if 0 <= number < len(last):
+            at: dict[str, Json] = {"at": value["at"]} if isinstance(value, dict) and "at" in value else {}
+            return {"$answer": last[number], **at}
+        case dict():
+            return {key: _renumbered(item, last) for key, item in value.items()}
+        case list():
+            return [_renumbered(item, last) for item in value]
+        case _:
+            return value
 
 
 def _items(path: Path) -> list[Json]:

@@ -28,7 +28,7 @@ _NUMBER_WORDS = frozenset(
 _DIGITS: list[Json] = ["1", "2", "3", "1", "0", "10", 2, 7]
 _ODD: list[Json] = [1, "1", True, None, 1.0, 0, "", False, "true", "é", "a b/c", "None", 0.1, "~a"]
 _TWINS: list[list[Json]] = [  # keys that are easily taken for each other
-    [1, "1"], [1, True], [True, "true"], ["a", "A"], [0, False], [None, "None"], [1, 1.0], ["", None], ["a", "a "],
+    [1, "1", True, 1.0], ["a", "A", "a "], [None, "None", ""], [0, False, "0"],
 ]  # fmt: skip
 _EMPTY: list[Json] = [0, "", None, False, [], 1, "1", 0.1]
 _NESTED: list[Json] = [["a", 1], {"k": "a"}, [], {}, {"n": 0.1}, [1, [2]], {"a": None}, {"t": "é"}]
@@ -50,13 +50,24 @@ def generated_steps(tree: CodeTree, entries: Sequence[Entry], count: int, seed: 
     """`count` steps that call the entries in turn, drawn from what the program reads of its arguments."""
     if not entries or count <= 0:
         return []
-    parts = [_steps(entry, shapes_of(tree, entry.call)) for entry in entries]
-    chunks = _drawn(_chunk(parts), -(-count // CHUNK), seed)
-    return [step for chunk in chunks for step in chunk][:count]
+    tempers = list(zip(*(_steps(entry, shapes_of(tree, entry.call)) for entry in entries), strict=True))
+    order = [0, 1, *(temper for number in range(2, len(tempers)) for temper in (0, number))]
+    found: list[Step] = []
+    for number in range(-(-count // CHUNK)):
+        temper = order[(number + 3 * seed) % len(order)]
+        found += _drawn(_chunk(tempers[temper]), seed * 1009 + number)
+    return found[:count]
 
 
-def _drawn(strategy: "SearchStrategy[list[Step]]", wanted: int, seed: int) -> list[list[Step]]:
-    """That many examples. Hypothesis begins with the simplest one, of little use here, and may stop early."""
+def _chunk(steps: "Sequence[SearchStrategy[Step]]") -> "SearchStrategy[list[Step]]":
+    """A few steps of one temper."""
+    from hypothesis import strategies as st
+
+    return st.lists(st.one_of(list(steps)), min_size=CHUNK, max_size=CHUNK)
+
+
+def _drawn(strategy: "SearchStrategy[list[Step]]", seed: int) -> list[Step]:
+    """One example. Hypothesis begins with the simplest ones, of little use here: the last one counts."""
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
 
@@ -64,7 +75,7 @@ def _drawn(strategy: "SearchStrategy[list[Step]]", wanted: int, seed: int) -> li
 
     @seeded(seed)
     @settings(
-        max_examples=wanted + 2,
+        max_examples=4,
         phases=[Phase.generate],
         database=None,
         deadline=None,
@@ -76,23 +87,11 @@ def _drawn(strategy: "SearchStrategy[list[Step]]", wanted: int, seed: int) -> li
         found.append(chunk)
 
     collect()
-    kept = found[1:] or found
-    return [kept[number % len(kept)] for number in range(wanted)]
-
-
-def _chunk(parts: "Sequence[_Tempers]") -> "SearchStrategy[list[Step]]":
-    """A few steps of one temper: half of the chunks hold only values of the expected types."""
-    from hypothesis import strategies as st
-
-    def steps(temper: int) -> "SearchStrategy[list[Step]]":
-        return st.lists(st.one_of([tempers[temper] for tempers in parts]), min_size=CHUNK, max_size=CHUNK)
-
-    count = len(parts[0])
-    return st.sampled_from([0, *range(count), 0]).flatmap(steps)
+    return found[-1]
 
 
 def _steps(entry: Entry, shapes: tuple[Shape, ...]) -> "_Tempers":
-    """The steps of one function in every temper: sober, odd, and one for each pair of twins."""
+    """The steps of one function in every temper: sober, odd, and one for each group of twins."""
 
     def step(payload: Json) -> Step:
         return Step(entry.call, entry.style, payload)
@@ -136,6 +135,7 @@ def _fill(shape: Shape, fields: Mapping[str, tuple[Scalar, ...]]) -> None:
     for name, values in fields.items():
         if name not in shape.keys:
             shape.child(name).compared(values)
+            shape.child(name).uses.add("fixed")
 
 
 # ---------------------------------------------------------------- values
@@ -195,6 +195,8 @@ class Maker:
         return lists.map(lambda values: dict(zip(("a", "b", "c"), values, strict=False)))
 
     def _pool(self, shape: Shape) -> list[Json]:
+        if "fixed" in shape.uses:
+            return list(shape.constants)
         odd = self._odd(shape) if self._is_odd else []
         if "digits" in shape.uses:
             return [*_DIGITS, *shape.constants, *odd]

@@ -13,7 +13,7 @@ from statelift.verify.lookup import Found, Module, Names
 from statelift.verify.values import CodeTree
 
 Scalar: TypeAlias = str | int | float | bool | None
-Usage: TypeAlias = Literal["number", "digits", "text", "key", "mapping", "base64"]
+Usage: TypeAlias = Literal["number", "digits", "text", "key", "mapping", "base64", "fixed"]
 _DEPTH = 8  # how deep calls are followed
 _SAME = frozenset("str dict list tuple set frozenset sorted reversed iter deepcopy copy".split())
 _SAME_METHODS = frozenset("lower upper strip lstrip rstrip title casefold copy replace encode decode".split())
