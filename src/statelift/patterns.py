@@ -27,15 +27,8 @@ def compiled(lines: Sequence[str]) -> GitIgnoreSpec | None:
     except (ValueError, re.error):
         return None
     patterns = [_swift(each) if isinstance(each, RegexPattern) else each for each in spec.patterns]
-    return (
-        spec
-        if all(map(_is_same, patterns, spec.patterns))
-        else GitIgnoreSpec(cast("list[GitIgnoreSpecPattern]", patterns))
-    )
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other
+    has_swift = any(one is not other for one, other in zip(patterns, spec.patterns, strict=True))
+    return GitIgnoreSpec(cast("list[GitIgnoreSpecPattern]", patterns)) if has_swift else spec
 
 
 def _swift(pattern: RegexPattern) -> RegexPattern:
