@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from statelift.catalogue.objects import METHODS
@@ -35,6 +36,12 @@ class Sources:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        # Each question comes back along every way through the calls: unanswered, exponentially often.
+        self._atom = cache(self._sources_of_atom)
+        self._one_type = cache(self._find_type)
+        self._danger = cache(self._dangers_of_fate)
+        self._returned = cache(self._returned_fates)
+        self._written = cache(self._is_written)
 
     # ------------------------------------------------------------ origins
 
@@ -46,7 +53,7 @@ class Sources:
         """Every origin of these atoms of the file `path`."""
         return frozenset(source for atom in atoms for source in self._atom(path, atom, depth))
 
-    def _atom(self, path: str, atom: Atom, depth: int) -> frozenset[Source]:
+    def _sources_of_atom(self, path: str, atom: Atom, depth: int) -> frozenset[Source]:
         if depth == 0:
             return frozenset({Source("opaque")})
         match atom.kind:
@@ -131,6 +138,9 @@ class Sources:
 
     def is_written(self, key: tuple[str, str]) -> bool:
         """Whether any function of the program writes the cell."""
+        return self._written(key)
+
+    def _is_written(self, key: tuple[str, str]) -> bool:
         cell = self.program.cells.get(key)
         uses = self.program.accesses.get(key, ())
         return any(use.function and self.is_changed_by(cell, path, use) for path, use in uses)
@@ -166,7 +176,7 @@ class Sources:
             return "unknown"
         return found.pop() if len(found) == 1 else "codec"
 
-    def _one_type(self, path: str, kind: str, depth: int) -> str:
+    def _find_type(self, path: str, kind: str, depth: int) -> str:
         if kind.startswith("call:"):
             return self._result_type(path, kind.removeprefix("call:"), depth)
         is_part = kind.endswith("[]")
@@ -206,11 +216,13 @@ class Sources:
             found |= self._danger(path, fate, depth)
         return tuple(sorted(found))
 
-    def _danger(self, path: str, fate: str, depth: int) -> set[str]:
+    def _dangers_of_fate(self, path: str, fate: str, depth: int) -> set[str]:
         kind, _, rest = fate.partition(":")
         match kind:
             case "cell":
                 return {f"it is stored in {rest}"}
+            case "field":
+                return {CHANGED} if self._is_field_changed(path, rest) else set()
             case "mutated" | "inside":
                 return {CHANGED}
             case "augmented":
@@ -223,6 +235,12 @@ class Sources:
                 return self._made_by(path, rest, depth)
             case _:
                 return {"it is used in a way that cannot be followed"}
+
+    def _is_field_changed(self, path: str, name: str) -> bool:
+        """Whether an attribute that holds the object is changed in place somewhere."""
+        target = self.program.resolve(path, name)
+        uses = () if target is None else self.program.accesses.get((target.path, target.name), ())
+        return any(use.op in GROWING_FIELD or use.changes_result for _, use in uses)
 
     def _passed(self, path: str, rest: str, depth: int) -> set[str]:
         callee, _, argument = rest.rpartition(":")
@@ -257,6 +275,9 @@ class Sources:
         self, path: str, function: str, fates: frozenset[str], depth: int = DEPTH
     ) -> tuple[str, ...]:
         """Dangers of a value, its way through `return` to the callers included."""
+        return self._returned(path, function, fates, depth)
+
+    def _returned_fates(self, path: str, function: str, fates: frozenset[str], depth: int) -> tuple[str, ...]:
         found = set(self.dangers(path, fates))
         if "returned" in fates and depth:
             for site, call in self.program.call_sites.get((path, function), ()):
@@ -284,7 +305,10 @@ READS = frozenset(
 
 
 ANSWERS = frozenset({"contains", "lacks", "len", "truth"})  # operations that give a new number or truth value
-STORES = frozenset({"rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
+GROWING_FIELD = frozenset(
+    "put delete pop setdefault nested append extend add remove discard clear augment augment_key".split()
+)
+STORES = frozenset({"dynamic", "rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
 CONTAINER_CALLS = frozenset(
     """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
     queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap
