@@ -63,7 +63,7 @@ def verify(
 
     _check_extra()
     wanted = _Wanted(tuple(events), runs, seed, python, original_only)
-    sources = Sources(_text(resources), _text(http), tuple(ignore))
+    sources = Sources(_text(paths[0] if is_plan(paths) else None), _text(resources), _text(http), tuple(ignore))
     plan, analysis = _planned(paths)
     subjects = _subjects(plan, analysis, _given(sources), is_original=original_only)
     if not subjects:

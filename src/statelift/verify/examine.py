@@ -26,9 +26,10 @@ Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is tried: `runs` with generated events, after those with the steps that the user gave."""
+    """How much is tried: `runs` of `events` generated ones each, after those with the user's steps."""
 
     runs: int = 4
+    events: int = EVENTS
     seed: int = 0
     shrink_seconds: float = 30.0
 
@@ -77,7 +78,7 @@ def examine(
             break
     if evidence.divergence is None:
         progress(CRASHING.name, total - 1, total)
-        batch = list(steps[:_MANY]) or generated_steps(subject.pair.original, subject.entries, EVENTS, effort.seed)
+        batch = list(steps[:_MANY]) or _invented(subject, effort)
         evidence.crash = run_steps(sandbox, subject.pair, batch, CRASHING, effort.seed)
     result = _result(sandbox, subject, evidence, effort)
     progress("done", total, total)
@@ -133,7 +134,7 @@ def _telling(
     pair = unchanged(subject.pair)
     courses: list[Course] = []
     batches = [list(steps[:_MANY])] if steps else []
-    batches += [_invented(subject, effort.seed + number) for number in range(_PROBES)]
+    batches += [_invented(subject, effort, number) for number in range(_PROBES)]
     for number, batch in enumerate(batches):
         course = run_steps(sandbox, pair, batch, FRESH, effort.seed + number)
         courses.append(course)
@@ -142,8 +143,8 @@ def _telling(
     return courses, None
 
 
-def _invented(subject: Subject, seed: int) -> list[Step]:
-    return generated_steps(subject.pair.original, subject.entries, EVENTS, seed)
+def _invented(subject: Subject, effort: Effort, number: int = 0) -> list[Step]:
+    return generated_steps(subject.pair.original, subject.entries, effort.events, effort.seed + number)
 
 
 def _planned(subject: Subject, steps: Sequence[Step], effort: Effort) -> Iterator[tuple[Manner, list[Step], int]]:
@@ -152,7 +153,7 @@ def _planned(subject: Subject, steps: Sequence[Step], effort: Effort) -> Iterato
             yield manner, list(steps), effort.seed
     for number in range(effort.runs):
         manner = (STEADY, MIXED, FAULTY, MIXED)[number % 4]
-        yield manner, _invented(subject, effort.seed + number), effort.seed + number
+        yield manner, _invented(subject, effort, number), effort.seed + number
 
 
 def _fair(manner: Manner, originals: Sequence[Course]) -> Manner:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from statelift.analysis import analyse
 from statelift.model import Options
+from statelift.planfile import load_plan
 from statelift.planning import plan_of
 from statelift.verify.again import read_script
 from statelift.verify.compare import shown
@@ -16,15 +17,16 @@ from statelift.verify.subjects import Sources, originals_of, read_given, subject
 
 def rerun(
     root: str, code_root: str, changes: Sequence[str], script: str, *, is_original: bool = False,
-    resources: str = "", http: str = "", ignore: Sequence[str] = (),
+    plan: str = "", resources: str = "", http: str = "", ignore: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Plan the folder with these changes, run the script on both programs, print each event with both answers."""
-    given = read_given(Sources(resources, http, tuple(ignore)))
-    options = Options()
+    given = read_given(Sources(plan, resources, http, tuple(ignore)))
+    saved = load_plan(Path(plan)) if plan else None
+    options = Options() if saved is None else saved.options
     analysis = analyse([Path(root)], options)
-    plan = plan_of(analysis, options)
-    chosen = [change for change in plan.changes if change.id in changes]
-    subjects = originals_of(plan, analysis, given) if is_original else subjects_of(plan, analysis, chosen, given)
+    made = plan_of(analysis, options) if saved is None else saved
+    chosen = [change for change in made.changes if change.id in changes]
+    subjects = originals_of(made, analysis, given) if is_original else subjects_of(made, analysis, chosen, given)
     subject = next((each for each in subjects if each.name == code_root), None)
     if subject is None:
         raise SystemExit(f"{root} has no such changes any more: {', '.join(changes)}.")

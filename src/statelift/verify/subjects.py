@@ -26,8 +26,9 @@ _STATE = frozenset({Verdict.STATE, Verdict.LEAK})
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the user says what is around the program: paths of files ("" for none), and paths not to compare."""
+    """Where the user says what is there: paths of files ("" for none), and parts of replies not to compare."""
 
+    plan: str = ""
     resources: str = ""
     http: str = ""
     ignore: tuple[str, ...] = ()
