@@ -96,3 +96,28 @@ def test_a_semicolon_that_nothing_follows_is_no_reason_to_refuse(tmp_path, top, 
     plan = make_plan([tmp_path], Options())
     (write, _) = compose_changes(plan.changes, lambda path: read_file(tmp_path, path))
     assert write.after.startswith(f"{top}{end}\n\nfrom statelift_state import Store\n".encode())
+
+
+# ---------------------------------------------------------------- ways through the calls
+
+
+def all_call_all(number):
+    """Functions that hand their argument to each other and give it back: as _pydecimal does with its context."""
+    head = "SEEN = {}\n\n"
+    functions = "".join(
+        f"def f{i}(x):\n" + "".join(f"    x = f{j}(x)\n" for j in range(number)) + "    return x\n\n"
+        for i in range(number)
+    )
+    return (
+        f"{head}{functions}def handler(event, context):\n    old = SEEN.get(event['id'])\n"
+        "    SEEN[event['id']] = f0(event['name'])\n    return {'old': f0(old)}\n"
+    )
+
+
+def test_ways_through_the_calls_are_not_walked_one_by_one(tmp_path):
+    """Twelve functions were 12 ** 6 ways, times six for the depth: _pydecimal took more than ten minutes."""
+    (tmp_path / "app.py").write_text(all_call_all(12))
+    start = time.process_time()
+    plan = make_plan([tmp_path], Options())
+    assert time.process_time() - start < 10
+    assert [finding.symbol for finding in plan.findings] == ["SEEN"]

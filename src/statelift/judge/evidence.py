@@ -9,7 +9,7 @@ from statelift.link.lifetime import Lifetimes
 from statelift.link.program import CellKey, FunctionKey, Program
 from statelift.link.reach import Reach
 from statelift.link.sources import Sources
-from statelift.link.trace import Trace, trace_of
+from statelift.link.trace import Trace, traces_of
 from statelift.model import Use
 
 MISSES = {("present", False), ("none", True), ("truthy", False)}
@@ -39,7 +39,7 @@ class Evidence:
     @cached_property
     def traces(self) -> tuple[Trace, ...]:
         """What each entry point does, in order."""
-        return tuple(trace_of(self.program, key) for key in self.program.entries)
+        return tuple(traces_of(self.program))
 
     def mentioning_unread(self, word: str) -> str | None:
         """The first file of the program that could not be analysed and holds the word."""

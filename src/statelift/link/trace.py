@@ -1,5 +1,6 @@
 """Program and an entry point -> everything that one invocation does to cells and files, in program order."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from statelift.link.program import FunctionKey, Program
 
 DEPTH = 10
 LIMIT = 3_000  # steps; a longer trace is cut, and says so
+CALLS = 30_000  # calls that are followed, also where they lead to no step
 
 Condition = tuple[tuple[int, ...], Guard]  # the calls that lead to the function, and a guard in it
 
@@ -31,16 +33,38 @@ class Trace:
     is_cut: bool
 
 
-def trace_of(program: Program, entry: FunctionKey) -> Trace:
-    """Follow the calls from one entry point."""
-    tracer = _Tracer(program)
-    steps: list[Step] = []
-    for path, item, conditions in tracer.follow(entry, (), frozenset(), (entry,)):
-        if len(steps) == LIMIT:
-            tracer.is_cut = True
-            break
-        steps.append(Step(path, item, conditions, len(steps)))
-    return Trace(entry, tuple(steps), tracer.is_cut)
+def traces_of(program: Program) -> Iterator[Trace]:
+    """Follow the calls from each entry point."""
+    touching = _touching(program)
+    items: dict[FunctionKey, list[_Item]] = {}
+    for entry in program.entries:
+        tracer = _Tracer(program, touching, items)
+        steps: list[Step] = []
+        for path, item, conditions in tracer.follow(entry, (), frozenset(), (entry,)):
+            if len(steps) == LIMIT:
+                tracer.is_cut = True
+                break
+            steps.append(Step(path, item, conditions, len(steps)))
+        yield Trace(entry, tuple(steps), tracer.is_cut)
+
+
+def _touching(program: Program) -> set[FunctionKey]:
+    """The functions that touch a cell or file, themselves or through what they call: others are not followed."""
+    callers: dict[FunctionKey, list[FunctionKey]] = defaultdict(list)
+    for caller, calls in program.calls.items():
+        for _, callee in calls:
+            callers[callee].append(caller)
+    found: set[FunctionKey] = set()
+    stack = [
+        *program.accesses_in,
+        *((path, each.function) for path in program.files for each in program.files[path]),
+    ]
+    while stack:
+        key = stack.pop()
+        if key not in found:
+            found.add(key)
+            stack.extend(callers[key])
+    return found
 
 
 def dominates(write: Step, read: Step) -> bool:
@@ -67,29 +91,46 @@ def _without_branch(one: "_Conditions", ways: set["_Conditions"]) -> Iterator["_
 _Conditions = frozenset[tuple[tuple[int, ...], str, int, bool]]
 
 
+_Item = tuple[Access | FileEffect | Call, FunctionKey | None]
+
+
 class _Tracer:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, touching: set[FunctionKey], items: dict[FunctionKey, list[_Item]]) -> None:
         self.program = program
         self.is_cut = False
+        self._touching = touching
+        self._known = items
+        self._calls = 0
 
     def follow(
         self, key: FunctionKey, chain: tuple[int, ...], outer: _Conditions, active: tuple[FunctionKey, ...]
     ) -> Iterator[tuple[str, Access | FileEffect, _Conditions]]:
-        path, qualname = key
-        for item, callee in self._items(path, qualname):
+        for item, callee in self._items(key):
             inner = outer | {(chain, guard.kind, guard.at, guard.holds) for guard in item.guards}
             if not isinstance(item, Call):
-                yield path, item, inner
-            elif callee is not None and callee not in active and len(chain) < DEPTH:
-                yield from self.follow(callee, (*chain, item.order), inner, (*active, callee))
-            else:
-                self.is_cut = True
+                yield key[0], item, inner
+            elif callee in self._touching:
+                yield from self._follow_call(item, callee, chain, inner, active)
 
-    def _items(self, path: str, qualname: str) -> list[tuple[Access | FileEffect | Call, FunctionKey | None]]:
-        effects = self.program.files[path]
-        items: list[tuple[Access | FileEffect | Call, FunctionKey | None]] = [
-            (call, callee) for call, callee in self.program.calls.get((path, qualname), ())
-        ]
-        items += [(access, None) for access in self.program.accesses_in.get((path, qualname), ())]
-        items += [(effect, None) for effect in effects if effect.function == qualname]
-        return sorted(items, key=lambda each: each[0].order)
+    def _follow_call(
+        self,
+        call: Call,
+        callee: FunctionKey,
+        chain: tuple[int, ...],
+        inner: _Conditions,
+        active: tuple[FunctionKey, ...],
+    ) -> Iterator[tuple[str, Access | FileEffect, _Conditions]]:
+        self._calls += 1
+        if callee in active or len(chain) == DEPTH or self._calls > CALLS:
+            self.is_cut = True
+        else:
+            yield from self.follow(callee, (*chain, call.order), inner, (*active, callee))
+
+    def _items(self, key: FunctionKey) -> list[_Item]:
+        """The calls and effects of a function in program order."""
+        if key not in self._known:
+            items: list[_Item] = [*self.program.calls.get(key, ())]
+            items += [(access, None) for access in self.program.accesses_in.get(key, ())]
+            items += [(effect, None) for effect in self.program.files[key[0]] if effect.function == key[1]]
+            self._known[key] = sorted(items, key=lambda each: each[0].order)
+        return self._known[key]
