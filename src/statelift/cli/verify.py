@@ -149,7 +149,7 @@ def _examined(subjects: "Sequence[Subject]", wanted: _Wanted, root: Path) -> "tu
     from statelift.verify.sandbox import Sandbox, VerifySetupError
 
     work = examine_original if wanted.is_original else examine
-    effort = Effort(wanted.runs, wanted.seed)
+    effort = Effort(runs=wanted.runs, seed=wanted.seed)
     try:
         steps = [_steps(subject, wanted, root) for subject in subjects]
         with Sandbox(wanted.python) as sandbox, _progress() as progress:

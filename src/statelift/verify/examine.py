@@ -9,7 +9,7 @@ from statelift.verify.driver import Course, Divergence, Pair, replay, run_steps
 from statelift.verify.events import Step
 from statelift.verify.generate import generated_steps
 from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, FAULTY, FRESH, MIXED, STEADY, Manner, Script
+from statelift.verify.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, STEADY, Manner, Script
 from statelift.verify.shrink import shrunk
 from statelift.verify.subjects import Subject
 from statelift.verify.verdicts import Counterexample, Part, Result, Shown, Verdict
@@ -108,10 +108,8 @@ def examine_original(
     elif telling is not None:
         verdict, reason = Verdict.STATEFUL, "it answers differently in a new container than in the one it began in"
     else:
-        verdict, reason = (
-            Verdict.NO_STATE_SEEN,
-            "new containers answered like a single one; other events may tell",
-        )
+        verdict = Verdict.NO_STATE_SEEN
+        reason = "new containers answered like a single one; other events may tell"
     example = None
     if telling is not None:
         pair = unchanged(subject.pair)
@@ -152,7 +150,7 @@ def _planned(subject: Subject, steps: Sequence[Step], effort: Effort) -> Iterato
         for manner in (FRESH, MIXED, FAULTY) if len(steps) <= _MANY else (MIXED,):
             yield manner, list(steps), effort.seed
     for number in range(effort.runs):
-        manner = (STEADY, MIXED, FAULTY, MIXED)[number % 4]
+        manner = (STEADY, CROWDED, FAULTY, MIXED)[number % 4]
         yield manner, _invented(subject, effort, number), effort.seed + number
 
 

@@ -32,10 +32,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How hostile the environment is. `reuse` and `recycle` are probabilities; `hash_seeds` how many are in use."""
+    """How hostile the environment is: at least `least` and at most `concurrency` events at the same time, where
+    they do not wait for each other's answers; `reuse` and `recycle` are probabilities.
+    """
 
     name: str
     concurrency: int = 1
+    least: int = 1
     reuse: float = 0.6
     recycle: float = 0.2
     hash_seeds: int = 2
@@ -45,6 +48,7 @@ class Manner:
 FRESH = Manner("a new container for every event", reuse=0.0, recycle=1.0)
 MIXED = Manner("containers reused, recycled and running at the same time", concurrency=_MOST)
 STEADY = Manner("containers reused and recycled, one event at a time", recycle=0.15)
+CROWDED = Manner("always several events at the same time", concurrency=_MOST, least=2, recycle=0.1)
 FAULTY = Manner(
     "stale reads, throttling, errors and lost answers", concurrency=2,
     faults=Faults(stale=0.5, throttled=0.05, error=0.02, lost=0.06),
@@ -87,7 +91,7 @@ class Adversary:
         """Turn after turn; what the answers were has to be in the memory before the next one is asked for."""
         waiting = list(steps)
         while waiting:
-            size = min(self._dice.randint(1, self._manner.concurrency), len(waiting))
+            size = min(self._dice.randint(self._manner.least, self._manner.concurrency), len(waiting))
             while size > 1 and not all(_is_ready(step, memory) for step in waiting[:size]):
                 size -= 1
             group, waiting = waiting[:size], waiting[size:]
