@@ -37,7 +37,7 @@ def difference(family, program):
     """What is said today, where it is not what expected.json asks for; None where it is."""
     wanted = expected(family, program)
     forms = [{**wanted, **form} for form in (wanted, *wanted.get("forms", ()))]
-    plan = make_plan([CATALOGUE / family / program], Options())
+    plan = make_plan([CATALOGUE / family / program], Options(select=tuple(wanted.get("select", ()))))
     assert plan.errors == ()
     allowed = wanted.get("also", ())
     mine = [each for each in plan.findings if any(is_about(each, form) for form in forms)]

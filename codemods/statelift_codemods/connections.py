@@ -65,7 +65,7 @@ def _obstacles(
 ) -> Iterator[tuple[Tier, str]]:
     if is_sql:
         yield from workspace.obstacles(judgement, needs_resource=False)
-        if not connection.closes:
+        if not connection.ending.closes:
             yield Tier.MANUAL, "it is never closed here, so where its transaction ends cannot be seen"
     for argument in connection.arguments:
         is_unpacked = argument.name in ("*", "**")
@@ -73,7 +73,7 @@ def _obstacles(
             yield Tier.MANUAL, f"its session's argument {argument.value.text} is a local value"
         elif argument.has_locals and (is_sql or is_unpacked or not _is_hashable(workspace, path, argument)):
             yield Tier.MANUAL, f"its argument {argument.value.text} is a local value that cannot be a cache key"
-    if any(close.line is None for close in connection.closes) and not is_sql:
+    if any(close.line is None for close in connection.ending.closes) and not is_sql:
         yield Tier.MANUAL, "its close() is part of a larger statement"
 
 
@@ -97,7 +97,7 @@ def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: C
     name = _name(path, connection, workspace, define)
     call = ", ".join(argument.value.text for argument in varying)
     edits = [Edit(path, connection.span.start, connection.span.end, f"{name}({call})")]
-    edits += [Edit(path, close.line.start, close.line.end, "") for close in connection.closes if close.line]
+    edits += [Edit(path, close.line.start, close.line.end, "") for close in connection.ending.closes if close.line]
     ops: tuple[Operation, ...] = (
         *edits,
         EnsureImport(path, "functools"),
@@ -187,7 +187,7 @@ def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Con
 
     name = _name(path, connection, workspace, define)
     edits = [Edit(path, connection.span.start, connection.span.end, f"{name}.get()")]
-    edits += [Edit(path, close.word.start, close.word.end, "rollback") for close in connection.closes]
+    edits += [Edit(path, close.word.start, close.word.end, "rollback") for close in connection.ending.closes]
     ops: tuple[Operation, ...] = (
         *edits,
         EnsureHelperPart(

@@ -11,7 +11,7 @@ from statelift.baseline import Baseline, Entry, is_looked_at
 from statelift.compose import compose_changes, hash_of, touched
 from statelift.discover import Project
 from statelift.gate import demoted, pass_gate
-from statelift.judge.rules import covers
+from statelift.judge.rules import BY_CODE, covers
 from statelift.judge.values import Judgement, finding_of
 from statelift.model import Change, EntryPoint, Finding, Options, Plan, SourceFile, Suppressed, Tier, Verdict
 from statelift.registry import codemod_for
@@ -170,8 +170,13 @@ def _is_wanted(judgement: Judgement, project: Project) -> bool:
 
 
 def _is_selected(rule: str, options: Options) -> bool:
-    is_selected = not options.select or any(covers(word, rule) for word in options.select)
+    is_selected = any(covers(word, rule) for word in options.select) if options.select else _is_default(rule)
     return is_selected and not any(covers(word, rule) for word in options.ignore)
+
+
+def _is_default(rule: str) -> bool:
+    known = BY_CODE.get(rule)
+    return known is None or known.is_default
 
 
 def _changes(workspace: Workspace, judgement: Judgement, finding: str) -> Iterator[Change]:

@@ -8,7 +8,12 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """How the connections of one library behave when they outlive an invocation."""
+    """How the connections of one library behave when they outlive an invocation.
+
+    `check` is a statement that raises where the server has dropped `connection`. `with_effect` is what a with
+    statement does at its end: close, transaction (commit or roll back), transaction-close, or "" where that is
+    not known.
+    """
 
     name: str
     kind: str
@@ -20,6 +25,8 @@ class Library:
     reset: str
     hazards: str
     is_context_manager: bool
+    check: str
+    with_effect: str
 
 
 @cache
@@ -38,6 +45,8 @@ def libraries() -> tuple[Library, ...]:
             reset=row["end_of_invocation_reset"] or "",
             hazards=row["hazards"],
             is_context_manager=bool(row["context_manager"]),
+            check=row["check"],
+            with_effect=row["with_effect"],
         )
         for row in rows
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from statelift.facts.accesses import Accesses, global_statements, unbound_accesses
 from statelift.facts.cells import cells_of
 from statelift.facts.connections import Connections
+from statelift.facts.endings import ending_of
 from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
 from statelift.facts.guards import Guards
@@ -22,6 +23,7 @@ from statelift.facts.values import (
     Call,
     Class,
     Decorator,
+    Ending,
     Function,
     Import,
     ModuleFacts,
@@ -46,6 +48,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
     subjects = Subjects(syntax, paths, names)
     guards = Guards(syntax, subjects)
     accesses = Accesses(syntax, provenance, subjects, guards)
+    connections = Connections(syntax, provenance, subjects, guards)
     return ModuleFacts(
         path=parsed.path,
         encoding=parsed.encoding,
@@ -57,7 +60,8 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         accesses=tuple(sorted(accesses.collect(), key=lambda each: each.order)),
         calls=tuple(_calls(syntax, provenance, paths, guards)),
         files=tuple(Files(syntax, provenance, paths, guards).collect()),
-        connections=tuple(Connections(syntax, provenance, subjects, guards).collect()),
+        connections=tuple(connections.collect()),
+        hooks=tuple(connections.hooks()),
         globals=tuple(global_statements(syntax)),
         exports=frozenset(syntax.scopes.module.bound),
         identifiers=frozenset(node.id for node in syntax.walk.only(ast.Name)).union(
@@ -97,8 +101,21 @@ def _handed_on(syntax: Syntax) -> Iterator[str]:
     """Names that stand as values in code that runs at import: who gets them may call them later."""
     for statement in syntax.tree.body:
         is_definition = isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom))
+        if isinstance(statement, ast.ClassDef):
+            for field in statement.body:
+                yield from _given_in(syntax, field)
         if not (is_definition or is_script_block(statement)):
             yield from _values_in(syntax, statement)
+
+
+def _given_in(syntax: Syntax, field: ast.stmt) -> Iterator[str]:
+    """Functions that the calls of a class body are given: `client: Any = field(default_factory=_client)`."""
+    match field:
+        case ast.Assign(value=ast.Call() as call) | ast.AnnAssign(value=ast.Call() as call):
+            for given in (*call.args, *(each.value for each in call.keywords)):
+                yield from [syntax.dotted(given)] if isinstance(given, (ast.Name, ast.Attribute)) else []
+        case _:
+            pass
 
 
 def _values_in(syntax: Syntax, statement: ast.stmt) -> Iterator[str]:
@@ -200,7 +217,13 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
                 arguments=tuple(_arguments(provenance, paths, node)),
                 fates=fates_of(syntax, node),
                 is_decorator=_is_decorator(syntax.parents[node], node),
+                ending=_ending(syntax, node),
             )
+
+
+def _ending(syntax: Syntax, node: ast.Call) -> Ending | None:
+    found = ending_of(syntax, node)
+    return found if found.form != "plain" or found.closes or found.entered else None
 
 
 def _may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:

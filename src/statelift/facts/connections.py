@@ -7,17 +7,17 @@ from dataclasses import replace
 from functools import cached_property
 
 from statelift.catalogue import CONSTRUCTORS
-from statelift.facts.cells import whole_line
+from statelift.facts.endings import ending_of, holder_of, loads_of
 from statelift.facts.fates import fates_of
 from statelift.facts.guards import Guards
 from statelift.facts.provenance import Provenance
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import MODULE, Syntax
-from statelift.facts.values import Argument, Close, Connection, Owner
-from statelift.model import Span
+from statelift.facts.values import Argument, Connection, Hook, Owner
 
 SESSIONS = frozenset({"boto3.Session", "boto3.session.Session"})
-CLOSING = frozenset({"close", "dispose", "shutdown", "disconnect", "quit"})
+LOOP_SESSIONS = frozenset({"aioboto3.Session", "aiobotocore.session.get_session"})
+REGISTERING = frozenset({"register", "register_first", "register_last"})
 STATEFUL = frozenset({"meta.events.register", "headers.update", "auth", "headers", "cookies", "exceptions"})
 
 
@@ -41,32 +41,81 @@ class Connections:
     def collect(self) -> Iterator[Connection]:
         """Every constructor call that runs when a function is called."""
         for node in self.syntax.walk.only(ast.Call):
-            name = self._constructor(node)
-            if name and self.syntax.function(node) != MODULE:
+            name = self._constructor(node) or self._dynamic(node)
+            if name and self._function(node) != MODULE:
                 yield self._connection(node, name)
+
+    def hooks(self) -> Iterator[Hook]:
+        """Every function that a call registers with a client which lives longer than the call."""
+        for node in self.syntax.walk.only(ast.Call):
+            match node:
+                case ast.Call(func=ast.Attribute(value=events, attr=method)) if method in REGISTERING:
+                    client, is_marked = _client_of(events), any(each.arg == "unique_id" for each in node.keywords)
+                    subject = "" if client is None else self.subjects.cell(client)
+                    if subject and not is_marked and self.syntax.function(node) != MODULE:
+                        yield Hook(
+                            subject=subject,
+                            text=ast.unparse(node.func),
+                            function=self.syntax.function(node),
+                            place=self.syntax.place(node),
+                            guards=self.guards.of(node),
+                            registered=ast.unparse(node.args[1]) if len(node.args) > 1 else "",
+                            is_plain=len(node.args) == 2 and self.syntax.is_module_function(node.args[1]),
+                            end=self.syntax.span(node).end - 1,
+                        )
+                case _:
+                    pass
+
+    def _function(self, node: ast.Call) -> str:
+        """The function whose call evaluates the node; of a lambda that a module-level name stands for, the name."""
+        scope = self.syntax.scope(node).function()
+        if scope is None or not isinstance(scope.node, ast.Lambda):
+            return self.syntax.function(node)
+        match self.syntax.parents[scope.node]:
+            case ast.Assign(targets=[ast.Name(id=name) as target]) if not self.syntax.is_local(target):
+                return name
+            case _:
+                return self.syntax.function(node)
 
     def _constructor(self, node: ast.Call) -> str:
         name = self.syntax.outside(node.func)
         if name in CONSTRUCTORS:
             parent = self.syntax.parents[node]
             is_chained = isinstance(parent, ast.Attribute) and parent.attr in ("client", "resource")
-            return "" if is_chained and name.endswith("Session") else name
+            return "" if is_chained and name in SESSIONS else name
         match node.func:
-            case ast.Attribute(value=owner, attr=("client" | "resource") as made):
-                return f"boto3.{made}" if self._session(owner) is not None else ""
+            case ast.Attribute(value=owner, attr=("client" | "resource" | "create_client") as made):
+                session = self._session(owner)
+                maker = "" if session is None else self.syntax.outside(session.func)
+                return f"boto3.{made}" if maker in SESSIONS and made != "create_client" else maker
+            case _:
+                return ""
+
+    def _dynamic(self, node: ast.Call) -> str:
+        """`getattr(boto3, kind)(…)`, also through a variable: a client, but which one is not written down."""
+        maker = node.func
+        if isinstance(maker, ast.Name) and self.syntax.is_local(maker):
+            scope = self.syntax.scope(maker).binding(maker.id)
+            given = [] if scope is None else self.syntax.assigned(scope, maker.id)
+            maker = given[0] if len(given) == 1 else maker
+        match maker:
+            case ast.Call(func=ast.Name(id="getattr") as called, args=[module, _]):
+                is_meant = self.syntax.outside(called) and self.syntax.outside(module) == "boto3"
+                return "boto3.client" if is_meant else ""
             case _:
                 return ""
 
     def _session(self, owner: ast.expr) -> ast.Call | None:
-        """The call that makes a boto3 session: the expression itself, or what its variable is bound to, once."""
+        """The call that makes a session: the expression itself, or what its variable is bound to, once."""
         match owner:
             case ast.Call(func=function):
-                return owner if self.syntax.outside(function) in SESSIONS else None
-            case ast.Name(id=name) if self.syntax.is_local(owner):
+                return owner if self.syntax.outside(function) in SESSIONS | LOOP_SESSIONS else None
+            case ast.Name(id=name):
                 scope = self.syntax.scope(owner).binding(name)
                 given = [] if scope is None else self.syntax.assigned(scope, name)
                 is_made = len(given) == 1 and isinstance(given[0], ast.Call)
-                is_own = scope is not None and scope is self.syntax.scope(owner).function()
+                is_kept = scope is not None and scope.kind == "module"
+                is_own = is_kept or (scope is not None and scope is self.syntax.scope(owner).function())
                 return self._session(given[0]) if is_made and is_own else None
             case _:
                 return None
@@ -74,36 +123,33 @@ class Connections:
     def _owner(self, node: ast.Call) -> Owner | None:
         """Where a client is made of a session that stands in a variable: that name, and the session's call."""
         match node.func:
-            case ast.Attribute(value=ast.Name() as owner):
+            case ast.Attribute(value=ast.Name() as owner) if self.syntax.is_local(owner):
                 session = self._session(owner)
                 return None if session is None else Owner(self.syntax.span(owner), self.syntax.span(session))
             case _:
                 return None
 
     def _connection(self, node: ast.Call, name: str) -> Connection:
-        variable = self._variable(node)
-        is_with = isinstance(self.syntax.parents[node], ast.withitem)
-        loads = self._loads(variable)
-        fates = fates_of(self.syntax, node)
+        loads = loads_of(self.syntax, holder_of(self.syntax, node))
         return Connection(
             constructor=name,
             text=ast.unparse(node),
-            function=self.syntax.function(node),
+            function=self._function(node),
             place=self.syntax.place(node),
             span=self.syntax.span(node),
             order=self.syntax.span(node).start,
             guards=self.guards.of(node),
             arguments=tuple(self._arguments(node)),
-            bound_to="" if variable is None else variable.id,
-            is_with=is_with,
-            closes=tuple(self._closes(loads)),
-            fates=fates,
+            ending=ending_of(self.syntax, node),
+            maker=self.syntax.span(node.func),
+            fates=fates_of(self.syntax, node),
             mutated=self._mutation(loads),
             local_imports=tuple(self._local_imports(node)),
             factory=self._factory(node),
             cell=self._cell(node),
             owner=self._owner(node),
             setting=self._setting,
+            is_dynamic=not self._constructor(node),
         )
 
     @cached_property
@@ -133,32 +179,6 @@ class Connections:
         scope = self.syntax.scope(name).binding(name.id)
         return scope is not None and (scope, name.id) in self.syntax.imports
 
-    def _variable(self, node: ast.Call) -> ast.Name | None:
-        match self.syntax.parents[node]:
-            case ast.Assign(targets=[ast.Name() as name]) | ast.AnnAssign(target=ast.Name() as name):
-                return name
-            case ast.withitem(optional_vars=ast.Name() as name) | ast.NamedExpr(target=name):
-                return name
-            case _:
-                return None
-
-    def _loads(self, variable: ast.Name | None) -> list[ast.Name]:
-        if variable is None:
-            return []
-        scope = self.syntax.scope(variable).binding(variable.id)
-        return [] if scope is None else self.syntax.loads(scope, variable.id)
-
-    def _closes(self, loads: list[ast.Name]) -> Iterator[Close]:
-        for load in loads:
-            attribute = self.syntax.parents[load]
-            if not (isinstance(attribute, ast.Attribute) and attribute.attr in CLOSING):
-                continue
-            word = self.syntax.span(attribute)
-            statement = self.syntax.statement(load)
-            is_alone = isinstance(statement, ast.Expr) and _has_siblings(self.syntax.parents[statement], statement)
-            line = whole_line(self.syntax, statement) if is_alone else None
-            yield Close(Span(word.end - len(attribute.attr), word.end), self.syntax.span(statement), line)
-
     def _mutation(self, loads: list[ast.Name]) -> str:
         """The text of a change that would stay on a shared client (a header, a registered hook)."""
         for load in loads:
@@ -183,7 +203,7 @@ class Connections:
             if isinstance(statement, ast.Assign)
             and statement.value is load
             and isinstance(statement.targets[0], ast.Name)
-            for each in self._loads(statement.targets[0])
+            for each in loads_of(self.syntax, statement.targets[0])
             if each not in loads
         ]
 
@@ -219,14 +239,20 @@ class Connections:
                 return ""
 
 
-def _has_siblings(owner: ast.AST, statement: ast.stmt) -> bool:
-    """Whether the block stays non-empty without the statement."""
-    blocks = [getattr(owner, name, []) for name in ("body", "orelse", "finalbody")]
-    return any(statement in block and len(block) > 1 for block in blocks)
-
-
 def _import_text(local: str, target: str) -> str:
     module, _, name = target.rpartition(".")
     if not module:
         return f"import {target}" if target == local else f"import {target} as {local}"
     return f"from {module} import {name}" if name == local else f"from {module} import {name} as {local}"
+
+
+def _client_of(events: ast.expr) -> ast.expr | None:
+    """The client of `client.meta.events`, also of a resource: `table.meta.client.meta.events`."""
+    match events:
+        case ast.Attribute(value=ast.Attribute(value=client, attr="meta"), attr="events"):
+            inner = client
+            while isinstance(inner, ast.Attribute) and inner.attr in ("client", "meta"):
+                inner = inner.value
+            return inner
+        case _:
+            return None

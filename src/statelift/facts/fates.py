@@ -16,7 +16,8 @@ SHALLOW_COPIES = frozenset(
 )  # what they give holds the same elements
 LOOKING_NODES = (
     ast.Compare, ast.BinOp, ast.UnaryOp, ast.FormattedValue, ast.Subscript, ast.Slice, ast.If, ast.While, ast.IfExp,
-    ast.Assert, ast.Raise, ast.AugAssign, ast.comprehension, ast.Delete, ast.For, ast.AsyncFor,
+    ast.Assert, ast.Raise, ast.Match, ast.MatchValue, ast.AugAssign, ast.comprehension, ast.Delete, ast.For,
+    ast.AsyncFor,
 )  # fmt: skip
 LOOKING_METHODS = frozenset(
     """get keys items values lower upper strip lstrip rstrip split startswith endswith format join replace encode
@@ -254,6 +255,14 @@ def _augmented(syntax: Syntax, scope: Scope, name: str) -> frozenset[str]:
     return frozenset()
 
 
+def _member_name(syntax: Syntax, node: ast.expr, owner: ast.expr, attribute: str) -> str:
+    held = syntax.owner_of(owner)
+    if held is not None:
+        return f"{held}.{attribute}"
+    is_module_level = isinstance(owner, ast.Name) and not syntax.is_local(owner)
+    return syntax.dotted(node) if is_module_level else ""
+
+
 def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
     match target:
         case ast.Name(id=name):
@@ -265,5 +274,10 @@ def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
             return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))
         case ast.Subscript(value=ast.Name() as base) if not syntax.is_local(base):
             return frozenset({f"cell:{base.id}"})
+        case ast.Subscript(value=ast.Attribute(value=owner, attr=attribute) as base):
+            name = _member_name(syntax, base, owner, attribute)
+            return frozenset({f"cell:{name}" if name else "stored"})
+        case ast.Attribute(value=owner, attr=attribute) if (held := syntax.owner_of(owner)) is not None:
+            return frozenset({"stored", f"field:{held}.{attribute}"})
         case _:
             return frozenset({"stored"})

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from statelift.facts.values import Guard
 
@@ -115,7 +116,7 @@ class GuardedTree:
         self._walk(statement.orelse, (*outer, inside))
         for handler in statement.handlers:
             self._walk(handler.body, (*outer, _except(statement, [handler])))
-        self._walk(statement.finalbody, outer)
+        self._walk(statement.finalbody, (*outer, _mark("finally", statement)))
         falling = [handler for handler in statement.handlers if not always_exits(handler.body)]
         if not falling:
             return (inside,)
@@ -138,8 +139,8 @@ def _not_both(outer: ast.If, inner: ast.If) -> Condition:
     return (Guard("if", _at(inner.test), holds=False), both)
 
 
-def _mark(kind: str, statement: ast.stmt) -> Condition:
-    return (Guard("loop" if kind == "loop" else "try", _at(statement), holds=True), None)
+def _mark(kind: Literal["loop", "try", "finally"], statement: ast.stmt) -> Condition:
+    return (Guard(kind, _at(statement), holds=True), None)
 
 
 def _except(statement: ast.Try | ast.TryStar, handlers: Sequence[ast.ExceptHandler]) -> Condition:

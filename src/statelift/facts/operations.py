@@ -55,7 +55,8 @@ def operation_of(syntax: Syntax, node: ast.expr) -> Operation:
         case ast.Call(func=ast.Name(id="next") as called, args=[first, *_]) if first is node:
             return Operation("advance" if syntax.outside(called) else "escape", parent, result=parent)
         case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[first, *_]) if first is node:
-            return Operation("nested", parent)
+            is_written_out = len(parent.args) > 1 and isinstance(parent.args[1], ast.Constant)
+            return Operation("call" if is_written_out else "dynamic", parent)
         case _:
             return _variable(syntax, node, parent)
 

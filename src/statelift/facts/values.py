@@ -56,7 +56,7 @@ class Test:
 class Guard:
     """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any)."""
 
-    kind: Literal["if", "loop", "try", "except", "case", "function"]
+    kind: Literal["if", "loop", "try", "except", "finally", "case", "function"]
     at: int
     holds: bool
     mode: Literal["all", "any"] = "all"
@@ -149,8 +149,53 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """A compound statement that can go while its body stays.
+
+    `head` is the line that opens it (None: it stays), `margins` what the lines of its body lose, `tail` its
+    `finally`.
+    """
+
+    head: Span | None
+    margins: tuple[Span, ...]
+    tail: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A statement `connection.close()`: its line where it can be removed whole, otherwise its own span.
+
+    `block` is the try statement of whose `finally` it is all. `is_certain`: on every way without an exception.
+    """
+
+    word: Span
+    statement: Span
+    line: Span | None
+    block: Block | None = None
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How what a call opens is ended, as far as the calling function tells.
+
+    `form`: a with statement or an ExitStack enters it as it is, or `closing(…)` of it: `whole`. `block` is the with
+    statement where it can be unwrapped; `is_late`: the variable is used behind it. `entered` says the same
+    as `form` of what the variable holds: `with connection:`.
+    """
+
+    form: Literal["plain", "with", "closing"]
+    whole: Span
+    bound_to: str = ""
+    closes: tuple[Close, ...] = ()
+    block: Block | None = None
+    is_late: bool = False
+    entered: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A call of something that may be a function of the program."""
+    """A call of something that may be a function of the program; `ending` where what it gives has one here."""
 
     callee: str
     function: str
@@ -161,6 +206,7 @@ class Call:
     arguments: tuple[Argument, ...]
     fates: frozenset[str]
     is_decorator: bool = False
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +232,6 @@ class FileEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """A statement `connection.close()`: its line where it can be removed whole, otherwise its own span."""
-
-    word: Span
-    statement: Span
-    line: Span | None
-
-
-@dataclass(frozen=True, slots=True)
 class Owner:
     """The variable that a client is made of, and the call that made what the variable holds."""
 
@@ -208,6 +245,7 @@ class Connection:
 
     `factory` is the offset of the `def` of a plain function without parameters that does nothing but return it.
     `setting` is an SQL text of the same file that changes the session of a database: `SET search_path …`.
+    `maker` is the text of what is called. `is_dynamic`: which constructor that is, is only known when it runs.
     """
 
     constructor: str
@@ -218,9 +256,8 @@ class Connection:
     order: int
     guards: tuple[Guard, ...]
     arguments: tuple[Argument, ...]
-    bound_to: str = ""
-    is_with: bool = False
-    closes: tuple[Close, ...] = ()
+    ending: Ending
+    maker: Span
     fates: frozenset[str] = frozenset()
     mutated: str = ""
     local_imports: tuple[str, ...] = ()
@@ -228,6 +265,24 @@ class Connection:
     factory: int | None = None
     owner: Owner | None = None
     setting: str = ""
+    is_dynamic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A function that a call registers with a client: `text` is what is called, `subject` the client's cell.
+
+    `is_plain`: a function of the module, which remembers nothing; `end` is the offset of the closing bracket.
+    """
+
+    subject: str
+    text: str
+    function: str
+    place: Place
+    guards: tuple[Guard, ...]
+    registered: str
+    is_plain: bool
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,3 +387,4 @@ class ModuleFacts:
     has_dynamic_names: bool
     environment_writes: tuple[str, ...]
     mentions: frozenset[str] = frozenset()
+    hooks: tuple[Hook, ...] = ()

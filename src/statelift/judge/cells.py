@@ -21,7 +21,7 @@ KILLS = frozenset({"rebind", "clear"})
 CHANGES = ("mutated", "augmented", "inside:")
 MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
-OWN_OPERATIONS = frozenset({"rebind", "unbind", "truth", "read", "escape"})
+OWN_OPERATIONS = frozenset({"dynamic", "rebind", "unbind", "truth", "read", "escape"})
 TAKING = frozenset("advance pop remove discard delete rebind method:popleft method:popitem method:pop".split())
 DICTS = frozenset(
     """collections.defaultdict collections.OrderedDict collections.Counter collections.ChainMap collections.UserDict
@@ -143,6 +143,8 @@ def _is_frozen(value: Value) -> bool:
 def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, ...]:
     """Rule 3: on every entry point, a kill of the same key or the whole cell lies before every read."""
     mine = {id(use) for _, use in uses}
+    if _is_left_clean(evidence, mine):
+        return (f"rule 3: {key[1]} is emptied again on every way out of the call, also after an exception",)
     kills = reads = 0
     for trace in evidence.traces:
         steps = [step for step in trace.steps if id(step.item) in mine]
@@ -158,6 +160,32 @@ def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, 
     if not (kills and reads and is_complete):
         return ()
     return (f"rule 3: {key[1]} is set anew before every use, on every path of every handler",)
+
+
+def _is_left_clean(evidence: Evidence, mine: set[int]) -> bool:
+    """Whether a `finally` empties the cell, and every other use lies in the `try` that it belongs to."""
+    seen: set[int] = set()
+    for trace in evidence.traces:
+        steps = [step for step in trace.steps if id(step.item) in mine]
+        seen |= {id(step.item) for step in steps}
+        ends = {end for step in steps if _empties(step) for end in step.conditions if end[1] == "finally"}
+        if steps and not any(all(_is_within(step, end) for step in steps) for end in ends):
+            return False
+    return bool(seen) and seen >= mine
+
+
+def _empties(step: Step) -> bool:
+    use = step.item
+    if not isinstance(use, Access):
+        return False
+    is_constant = use.value is not None and {atom.kind for atom in use.value.atoms} <= {"const"}
+    return use.op in ("clear", "unbind") or (use.op == "rebind" and is_constant)
+
+
+def _is_within(step: Step, end: tuple[tuple[int, ...], str, int, bool]) -> bool:
+    """Whether a step lies in the body, a handler or the `finally` of the statement that `end` marks."""
+    chain, _, at, _ = end
+    return any(each[0] == chain and each[2] == at for each in step.conditions)
 
 
 def _is_kill(step: Step) -> bool:
@@ -226,6 +254,11 @@ ADVICE = {
 }
 
 
+def _tells(use: Access) -> bool:
+    """Whether a write tells what was there before: by its result, or by a KeyError where there was nothing."""
+    return use.op == "delete" or bool(use.fates - {"dropped"})
+
+
 def _is_plain_read(use: Access) -> bool:
     return not is_write(None, use.op) or bool(use.fates - {"dropped"})
 
@@ -250,7 +283,7 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
 
 
 def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
-    reads = [use for _, use in uses if not is_write(make.cell, use.op) or use.fates - {"dropped"}]
+    reads = [use for _, use in uses if not is_write(make.cell, use.op) or _tells(use)]
     if is_container(make.cell) and not any(is_write(make.cell, use.op) for _, use in uses):
         return _aliased(evidence, make, uses)
     if make.cell.kind == "dict" or make.cell.callee in DICTS:

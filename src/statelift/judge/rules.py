@@ -9,12 +9,13 @@ from statelift.model import Family
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A kind of finding. `name` names the bad pattern, not the cure."""
+    """A kind of finding. `name` names the bad pattern, not the cure; without `is_default` it has to be selected."""
 
     code: str
     name: str
     family: Family
     summary: str
+    is_default: bool = True
 
 
 RULES = (
@@ -33,6 +34,19 @@ RULES = (
     Rule("SL401", "client-per-call", "connection", "A self-healing client is built on every call."),
     Rule("SL402", "connection-per-call", "connection", "A database connection is opened on every call."),
     Rule("SL403", "unvalidated-connection", "connection", "A connection is opened at import and never validated."),
+    Rule(
+        "SL404",
+        "implicit-session",
+        "connection",
+        "A function such as requests.get opens a connection for one request.",
+        is_default=False,
+    ),
+    Rule(
+        "SL405",
+        "hook-per-call",
+        "connection",
+        "Every call registers one more hook with a client that all calls share.",
+    ),
     Rule("SL901", "foreign-codemod", "foreign", "A change that a user's own codemod proposes."),
 )
 BY_CODE = {rule.code: rule for rule in RULES}

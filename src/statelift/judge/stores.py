@@ -1,5 +1,6 @@
 """Uses of a dict -> whether it is a store between invocations, and how sure a rewrite of it is (rule 10)."""
 
+import ast
 from collections.abc import Callable, Iterator
 
 from statelift.catalogue import CONSTRUCTORS
@@ -126,6 +127,8 @@ def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str)
                 Tier.MANUAL,
                 f"line {line}: {given.text} is a live object ({source.detail}), which no table can hold",
             )
+    if _holds_code(given):
+        yield Tier.MANUAL, f"line {line}: {given.text} holds a function or a generator, which no table can hold"
     for name in evidence.classes_made(path, given):
         yield Tier.MANUAL, f"line {line}: {given.text} is an object of {name}, which no table can hold as it is"
     kind = evidence.sources.type_of(path, given.type)
@@ -144,6 +147,11 @@ def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str)
             Tier.REVIEW,
             f"line {line}: the new value depends on stored state; two invocations may do that at once",
         )
+
+
+def _holds_code(given: Value) -> bool:
+    found = ast.walk(ast.parse(given.text, mode="eval"))
+    return any(isinstance(each, (ast.Lambda, ast.GeneratorExp)) for each in found)
 
 
 def _check_then_act(uses: Uses) -> Iterator[Lowered]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from statelift.facts.values import Access, Cell, Connection, FileEffect
+from statelift.facts.values import Access, Cell, Connection, Ending, FileEffect, Hook
 from statelift.judge.rules import BY_CODE
 from statelift.link.program import CellKey
 from statelift.model import Finding, Place, Tier, Use, Verdict
@@ -43,6 +43,8 @@ class Judgement:
     accesses: tuple[tuple[str, Access], ...] = ()
     effects: tuple[tuple[str, FileEffect], ...] = ()
     connection: tuple[str, Connection] | None = None
+    endings: tuple[tuple[str, Ending], ...] = ()
+    hook: tuple[str, Hook] | None = None
     ordinal: int = field(default=0)
 
     @property

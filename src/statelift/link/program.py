@@ -67,7 +67,7 @@ class Program:
         found: dict[CellKey, Cell] = {}
         for module in self.modules.values():
             for access in module.accesses:
-                if access.subject in PROCESS and access.function and access.op in PROCESS_WRITES:
+                if access.subject in PROCESS and access.function and _changes_process(access):
                     key = _process_key(access)
                     if key is not None and key not in found:
                         found[key] = _process_cell(key, access)
@@ -200,7 +200,13 @@ class Program:
     def _as_object(self, key: CellKey, access: Access) -> Access:
         cell = self.cells.get(key)
         op = access.op if cell is None else effect_of(cell.callee, access.op)
+        if op == "iterate" and cell is not None and self._is_generator(key[0], cell.callee):
+            op = "advance"
         return access if op == access.op else replace(access, op=op)
+
+    def _is_generator(self, path: str, callee: str) -> bool:
+        made = self.callee(path, callee) if callee else None
+        return made is not None and self.functions[made].has_generator
 
     @cached_property
     def accesses_in(self) -> dict[FunctionKey, list[Access]]:
@@ -391,6 +397,10 @@ class Program:
                 return self._constant(path, name, hops)
             case _:
                 return {ELSEWHERE}
+
+
+def _changes_process(access: Access) -> bool:
+    return access.op in PROCESS_WRITES or access.changes_result
 
 
 def _process_key(access: Access) -> CellKey | None:
