@@ -1,4 +1,4 @@
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from infra_templates import ACCEPTED, EVERY_ACCEPTED, operations_for
 from test_infra_patch import is_subsequence
@@ -66,6 +66,9 @@ TEXTS = st.text(
 
 @QUICK
 @given(TEXTS, st.sampled_from(["plain", "json", "resources-flow", "crlf"]))
+@example("\U000e0041 unseen \U0001f600", "plain")
+@example("\U000e0041 unseen \U0001f600", "json")
+@example("\U000e0041 unseen \U0001f600", "resources-flow")
 def test_any_origin_survives(origin, name):
     from dataclasses import replace
 

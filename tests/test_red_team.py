@@ -92,6 +92,18 @@ NOT_SAFE = {
         'S[event["a"]] = {"n": []}',
         'match S.get("x"):\n    case {"n": n}:\n        n.append(1)',
     ),
+    "captured as a whole": (
+        'S[event["a"]] = {"n": []}',
+        'match S.get("x"):\n    case {"n": _} as whole:\n        whole["n"] = 1',
+    ),
+    "captured as an alternative": (
+        'S[event["a"]] = {"n": []}',
+        'match S.get("x"):\n    case ({"n": _} as x) | ({"m": _} as x):\n        x["n"] = 1',
+    ),
+    "captured by a star": (
+        'S[event["a"]] = [[]]',
+        'match S.get("x"):\n    case [*rest]:\n        rest[0].append(1)',
+    ),
     "a function called len": ('S[event["a"]] = len(event["b"])', GET),
     "a method called format": ('S[event["a"]] = thing.format()', GET),
     "an object out of JSON": ('S[event["a"]] = json.loads("{}", object_hook=same)', GET),

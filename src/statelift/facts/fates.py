@@ -1,6 +1,7 @@
 """An expression -> what becomes of its value: looked at, returned, stored, passed on or changed."""
 
 import ast
+from collections.abc import Iterator
 
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.syntax import Syntax
@@ -16,7 +17,7 @@ SHALLOW_COPIES = frozenset(
 )  # what they give holds the same elements
 LOOKING_NODES = (
     ast.Compare, ast.BinOp, ast.UnaryOp, ast.FormattedValue, ast.Subscript, ast.Slice, ast.If, ast.While, ast.IfExp,
-    ast.Assert, ast.Raise, ast.Match, ast.MatchValue, ast.AugAssign, ast.comprehension, ast.Delete, ast.For,
+    ast.Assert, ast.Raise, ast.MatchValue, ast.AugAssign, ast.comprehension, ast.Delete, ast.For,
     ast.AsyncFor,
 )  # fmt: skip
 LOOKING_METHODS = frozenset(
@@ -85,8 +86,43 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
             | ast.comprehension(target=target, iter=iterated)
         ) if iterated is node:
             return _within(_bound(syntax, target, depth), "*") | {"read"}
+        case ast.Match():
+            return _matched(syntax, parent, depth)
         case _:
             return frozenset({"read" if isinstance(parent, LOOKING_NODES) else "unknown"})
+
+
+def _matched(syntax: Syntax, match: ast.Match, depth: int) -> frozenset[str]:
+    """Fates of the object that a `match` looks at: a capture names it, or what it holds."""
+    found = frozenset({"read"})
+    scope = syntax.scope(match.subject)
+    for pattern in (each.pattern for each in match.cases):
+        whole = set(_whole(pattern))
+        for part in ast.walk(pattern):
+            match part:
+                case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                    captured = _captured(syntax, scope, name, depth)
+                    found |= captured if part in whole else _within(captured, "*")
+    return found
+
+
+def _whole(pattern: ast.pattern) -> Iterator[ast.pattern]:
+    """The parts of a pattern that stand for the object itself."""
+    yield pattern
+    match pattern:
+        case ast.MatchOr(patterns=patterns):
+            for each in patterns:
+                yield from _whole(each)
+        case ast.MatchAs(pattern=ast.pattern() as inner):
+            yield from _whole(inner)
+        case _:
+            pass
+
+
+def _captured(syntax: Syntax, scope: Scope, name: str, depth: int) -> frozenset[str]:
+    home = scope.binding(name)
+    is_local = home is not None and home.kind != "module"
+    return fates_of_variable(syntax, home, name, depth - 1) if home and is_local else frozenset({"stored"})
 
 
 def _is_change(fate: str) -> bool:

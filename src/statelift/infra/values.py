@@ -151,9 +151,21 @@ def _reads_as_text(text: str) -> bool:
 
 
 def _escaped(text: str) -> str:
-    """Double-quoted text in which YAML and JSON readers find no character that they forbid."""
+    """Double-quoted text in which a YAML reader finds no character that it forbids, and a person none unseen."""
+    return _UNPRINTABLE.sub(lambda match: _escape(match[0]), text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escaped_json(text: str) -> str:
+    """The same for one line of JSON, which has no escape above U+FFFF that a YAML reader would understand, too."""
     # a tab can only be indentation here: inside of strings json.dumps has escaped it
-    return _UNPRINTABLE.sub(lambda match: "\t" if match[0] == "\t" else f"\\u{ord(match[0]):04x}", text)
+    return _UNPRINTABLE.sub(
+        lambda match: match[0] if match[0] == "\t" or match[0] > "\uffff" else _escape(match[0]), text
+    )
 
 
 def flow(value: Value) -> str:
@@ -190,4 +202,4 @@ def block(value: Value, column: int, step: int, dash: int) -> Iterator[str]:
 def json_text(value: Value, unit: str | None, margin: str = "") -> str:
     """JSON over several lines (`unit` is one level of indentation), or on one line where it is None."""
     lines = json.dumps(long_form(value), indent=unit, ensure_ascii=False).split("\n")
-    return f"\n{margin}".join(_escaped(line) for line in lines)
+    return f"\n{margin}".join(_escaped_json(line) for line in lines)
