@@ -119,7 +119,7 @@ def _attribute(
         yield _Definition(f"{owner}.{target.attr}", home, node, value)
     elif isinstance(target.value, ast.Name) and target.value.id in syntax.open_objects:
         yield _Definition(f"{target.value.id}.{target.attr}", "object", node, None)
-    elif syntax.is_module_function(target.value):
+    elif syntax.module_function(target.value) is not None:
         known = value if syntax.function(node) == MODULE else None
         yield _Definition(f"{ast.unparse(target.value)}.{target.attr}", "function", node, known)
 

@@ -4,7 +4,7 @@ import ast
 import builtins
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from statelift.facts.accesses import Accesses, global_statements, unbound_accesses
 from statelift.facts.cells import cells_of
@@ -105,7 +105,7 @@ def _handed_on(syntax: Syntax) -> Iterator[str]:
             for field in statement.body:
                 yield from _given_in(syntax, field)
         if not (is_definition or is_script_block(statement)):
-            yield from _values_in(syntax, statement)
+            yield from _values(syntax, ast.walk(statement))
 
 
 def _given_in(syntax: Syntax, field: ast.stmt) -> Iterator[str]:
@@ -118,8 +118,9 @@ def _given_in(syntax: Syntax, field: ast.stmt) -> Iterator[str]:
             pass
 
 
-def _values_in(syntax: Syntax, statement: ast.stmt) -> Iterator[str]:
-    for node in ast.walk(statement):
+def _values(syntax: Syntax, nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Names that are not only called there: whoever gets what they stand for may call it."""
+    for node in nodes:
         if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
             parent = syntax.parents[node]
             is_called = isinstance(parent, ast.Call) and parent.func is node
@@ -152,6 +153,7 @@ def _function(
         annotations=tuple(ast.unparse(each.annotation) if each.annotation else "" for each in arguments),
         decorators=tuple(_decorator(syntax, each) for each in node.decorator_list),
         references=frozenset(_mentions(syntax, inside)),
+        given=frozenset(_values(syntax, inside)),
         attributes=frozenset(each.attr for each in inside if isinstance(each, ast.Attribute)),
         returns=tuple(_returns(provenance, guards, own)),
         class_name=owner.qualname if owner is not None and owner.kind == "class" else "",

@@ -60,7 +60,7 @@ class Connections:
                             place=self.syntax.place(node),
                             guards=self.guards.of(node),
                             registered=ast.unparse(node.args[1]) if len(node.args) > 1 else "",
-                            is_plain=len(node.args) == 2 and self.syntax.is_module_function(node.args[1]),
+                            is_plain=len(node.args) == 2 and self.syntax.module_function(node.args[1]) is not None,
                             end=self.syntax.span(node).end - 1,
                         )
                 case _:

@@ -220,7 +220,8 @@ def _is_aside(syntax: Syntax, statement: ast.stmt, is_whole: bool) -> bool:
     """Whether a statement only logs, counts or sets a library up. `is_whole`: all of its function is looked at."""
     match statement:
         case ast.Expr(value=ast.Call(func=function)):
-            return _is_setup(syntax.dotted(function))
+            called = syntax.module_function(function)
+            return _is_setup(syntax.dotted(function)) or (called is not None and _is_all_aside(syntax, called))
         case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Global() | ast.Return(value=None):
             return True
         case ast.Import() | ast.ImportFrom():
@@ -231,6 +232,14 @@ def _is_aside(syntax: Syntax, statement: ast.stmt, is_whole: bool) -> bool:
             return all(_is_aside(syntax, each, is_whole) for each in (*body, *orelse))
         case _:
             return False
+
+
+def _is_all_aside(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function of the module does no more than that; one that calls others is not looked at."""
+    is_leaf = not any(
+        syntax.module_function(each.func) for each in ast.walk(function) if isinstance(each, ast.Call)
+    )
+    return is_leaf and all(_is_aside(syntax, each, is_whole=False) for each in function.body)
 
 
 def _is_setup(callee: str) -> bool:

@@ -4,6 +4,7 @@ import ast
 import builtins
 
 from statelift.facts.paths import Paths
+from statelift.facts.renaming import in_names_of_caller, names_in
 from statelift.facts.syntax import Syntax
 
 PATH_TESTS = frozenset({"os.path.exists", "os.path.isfile", "os.path.isdir", "os.access"})
@@ -98,8 +99,9 @@ class Subjects:
             case ast.Call(func=ast.Name(id="getattr" | "hasattr"), args=[owner, ast.Constant(value=str(name)), *_]):
                 found = self.member(owner, name)
                 return (found, "") if found else None
-            case ast.Call(func=ast.Attribute(value=value, attr=method)) if not self._path_test(node):
-                del method
+            case ast.Call(func=ast.Name() as function) if self.syntax.module_function(function) is not None:
+                return self._answer(node, depth)
+            case ast.Call(func=ast.Attribute(value=value)) if not self._path_test(node):
                 return self.content(value, depth - 1)
             case ast.Call():
                 path = self._path_test(node)
@@ -124,9 +126,37 @@ class Subjects:
                     return found
         return None
 
+    def _answer(self, call: ast.Call, depth: int) -> tuple[str, str] | None:
+        """What a function of the module gives, where all it does is to get that out of a cell."""
+        function = self.syntax.module_function(call.func)
+        match function.body if isinstance(function, ast.FunctionDef) else []:
+            case [*aside, ast.Return(value=ast.expr() as value)] if all(map(_is_aside, aside)):
+                found = self.content(value, depth - 1)
+            case _:
+                found = None
+        is_unpacked = any(isinstance(each, ast.Starred) for each in call.args)
+        if found is None or function is None or function.decorator_list or is_unpacked:
+            return None
+        shared = names_in(found[1] or "None") - self.syntax.scopes.opened[function].bound
+        key = in_names_of_caller(found[1], _given(function.args, call), shared) if found[1] else ""
+        return None if key is None else (found[0], key)
+
     def _path_test(self, node: ast.Call) -> str:
         if self.syntax.dotted(node.func) in PATH_TESTS and node.args:
             return self.paths.pattern(node.args[0])
         if isinstance(node.func, ast.Attribute) and node.func.attr in PATH_METHODS:
             return self.paths.pattern(node.func.value)
         return ""
+
+
+def _is_aside(statement: ast.stmt) -> bool:
+    is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return is_text or isinstance(statement, (ast.Global, ast.Pass))
+
+
+def _given(parameters: ast.arguments, call: ast.Call) -> dict[str, str]:
+    """What a call passes for each parameter, as text."""
+    names = [each.arg for each in (*parameters.posonlyargs, *parameters.args)]
+    by_place = dict(zip(names, call.args, strict=False))
+    by_name = {each.arg: each.value for each in call.keywords if each.arg is not None}
+    return {name: ast.unparse(value) for name, value in {**by_place, **by_name}.items()}

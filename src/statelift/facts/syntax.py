@@ -33,7 +33,7 @@ class Syntax:
         self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
         self._dotted: dict[ast.AST, str] = {}
-        self.module_functions = frozenset(each.name for each in self.tree.body if isinstance(each, FUNCTIONS))
+        self.module_functions = {each.name: each for each in self.tree.body if isinstance(each, FUNCTIONS)}
         self.open_objects = frozenset(self._open_objects())
         self.captured: set[tuple[Scope, str]] = set()  # variables of a function that an inner one uses
         self.rebound_inside: set[tuple[Scope, str]] = set()  # … and assigns, by `nonlocal`
@@ -214,10 +214,13 @@ class Syntax:
         method = self._method_of(name)
         return method is not None and not _is_made_for_class(method)
 
-    def is_module_function(self, node: ast.expr) -> bool:
-        """Whether an expression names a function that the module defines."""
-        is_known = isinstance(node, ast.Name) and node.id in self.module_functions
-        return is_known and isinstance(node, ast.Name) and not self.is_local(node)
+    def module_function(self, node: ast.expr) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The function of the module that an expression names."""
+        match node:
+            case ast.Name(id=name) if not self.is_local(node):
+                return self.module_functions.get(name)
+            case _:
+                return None
 
     def is_class_of(self, node: ast.expr) -> bool:
         """Whether an expression that `owner_of` knows is the class itself, and not an object of it."""

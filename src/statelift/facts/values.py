@@ -334,7 +334,10 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the file. `references` are the names and attributes that its body mentions."""
+    """A function of the file. `references` are the names and attributes that its body mentions.
+
+    `given` are those among them that are not only called: they stand as values.
+    """
 
     qualname: str
     place: Place
@@ -342,6 +345,7 @@ class Function:
     annotations: tuple[str, ...]
     decorators: tuple[Decorator, ...]
     references: frozenset[str]
+    given: frozenset[str]
     attributes: frozenset[str]
     returns: tuple[Return, ...]
     class_name: str = ""

@@ -8,6 +8,7 @@ from statelift.facts.values import Access, Cell, Guard, Value
 from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import Source, is_container, is_write
+from statelift.link.ways import Frame, Way
 
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "method:move_to_end", "unbind"})
 WHOLE_FILLS = frozenset({"update", "method:update", "extend", "rebind", "augment"})
@@ -23,28 +24,34 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
     writes = [(path, use) for path, use in uses if is_write(cell, use.op)]
     fills = [(path, use) for path, use in writes if not _is_reset(cell, use)]
     if is_container(cell) and not all(use.op == "rebind" for _, use in fills):
-        return _filled_once(evidence, fills)
+        return _filled_once(evidence, key, fills)
     if fills and all(use.op in ("append", "nested") for _, use in fills):
-        return _set_up_once(fills)
+        return _set_up_once(evidence, key, fills)
     if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
         return ()
-    if not all(
-        _is_default(use) or any(is_miss(guard, use.subject, "") for guard in use.guards) for _, use in fills
-    ):
+    if not all(_is_default(use) or _is_built_once(evidence, key, path, use) for path, use in fills):
         return ()
     sources = _sources(evidence, fills)
     own = Source("cell", key[1])
     if any(each.kind in ("event", "context") or (each == own and not _is_or(fills)) for each in sources):
         return ()
-    if _is_flag(fills, uses) or any(_tells_hit_from_miss(evidence, path, use) for path, use in fills):
+    if _is_flag(fills, uses) or _tells_apart(evidence, key, fills):
         return ()
     line = fills[0][1].place.line
     return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
 
 
-def _filled_once(evidence: Evidence, fills: Uses) -> tuple[str, ...]:
+def _is_built_once(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
+    """Whether every way there leads over a test that the cell has nothing yet."""
+    return all(
+        any(is_miss(guard, frame.subject, "") for frame in way for guard in frame.guards if frame.subject)
+        for way in evidence.ways.of(key, path, use)
+    )
+
+
+def _filled_once(evidence: Evidence, key: CellKey, fills: Uses) -> tuple[str, ...]:
     """`if not MODEL: MODEL.update(load())`: filled as a whole where it is still empty."""
-    is_guarded = all(any(_is_empty(guard, use.subject) for guard in use.guards) for _, use in fills)
+    is_guarded = _is_filled_empty(evidence, key, fills)
     sources = _sources(evidence, fills)
     is_whole = all(use.op in WHOLE_FILLS and use.value is not None for _, use in fills)
     if not (is_guarded and is_whole) or any(each.kind in ("event", "context", "cell") for each in sources):
@@ -52,10 +59,18 @@ def _filled_once(evidence: Evidence, fills: Uses) -> tuple[str, ...]:
     return (f"rule 6: line {fills[0][1].place.line} fills it only while it is empty", _FREE)
 
 
-def _set_up_once(fills: Uses) -> tuple[str, ...]:
+def _set_up_once(evidence: Evidence, key: CellKey, fills: Uses) -> tuple[str, ...]:
     """`if not logger.handlers: logger.addHandler(…)`: added to where it has none yet."""
-    is_guarded = all(any(_is_empty(guard, use.subject) for guard in use.guards) for _, use in fills)
+    is_guarded = _is_filled_empty(evidence, key, fills)
     return (f"rule 6: line {fills[0][1].place.line} adds to it only while it has none yet",) if is_guarded else ()
+
+
+def _is_filled_empty(evidence: Evidence, key: CellKey, fills: Uses) -> bool:
+    return all(
+        any(_is_empty(guard, frame.subject) for frame in way for guard in frame.guards if frame.subject)
+        for path, use in fills
+        for way in evidence.ways.of(key, path, use)
+    )
 
 
 def _is_empty(guard: Guard, subject: str) -> bool:
@@ -100,7 +115,8 @@ def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> t
     others = [use for _, use in uses if is_write(cell, use.op) and use.op not in FILLS | EVICTIONS]
     if not fills or any(not _is_eviction(use) for use in others):
         return ()
-    if not all(_is_on_miss_path(use, uses) for _, use in fills):
+    ways = [way for path, use in fills if use.op != "setdefault" for way in evidence.ways.of(key, path, use)]
+    if not all(_is_on_miss_path(way, uses) for way in ways):
         return ()
     if not all(_is_derived(evidence, path, use) for path, use in fills):
         return ()
@@ -108,7 +124,7 @@ def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> t
         return ()
     if not any(use.op in VALUE_READS and use.fates - {"dropped"} for _, use in uses):
         return ()  # only what it holds is asked, never what for: it remembers what has been seen
-    if any(_tells_hit_from_miss(evidence, path, use) for path, use in fills):
+    if _tells_apart(evidence, key, fills):
         return ()
     line = fills[0][1].place.line
     return (
@@ -147,17 +163,22 @@ def _has_cache_beside(evidence: Evidence, path: str, stamp: Access) -> bool:
     return False
 
 
-def _tells_hit_from_miss(evidence: Evidence, path: str, fill: Access) -> bool:
+def _tells_apart(evidence: Evidence, key: CellKey, fills: Uses) -> bool:
+    """Whether a function that decides about a fill tells by its reply whether it was a hit."""
+    frames = {frame for path, use in fills for way in evidence.ways.of(key, path, use) for frame in way}
+    return any(_tells_hit_from_miss(evidence, frame) for frame in frames)
+
+
+def _tells_hit_from_miss(evidence: Evidence, frame: Frame) -> bool:
     """Whether replies of the hit path hold other literals than those of the miss path (a `fromCache` flag)."""
-    key = fill.key.text if fill.key else ""
     hits: set[tuple[str, ...]] = set()
     misses: set[tuple[str, ...]] = set()
     fixed: set[tuple[str, ...]] = set()
-    for each in evidence.program.functions[path, fill.function].returns:
-        if any(is_hit(guard, fill.subject, key) for guard in each.guards):
+    for each in evidence.program.functions[frame.path, frame.function].returns:
+        if any(is_hit(guard, frame.subject, frame.key) for guard in each.guards):
             hits.add(each.literals)
             fixed |= {each.literals} if {atom.kind for atom in each.value.atoms} == {"const"} else set()
-        elif any(is_miss(guard, fill.subject, key) for guard in each.guards):
+        elif any(is_miss(guard, frame.subject, frame.key) for guard in each.guards):
             misses.add(each.literals)
     flags = {"True", "False"}
     is_told = any(set(one) & flags != set(other) & flags for one in hits for other in misses)
@@ -169,15 +190,16 @@ def _is_eviction(use: Access) -> bool:
     return use.op == "rebind" and is_empty
 
 
-def _is_on_miss_path(use: Access, uses: Uses) -> bool:
-    if use.op == "setdefault":
+def _is_on_miss_path(way: Way, uses: Uses) -> bool:
+    return any(frame.subject and _is_miss_path(frame, uses) for frame in way)
+
+
+def _is_miss_path(frame: Frame, uses: Uses) -> bool:
+    if any(is_miss(guard, frame.subject, frame.key) for guard in frame.guards):
         return True
-    key = use.key.text if use.key else ""
-    if any(is_miss(guard, use.subject, key) for guard in use.guards):
-        return True
-    tried = {guard.at for guard in use.guards if guard.kind == "except" and set(guard.catches) & KEY_ERRORS}
+    tried = {guard.at for guard in frame.guards if guard.kind == "except" and set(guard.catches) & KEY_ERRORS}
     return any(
-        other.op == "require" and other.key is not None and other.key.text == key
+        other.op == "require" and other.key is not None and other.key.text == frame.key
         and any(guard.kind == "try" and guard.at in tried for guard in other.guards)
         for _, other in uses
     )  # fmt: skip
@@ -229,12 +251,21 @@ def _can_miss(evidence: Evidence, key: CellKey, path: str, use: Access, fills: U
         return False
     if use.op in ("len", "truth", "read"):
         return not use.fates & {"returned", "copy returned", "stored"} and use.op != "read"
-    taken = {(guard.at, guard.holds) for guard in use.guards}
     name = key[1].rpartition(".")[2]
-    return any(_outside(guards, name) <= taken for guards in _ways(evidence, (path, use.function), fills))
+    return all(_falls_back(evidence, way, name, fills) for way in evidence.ways.of(key, path, use))
 
 
-def _ways(evidence: Evidence, reader: FunctionKey, fills: Uses) -> Iterator[tuple[Guard, ...]]:
+def _falls_back(evidence: Evidence, way: Way, name: str, fills: Uses) -> bool:
+    """Whether a function on the way to a read comes to a fill wherever it comes to the read."""
+    for frame in way:
+        taken = {(guard.at, guard.holds) for guard in frame.guards}
+        conditions = _conditions(evidence, (frame.path, frame.function), fills)
+        if any(_outside(guards, name) <= taken for guards in conditions):
+            return True
+    return False
+
+
+def _conditions(evidence: Evidence, reader: FunctionKey, fills: Uses) -> Iterator[tuple[Guard, ...]]:
     """The conditions of each fill that the reading function can come to, itself or by a call."""
     calls = evidence.program.calls.get(reader, ())
     for path, fill in fills:

@@ -10,6 +10,7 @@ from statelift.link.program import CellKey, FunctionKey, Program
 from statelift.link.reach import Reach
 from statelift.link.sources import Sources
 from statelift.link.trace import Trace, traces_of
+from statelift.link.ways import Ways
 from statelift.model import Use
 
 MISSES = {("present", False), ("none", True), ("truthy", False)}
@@ -35,6 +36,7 @@ class Evidence:
         self.reach = Reach(program)
         self.sources = Sources(program)
         self.lifetimes = Lifetimes(program)
+        self.ways = Ways(program)
 
     @cached_property
     def traces(self) -> tuple[Trace, ...]:

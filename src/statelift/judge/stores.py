@@ -55,7 +55,7 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     yield from _operations(list(judgement.accesses))
     yield from _unkeyed(evidence, uses)
     yield from _key_and_value(evidence, uses)
-    yield from _check_then_act(uses)
+    yield from _check_then_act(evidence, judgement, uses)
     yield from _read_results(evidence, uses)
 
 
@@ -154,9 +154,11 @@ def _holds_code(given: Value) -> bool:
     return any(isinstance(each, (ast.Lambda, ast.GeneratorExp)) for each in found)
 
 
-def _check_then_act(uses: Uses) -> Iterator[Lowered]:
-    for _, use in uses:
-        tests = [t for guard in use.guards for t in guard.tests if t.subject == use.subject]
+def _check_then_act(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
+    assert judgement.cell is not None
+    for path, use in uses:
+        frames = [frame for way in evidence.ways.of(judgement.cell[0], path, use) for frame in way]
+        tests = [t for f in frames for guard in f.guards for t in guard.tests if t.subject == f.subject]
         if use.op in WRITES and tests:
             yield (
                 Tier.REVIEW,
