@@ -176,7 +176,8 @@ class Provenance:
             is_new = kind in IMMUTABLE or kind in ("json", "codec")
             return _Known(atoms | _CONSTANT, kind, _NONE if is_new else _ANYTHING, is_pure)
         threats = frozenset({f"result:{name}"}) if name else _ANYTHING
-        return _Known(atoms | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
+        passed = frozenset(replace(atom, into=atom.into or name) for atom in atoms)
+        return _Known(passed | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
 
     def _method(self, func: ast.Attribute, name: str, given: list[_Known], depth: int) -> _Known | None:
         base = self._known(func.value, depth)
@@ -243,12 +244,12 @@ def _retyped(known: _Known, kind: str) -> _Known:
 
 
 def _extended(atom: Atom, step: str) -> Atom:
-    return Atom(atom.kind, atom.detail, atom.path + step) if atom.kind == "param" else atom
+    return replace(atom, path=atom.path + step) if atom.kind == "param" else atom
 
 
 def _member(atom: Atom, step: str) -> Atom:
     """`config.REGION`: what the member of a module or class is, the linked program knows."""
-    return Atom(atom.kind, atom.detail + step) if atom.kind in ("name", "import") else atom
+    return replace(atom, detail=atom.detail + step) if atom.kind in ("name", "import") else atom
 
 
 def _is_environment(syntax: Syntax, node: ast.Attribute | ast.Subscript) -> bool:

@@ -17,11 +17,14 @@ class Atom:
     Kinds: const, env (detail: variable), param (detail: name of the function's parameter, `path` the
     subscripts applied to it), call (detail: dotted callee, or "" where unknown), name (detail: a module-level
     name of this file), import (detail: dotted imported name), nondet (clock, random, uuid), opaque.
+    `into`: it came there as an argument of this call; what a function of the program makes of that, its own
+    returns tell.
     """
 
     kind: Literal["const", "env", "param", "call", "name", "import", "nondet", "opaque"]
     detail: str = ""
     path: str = ""
+    into: str = ""
 
 
 @dataclass(frozen=True, slots=True)

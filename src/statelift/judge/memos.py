@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from statelift.facts.values import Function
+from statelift.facts.values import Access, Function
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement, Subject
 from statelift.link.lifetime import CACHES
@@ -47,16 +47,29 @@ def _is_written(evidence: Evidence, key: CellKey) -> bool:
     return any(evidence.sources.is_changed_by(cell, path, use) for path, use in evidence.reached(key))
 
 
+def _uses_below(evidence: Evidence, key: FunctionKey) -> Iterator[tuple[str, Access]]:
+    """The uses of cells in a function and in all that it calls."""
+    seen = {key}
+    waiting = [key]
+    while waiting:
+        function = waiting.pop()
+        yield from ((function[0], use) for use in evidence.program.accesses_in.get(function, ()))
+        found = {callee for _, callee in evidence.program.calls.get(function, ())} - seen
+        seen |= found
+        waiting += sorted(found)
+
+
 def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterator[str]:
     atoms = {atom for each in function.returns for atom in each.value.atoms if atom.kind != "param"}
     for source in sorted(evidence.sources.of_atoms(key[0], frozenset(atoms))):
         if source.kind == "nondet":
             yield f"rule 7: its result depends on {source.detail}(), which the first call freezes"
-    for use in evidence.program.accesses_in.get(key, ()):
-        target = evidence.program.resolve(key[0], use.subject)
+    for path, use in sorted(_uses_below(evidence, key), key=lambda found: (found[0], found[1].order)):
+        target = evidence.program.resolve(path, use.subject)
         cell = None if target is None else (target.path, target.name)
         if cell in evidence.program.cells and not is_write(None, use.op) and _is_written(evidence, cell):
-            yield f"rule 7: line {use.place.line} reads {use.subject}, which other calls change"
+            where = f"line {use.place.line}" if path == key[0] else f"{path}:{use.place.line}"
+            yield f"rule 7: {where} reads {use.subject}, which other calls change"
     for site, call in evidence.program.call_sites.get(key, ()):
         if CHANGED in evidence.sources.returned_fates(site, call.function, call.fates):
             yield f"rule 7: {site}:{call.place.line} changes the result in place, and later calls get it"

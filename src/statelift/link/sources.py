@@ -6,6 +6,7 @@ from functools import cache
 from typing import Literal
 
 from statelift.catalogue.objects import METHODS
+from statelift.facts.fates import fates_of_copy
 from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
 from statelift.link.program import FunctionKey, Program, Target, shift_of
 
@@ -56,6 +57,8 @@ class Sources:
     def _sources_of_atom(self, path: str, atom: Atom, depth: int) -> frozenset[Source]:
         if depth == 0:
             return frozenset({Source("opaque")})
+        if atom.into and self._tells_returns(path, atom.into):
+            return frozenset()  # the atom of the call itself follows its parameters
         match atom.kind:
             case "const":
                 return frozenset({Source("const")})
@@ -71,6 +74,10 @@ class Sources:
                 return self._global(path, atom.detail, depth)
             case _:
                 return frozenset({Source("opaque")})
+
+    def _tells_returns(self, path: str, callee: str) -> bool:
+        key = self.program.callee(path, callee)
+        return key is not None and bool(self.program.functions[key].returns)
 
     def _parameter(self, path: str, atom: Atom, depth: int) -> frozenset[Source]:
         qualname, _, name = atom.detail.rpartition(":")
@@ -283,9 +290,9 @@ class Sources:
             for site, call in self.program.call_sites.get((path, function), ()):
                 found |= set(self.returned_fates(site, call.function, call.fates, depth - 1))
         if "copy returned" in fates and depth:
-            sites = self.program.call_sites.get((path, function), ())
-            is_inside = any(fate.startswith("inside:") for _, call in sites for fate in call.fates)
-            found |= {CHANGED} if is_inside else set()
+            for site, call in self.program.call_sites.get((path, function), ()):
+                copied = self.returned_fates(site, call.function, fates_of_copy(call.fates), depth - 1)
+                found |= {CHANGED} & set(copied)
         return tuple(sorted(found))
 
 
