@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 DYNAMIC = re.compile(r"\b(globals|locals|vars|eval|exec|setattr|getattr|delattr|__dict__|modules|importlib)\b")
 SIGNATURE = frozenset(
-    "event evt events lambda_event payload e context ctx contex lambda_context c self cls".split()
+    """event evt events lambda_event payload e context ctx contex lambda_context c self cls
+    _context _ctx _event _""".split()
 )
 BUILT_IN = frozenset(dir(builtins)) | {a for kind in (dict, list, set, str, bytes, int, object) for a in dir(kind)}
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord")

@@ -5,26 +5,27 @@ from pathlib import PurePosixPath
 
 from metamorphoses import DYNAMIC, FUNCTIONS, after_imports, bound, modules
 
+PART = "split_off"
 STYLES = ("from", "import", "alias", "star")
 
 
 def split_from(program, chance):
-    """`from moved import CELL, helper`."""
+    """`from split_off import CELL, helper`."""
     return split(program, chance, "from")
 
 
 def split_star(program, chance):
-    """`from moved import *`."""
+    """`from split_off import *`."""
     return split(program, chance, "star")
 
 
 def split_import(program, chance):
-    """`import moved`, and `moved.CELL` for `CELL`."""
+    """`import split_off`, and `split_off.CELL` for `CELL`."""
     return split(program, chance, "import")
 
 
 def split_alias(program, chance):
-    """`import moved as other`, and `other.CELL` for `CELL`."""
+    """`import split_off as other`, and `other.CELL` for `CELL`."""
     return split(program, chance, "alias")
 
 
@@ -166,30 +167,28 @@ def divided(program, path, tree, moved, style):
     tree.body = [node for node in tree.body if node not in nodes]
     place = after_imports(tree)
     if style in ("import", "alias"):
-        tree = ast.fix_missing_locations(
-            _Prefixed(set(moved), "moved" if style == "import" else "other").visit(tree)
-        )
+        tree = ast.fix_missing_locations(_Prefixed(set(moved), PART if style == "import" else "other").visit(tree))
     tree.body[place:place] = ast.parse(statement(style, dot, moved)).body
     body = [*future, *(n for n in imports if n not in future), *nodes]
     made = ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
-    return program.changed(str(folder / "moved.py"), made).changed(path, ast.unparse(tree))
+    return program.changed(str(folder / f"{PART}.py"), made).changed(path, ast.unparse(tree))
 
 
 def statement(style, dot, moved):
     """The import in this style."""
     match style:
         case "from":
-            return f"from {dot}moved import {', '.join(moved)}"
+            return f"from {dot}{PART} import {', '.join(moved)}"
         case "star":
-            return f"from {dot}moved import *"
+            return f"from {dot}{PART} import *"
         case "import":
-            return "from . import moved" if dot else "import moved"
+            return f"from . import {PART}" if dot else f"import {PART}"
         case _:
-            return "from . import moved as other" if dot else "import moved as other"
+            return f"from . import {PART} as other" if dot else f"import {PART} as other"
 
 
 class _Prefixed(ast.NodeTransformer):
-    """`CELL` becomes `moved.CELL`."""
+    """`CELL` becomes `split_off.CELL`."""
 
     def __init__(self, names, module):
         self.names, self.module = names, module

@@ -23,7 +23,7 @@ from metamorphoses import Entry, Text
 
 from statelift.analysis import analyse_project
 from statelift.discover import Project, discover
-from statelift.model import Options, Verdict
+from statelift.model import Options, Tier, Verdict
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 LIST = FIXTURES / "open-metamorphic.json"
@@ -109,12 +109,13 @@ def analysed(program, text):
 
 
 def told(analysis, names):
-    """Rule, symbol, verdict and tier of all that is judged, with the new names for the old ones."""
-    return Counter(
-        f"{j.rule} {named(j, names)} {j.verdict} {'' if j.is_left_alone else j.tier.word}".rstrip()
-        for _, j, _ in analysis.judgements
-        if j.verdict not in SILENT
-    )
+    """Rule, symbol and verdict of all that is judged, with the new names for the old ones, and what is SAFE of it.
+
+    A change may get harder to write, and another tier is no other judgement: but nothing becomes SAFE by that.
+    """
+    judged = [(j, f"{j.rule} {named(j, names)} {j.verdict}") for _, j, _ in analysis.judgements]
+    safe = {line for j, line in judged if not j.is_left_alone and j.tier is Tier.SAFE}
+    return Counter(line for j, line in judged if j.verdict not in SILENT), safe
 
 
 def named(judgement, names):
@@ -130,8 +131,12 @@ def difference(transformation, program, seed):
         return None
     analysis = analysed(program, after)
     assert analysis.problems == ()
-    one, other = told(before, after.names), told(analysis, {})
-    return "; ".join([f"- {line}" for line in sorted(one - other)] + [f"+ {line}" for line in sorted(other - one)])
+    (one, was_safe), (other, is_safe) = told(before, after.names), told(analysis, {})
+    lost, found = sorted(one - other), sorted(other - one)
+    risen = sorted(is_safe - was_safe) if not (lost or found) else []
+    return "; ".join(
+        [f"- {each}" for each in lost] + [f"+ {each}" for each in found] + [f"safe {r}" for r in risen]
+    )
 
 
 def silence(transformation, program, seed):

@@ -81,6 +81,7 @@ class Accesses:
             value=None if operation.value is None else value_of(operation.value),
             default=None if operation.default is None else value_of(operation.default),
             operator=operation.operator,
+            spelled=ast.unparse(node),
             fates=self._fates(operation),
             is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
             alias=alias_of(self.syntax, operation),
@@ -132,15 +133,19 @@ def unbound_accesses(syntax: Syntax, accesses: Accesses, cells: frozenset[str]) 
     """`n += 1` in a function without `global n`, where the module has an `n`: always UnboundLocalError."""
     for node in syntax.walk.only(ast.AugAssign):
         match node:
-            case ast.AugAssign(target=ast.Name(id=name) as target) if name in cells:
-                scope = syntax.scope(target).binding(name)
-                if scope is None or scope.kind != "function":
-                    continue
-                others = [each for each in syntax.assigned(scope, name) if each is not target]
-                if not others and not _is_parameter(scope.node, name):
-                    yield accesses._made(target, name, operation_of(syntax, target))
+            case ast.AugAssign(target=ast.Name(id=name) as target):
+                imported = syntax.imports.get((syntax.scopes.module, name), "")
+                if (imported or name in cells) and _is_unbound(syntax, target):
+                    yield accesses._made(target, imported or name, operation_of(syntax, target))
             case _:
                 pass
+
+
+def _is_unbound(syntax: Syntax, target: ast.Name) -> bool:
+    scope = syntax.scope(target).binding(target.id)
+    if scope is None or scope.kind != "function" or _is_parameter(scope.node, target.id):
+        return False
+    return not any(each is not target for each in syntax.assigned(scope, target.id))
 
 
 def _is_parameter(function: ast.AST, name: str) -> bool:

@@ -32,6 +32,7 @@ CHANGING_METHODS = frozenset(
 )
 
 
+LOGS = frozenset({"logger", "log", "logging"})
 ASIDE_HEADS = frozenset("print logger log logging LOGGER LOG warnings metrics sys faulthandler".split())
 SETUP_METHODS = (
     "setLevel", "addHandler", "basicConfig", "dictConfig", "add_metric", "put_metric", "configure", "setup",
@@ -221,13 +222,15 @@ def _is_aside(syntax: Syntax, statement: ast.stmt, is_whole: bool) -> bool:
     match statement:
         case ast.Expr(value=ast.Call(func=function)):
             called = syntax.module_function(function)
-            return _is_setup(syntax.dotted(function)) or (called is not None and _is_all_aside(syntax, called))
+            return _is_setup(syntax, function) if called is None else _is_all_aside(syntax, called)
         case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Global() | ast.Return(value=None):
             return True
         case ast.Import() | ast.ImportFrom():
             return True
         case ast.Assign(targets=[ast.Name() as name]):
             return is_whole or not syntax.is_local(name)
+        case ast.Assign(targets=[ast.Attribute(value=ast.Name() as owner)]):
+            return bool(syntax.outside(owner))
         case ast.If(body=body, orelse=orelse):
             return all(_is_aside(syntax, each, is_whole) for each in (*body, *orelse))
         case _:
@@ -242,9 +245,11 @@ def _is_all_aside(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionD
     return is_leaf and all(_is_aside(syntax, each, is_whole=False) for each in function.body)
 
 
-def _is_setup(callee: str) -> bool:
-    head, method = callee.partition(".")[0], callee.rpartition(".")[2]
-    return head in ASIDE_HEADS or method.startswith(SETUP_METHODS)
+def _is_setup(syntax: Syntax, function: ast.expr) -> bool:
+    callee = syntax.dotted(function)
+    *owners, method = callee.split(".")
+    is_aside = not (ASIDE_HEADS | syntax.loggers).isdisjoint(owners or [method])
+    return is_aside or method.startswith(SETUP_METHODS)
 
 
 def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> frozenset[str]:
@@ -252,11 +257,7 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
         return frozenset({"called"})
     name = syntax.dotted(call.func)
     is_key = isinstance(call.func, ast.Attribute) and call.func.attr in KEYED_METHODS and call.args[:1] == [given]
-    if (
-        is_key
-        or syntax.outside(call.func) in LOOKING_CALLS
-        or name.partition(".")[0] in {"logger", "log", "logging"}
-    ):
+    if is_key or syntax.outside(call.func) in LOOKING_CALLS or name.partition(".")[0] in LOGS | syntax.loggers:
         return frozenset({"read"})
     if syntax.outside(call.func) in SHALLOW_COPIES:
         return fates_of_copy(fates_of(syntax, call, depth - 1)) | {"read"}
@@ -318,7 +319,7 @@ def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))
         case ast.Subscript(value=ast.Name() as base) if not syntax.is_local(base):
-            return frozenset({f"cell:{base.id}"})
+            return frozenset({f"cell:{syntax.dotted(base)}"})
         case ast.Subscript(value=ast.Attribute(value=owner, attr=attribute) as base):
             name = _member_name(syntax, base, owner, attribute)
             return frozenset({f"cell:{name}" if name else "stored"})

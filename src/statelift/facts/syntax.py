@@ -1,7 +1,7 @@
 """A parsed file -> its tree with parents, scopes and path conditions: what the collectors ask."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from statelift.facts.flow import Condition, GuardedTree
 from statelift.facts.reaching import Binding, Flow, Moment
@@ -14,6 +14,7 @@ BINDING: tuple[type[ast.AST], ...] = (
     ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.withitem, ast.AugAssign, ast.For, ast.comprehension,
 )  # fmt: skip
 OPEN_OBJECTS = frozenset({"threading.local", "types.SimpleNamespace", "argparse.Namespace"})
+MAKERS_OF_LOGGERS = frozenset({"getLogger", "get_logger", "Logger"})
 MODULE = ""  # the function name of code that runs at import
 
 
@@ -34,17 +35,18 @@ class Syntax:
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
         self._dotted: dict[ast.AST, str] = {}
         self.module_functions = {each.name: each for each in self.tree.body if isinstance(each, FUNCTIONS)}
-        self.open_objects = frozenset(self._open_objects())
+        self.open_objects = frozenset(self._made_by(lambda callee: callee in OPEN_OBJECTS))
+        self.loggers = frozenset(self._made_by(lambda callee: callee.rpartition(".")[2] in MAKERS_OF_LOGGERS))
         self.captured: set[tuple[Scope, str]] = set()  # variables of a function that an inner one uses
         self.rebound_inside: set[tuple[Scope, str]] = set()  # … and assigns, by `nonlocal`
         self._index_locals()
 
-    def _open_objects(self) -> Iterator[str]:
-        """Module-level names of objects whose attributes are free: `local = threading.local()`."""
+    def _made_by(self, is_maker: Callable[[str], bool]) -> Iterator[str]:
+        """Module-level names of what such calls make: `local = threading.local()`."""
         for statement in self.tree.body:
             match statement:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=func)):
-                    yield from [name] if self.dotted(func) in OPEN_OBJECTS else []
+                    yield from [name] if is_maker(self.dotted(func)) else []
                 case _:
                     pass
 

@@ -106,8 +106,9 @@ class Access:
     put require get contains lacks delete pop setdefault update items keys values iterate len truth clear
     method attribute rebind unbind augment augment_key nested read escape append add discard remove extend.
     `span` covers the whole operation, `name` the cell's own text, `parts` the joints: spans of key, value,
-    default … in source order. `fates` say what happens to the value that the operation gives. `is_editable`:
-    a value that is changed in place by one simple statement, with a key that can be evaluated first.
+    default … in source order. `spelled` is how the cell is written there. `fates` say what happens to the value
+    that the operation gives. `is_editable`: a value that is changed in place by one simple statement, with a key
+    that can be evaluated first.
     """
 
     subject: str
@@ -123,6 +124,7 @@ class Access:
     value: Value | None = None
     default: Value | None = None
     operator: str = ""
+    spelled: str = ""
     fates: frozenset[str] = frozenset()
     is_statement: bool = False
     is_attribute: bool = False

@@ -356,23 +356,25 @@ def _broken(evidence: Evidence) -> Iterator[Judgement]:
     """A counter that is incremented without `global`: the original always raises UnboundLocalError."""
     for path, module in evidence.program.modules.items():
         for use in module.unbound:
-            cell = evidence.program.cells.get((path, use.subject))
+            target = evidence.program.resolve(path, use.subject)
+            key = (path, use.subject) if target is None else (target.path, target.name)
+            cell = evidence.program.cells.get(key)
             if cell is None or not evidence.is_reachable(path, use.function):
                 continue
             subject = Subject(
-                path, cell.place, use.subject, evidence.handlers([(path, use)]), uses_of([(path, use)])
+                cell.place.path, cell.place, key[1], evidence.handlers([(path, use)]), uses_of([(path, use)])
             )
             yield Judgement(
                 rule="SL203",
                 subject=subject,
                 verdict=Verdict.BROKEN,
-                message=f"{use.subject} is incremented without `global`: {use.function}() always raises",
+                message=f"{use.spelled} is incremented without `global`: {use.function}() always raises",
                 reasons=(
-                    f"line {use.place.line} assigns {use.subject} in {use.function}(), which makes it a local"
+                    f"line {use.place.line} assigns {use.spelled} in {use.function}(), which makes it a local"
                     " variable: reading it raises UnboundLocalError",
                     "decide what the code should do before it is migrated: there is no behaviour to keep",
                 ),
                 tier=Tier.MANUAL,
-                cell=((path, use.subject), cell),
+                cell=(key, cell),
                 accesses=((path, use),),
             )

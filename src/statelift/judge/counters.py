@@ -21,7 +21,7 @@ def increment_of(use: Access) -> str | None:
     if use.op == "augment":
         is_integer = use.value.type == "int" and use.operator in STEPS
         return (use.value.text if use.operator == "Add" else _negated(use.value.text)) if is_integer else None
-    return _long_form(use.subject, use.value.text) if use.op == "rebind" else None
+    return _long_form(use.spelled, use.value.text) if use.op == "rebind" else None
 
 
 def _negated(text: str) -> str:
@@ -29,20 +29,14 @@ def _negated(text: str) -> str:
     return f"-{text}" if is_plain else f"-({text})"
 
 
-def _long_form(name: str, text: str) -> str | None:
+def _long_form(spelled: str, text: str) -> str | None:
     match ast.parse(text, mode="eval").body:
-        case ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=ast.Constant(value=int() as step)) if (
-            left == name
-        ):
-            return str(step)
-        case ast.BinOp(left=ast.Constant(value=int() as step), op=ast.Add(), right=ast.Name(id=right)) if (
-            right == name
-        ):
-            return str(step)
-        case ast.BinOp(left=ast.Name(id=left), op=ast.Sub(), right=ast.Constant(value=int() as step)) if (
-            left == name
-        ):
-            return str(-step)
+        case ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=int() as step)):
+            return str(step) if ast.unparse(left) == spelled else None
+        case ast.BinOp(left=ast.Constant(value=int() as step), op=ast.Add(), right=right):
+            return str(step) if ast.unparse(right) == spelled else None
+        case ast.BinOp(left=left, op=ast.Sub(), right=ast.Constant(value=int() as step)):
+            return str(-step) if ast.unparse(left) == spelled else None
         case _:
             return None
 
@@ -102,7 +96,7 @@ def _is_tally(use: Access) -> bool:
         return use.operator in STEPS and use.value is not None and use.value.type == "int"
     if use.op != "put" or use.value is None or use.key is None:
         return False
-    reads = {f"{use.subject}.get({use.key.text}, 0)", f"{use.subject}[{use.key.text}]"}
+    reads = {f"{use.spelled}.get({use.key.text}, 0)", f"{use.spelled}[{use.key.text}]"}
     match ast.parse(use.value.text, mode="eval").body:
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=ast.Constant(value=int())):
             return ast.unparse(left) in reads
