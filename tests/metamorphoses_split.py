@@ -25,7 +25,7 @@ def split_import(program, chance):
 
 
 def split_alias(program, chance):
-    """`import split_off as other`, and `other.CELL` for `CELL`."""
+    """`import split_off as split_part`, and `split_part.CELL` for `CELL`."""
     return split(program, chance, "alias")
 
 
@@ -167,7 +167,9 @@ def divided(program, path, tree, moved, style):
     tree.body = [node for node in tree.body if node not in nodes]
     place = after_imports(tree)
     if style in ("import", "alias"):
-        tree = ast.fix_missing_locations(_Prefixed(set(moved), PART if style == "import" else "other").visit(tree))
+        tree = ast.fix_missing_locations(
+            _Prefixed(set(moved), PART if style == "import" else "split_part").visit(tree)
+        )
     tree.body[place:place] = ast.parse(statement(style, dot, moved)).body
     body = [*future, *(n for n in imports if n not in future), *nodes]
     made = ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
@@ -184,7 +186,7 @@ def statement(style, dot, moved):
         case "import":
             return f"from . import {PART}" if dot else f"import {PART}"
         case _:
-            return f"from . import {PART} as other" if dot else f"import {PART} as other"
+            return f"from . import {PART} as split_part" if dot else f"import {PART} as split_part"
 
 
 class _Prefixed(ast.NodeTransformer):

@@ -50,7 +50,7 @@ class Accesses:
     def _is_interesting(self, node: ast.Name | ast.Attribute, subject: str) -> bool:
         if subject in self.subjects.cells or subject in PROCESS:
             return not (isinstance(node, ast.Name) and self._is_definition(node))
-        return subject.partition(".")[0] not in IGNORED
+        return "." not in subject or subject.partition(".")[0] not in IGNORED
 
     def _is_definition(self, node: ast.Name) -> bool:
         if not isinstance(node.ctx, ast.Store) or self.syntax.scope(node).kind not in ("module", "class"):
@@ -135,7 +135,8 @@ def unbound_accesses(syntax: Syntax, accesses: Accesses, cells: frozenset[str]) 
         match node:
             case ast.AugAssign(target=ast.Name(id=name) as target):
                 imported = syntax.imports.get((syntax.scopes.module, name), "")
-                if (imported or name in cells) and _is_unbound(syntax, target):
+                is_known = imported or name in cells or "*" in syntax.scopes.module.bound
+                if is_known and _is_unbound(syntax, target):
                     yield accesses._made(target, imported or name, operation_of(syntax, target))
             case _:
                 pass

@@ -246,6 +246,11 @@ def _is_all_aside(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionD
 
 
 def _is_setup(syntax: Syntax, function: ast.expr) -> bool:
+    match function:
+        case ast.Attribute(value=ast.Call(func=maker)):  # logging.getLogger().info(…)
+            return _is_setup(syntax, maker)
+        case _:
+            pass
     callee = syntax.dotted(function)
     *owners, method = callee.split(".")
     is_aside = not (ASIDE_HEADS | syntax.loggers).isdisjoint(owners or [method])

@@ -1,7 +1,6 @@
 """An expression -> the cell or the file path that it speaks of, followed through local names."""
 
 import ast
-import builtins
 
 from statelift.facts.paths import Paths
 from statelift.facts.renaming import in_names_of_caller, names_in
@@ -34,9 +33,8 @@ class Subjects:
 
     def _variable_cell(self, node: ast.Name, name: str) -> str:
         scope = self.syntax.scope(node).binding(name)
-        if scope is None:  # a star import may bring any name
-            is_star = "*" in self.syntax.scopes.module.bound and not hasattr(builtins, name)
-            return name if is_star else ""
+        if scope is None:
+            return ""
         imported = self.syntax.imports.get((scope, name), "")
         if imported or scope.kind == "module":
             return imported or (name if name in self.cells else "")

@@ -1,6 +1,7 @@
 """A parsed file -> its tree with parents, scopes and path conditions: what the collectors ask."""
 
 import ast
+import builtins
 from collections.abc import Callable, Iterator, Sequence
 
 from statelift.facts.flow import Condition, GuardedTree
@@ -30,6 +31,7 @@ class Syntax:
         self.nodes = self.walk.nodes
         self.guarded = GuardedTree(self.tree)
         self.imports = _imported_names(self.walk.only(ast.Import, ast.ImportFrom), self.scopes)
+        self._bind_stars()
         self._assigned: dict[Scope, dict[str, list[Binding]]] = {}
         self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
@@ -40,6 +42,14 @@ class Syntax:
         self.captured: set[tuple[Scope, str]] = set()  # variables of a function that an inner one uses
         self.rebound_inside: set[tuple[Scope, str]] = set()  # … and assigns, by `nonlocal`
         self._index_locals()
+
+    def _bind_stars(self) -> None:
+        """Names that only a star import can bring are imported names; which module has them, the program tells."""
+        module = self.scopes.module
+        for node in self.walk.only(ast.Name) if "*" in module.bound else ():
+            if self.scopes.of[node].binding(node.id) is None and not hasattr(builtins, node.id):
+                module.bound.add(node.id)
+                self.imports[module, node.id] = node.id
 
     def _made_by(self, is_maker: Callable[[str], bool]) -> Iterator[str]:
         """Module-level names of what such calls make: `local = threading.local()`."""

@@ -116,7 +116,8 @@ def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> t
     if not fills or any(not _is_eviction(use) for use in others):
         return ()
     ways = [way for path, use in fills if use.op != "setdefault" for way in evidence.ways.of(key, path, use)]
-    if not all(_is_on_miss_path(way, uses) for way in ways):
+    tries = _tries(evidence, key, uses)
+    if not all(_is_on_miss_path(way, tries) for way in ways):
         return ()
     if not all(_is_derived(evidence, path, use) for path, use in fills):
         return ()
@@ -190,19 +191,27 @@ def _is_eviction(use: Access) -> bool:
     return use.op == "rebind" and is_empty
 
 
-def _is_on_miss_path(way: Way, uses: Uses) -> bool:
-    return any(frame.subject and _is_miss_path(frame, uses) for frame in way)
+def _tries(evidence: Evidence, key: CellKey, uses: Uses) -> set[tuple[str, str, str, int]]:
+    """Path, function, key and place of each `try` in which the cell raises KeyError where it lacks the key."""
+    ways = [way for path, use in uses if use.op == "require" for way in evidence.ways.of(key, path, use)]
+    return {
+        (frame.path, frame.function, frame.key, guard.at)
+        for way in ways
+        for frame in way
+        for guard in frame.guards
+        if guard.kind == "try"
+    }
 
 
-def _is_miss_path(frame: Frame, uses: Uses) -> bool:
+def _is_on_miss_path(way: Way, tries: set[tuple[str, str, str, int]]) -> bool:
+    return any(frame.subject and _is_miss_path(frame, tries) for frame in way)
+
+
+def _is_miss_path(frame: Frame, tries: set[tuple[str, str, str, int]]) -> bool:
     if any(is_miss(guard, frame.subject, frame.key) for guard in frame.guards):
         return True
-    tried = {guard.at for guard in frame.guards if guard.kind == "except" and set(guard.catches) & KEY_ERRORS}
-    return any(
-        other.op == "require" and other.key is not None and other.key.text == frame.key
-        and any(guard.kind == "try" and guard.at in tried for guard in other.guards)
-        for _, other in uses
-    )  # fmt: skip
+    caught = [guard.at for guard in frame.guards if guard.kind == "except" and set(guard.catches) & KEY_ERRORS]
+    return any((frame.path, frame.function, frame.key, at) in tries for at in caught)
 
 
 def _is_derived(evidence: Evidence, path: str, use: Access) -> bool:

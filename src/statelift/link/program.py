@@ -93,6 +93,10 @@ class Program:
     def _imports(self) -> dict[str, dict[str, Import]]:
         return {path: {each.local: each for each in module.imports} for path, module in self.modules.items()}
 
+    @cached_property
+    def _stars(self) -> dict[str, list[Import]]:
+        return {path: [each for each in m.imports if each.local == "*"] for path, m in self.modules.items()}
+
     # ------------------------------------------------------------ names
 
     def resolve(self, path: str, name: str) -> Target | None:
@@ -138,13 +142,21 @@ class Program:
         if (path, name) in self.classes:
             return Target("class", path, name)
         head, _, rest = name.partition(".")
-        imported = self._imports[path].get(head) or self._imports[path].get("*")
-        if imported is None or hops == 0:
+        imported = self._imports[path].get(head)
+        if hops == 0:
             return None
-        if imported.local == "*":
-            return self._absolute(path, f"{import_target(imported).removesuffix('*')}{name}", hops - 1)
+        if imported is None:
+            return self._starred(path, name, hops)
         target = import_target(imported)
         return self._absolute(path, f"{target}.{rest}" if rest else target, hops - 1)
+
+    def _starred(self, path: str, name: str, hops: int) -> Target | None:
+        """What a star import brings; of several, the last one that has the name."""
+        for star in reversed(self._stars[path]):
+            found = self._absolute(path, f"{import_target(star).removesuffix('*')}{name}", hops - 1)
+            if found is not None:
+                return found
+        return None
 
     # ------------------------------------------------------------ uses
 
@@ -313,9 +325,8 @@ class Program:
 
     def has_star_import_of(self, path: str) -> bool:
         """Whether a file of the program takes every name of this module."""
-        for importer, names in self._imports.items():
-            star = names.get("*")
-            if star is not None:
+        for importer, stars in self._stars.items():
+            for star in stars:
                 target = self._absolute(importer, "." * star.level + star.module, HOPS)
                 if target is not None and target.path == path:
                     return True

@@ -94,8 +94,13 @@ class Sources:
             if value is None:
                 found.add(Source("opaque"))
             else:
-                found |= {_deeper(each, atom.path) for each in self.of(site, value, depth - 1)}
+                found |= {each for part in value.atoms for each in self._part(site, part, atom.path, depth - 1)}
         return frozenset(found or {Source("opaque")})
+
+    def _part(self, path: str, atom: Atom, step: str, depth: int) -> frozenset[Source]:
+        """The sources of a part of a value; what a call makes of its arguments has no parts of theirs."""
+        found = self._atom(path, atom, depth)
+        return found if atom.into else frozenset(_deeper(each, step) for each in found)
 
     def _arguments(self, key: FunctionKey, name: str) -> Iterator[tuple[str, Value | None]]:
         """What each call site passes for a parameter; None where that cannot be told."""
