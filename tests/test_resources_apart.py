@@ -68,4 +68,6 @@ def test_names_that_would_run_into_one_are_not_patched_in_silence(tmp_path):
     made = [op for change in plan.changes for op in change.ops if isinstance(op, EnsureResource)]
     tables = [op.id for op in made if dict(op.properties)["origin"].rpartition(":")[2] != "hits"]
     assert len(tables) == len(set(tables))
-    assert any("ABItemsTable with different values of root" in reason for f in plan.findings for reason in f.reasons)
+    assert any(
+        "ABItemsTable with different values of root" in reason for f in plan.findings for reason in f.reasons
+    )

@@ -231,7 +231,7 @@ def planned(folder: Path) -> Plan:
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = print) -> int:
     """0; 1 where an aim is missed; 2 where a labelled file is not among the checkouts."""
     parser = argparse.ArgumentParser(description="Precision and recall on labelled files of public repositories.")
-    parser.add_argument("--checkouts", type=Path, required=True, metavar="DIR", help="holds owner+name or owner/name")
+    parser.add_argument("--checkouts", type=Path, required=True, metavar="DIR", help="its owner+name or owner/name")
     parser.add_argument("--labels", type=Path, nargs="+", default=sorted(LABELS.glob("*.jsonl")), metavar="FILE")
     parser.add_argument("--only", default="", metavar="REGEX", help="repositories that match")
     given = parser.parse_args(arguments)
