@@ -23,8 +23,8 @@ from statelift.judge.memos import judge_memos
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
 from statelift.link.sources import ASSUMED
+from statelift.locate.functions import Located, locate_functions
 from statelift.locate.roots import enter_roots, group_files, is_test
-from statelift.locate.templates import Located, locate_functions
 from statelift.model import CodeRoot, Options, Problem, SourceFile, Tier
 from statelift.sieve import may_hold_state
 from statelift.source import parse_source

@@ -167,3 +167,10 @@ def _unpatched(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
     for entry in entries:
         if entry.ref is not None and entry.ref.patchable:
             yield Tier.REVIEW, f"{entry.ref.template} is not patched for {entry.function}: {entry.ref.patchable}"
+    templates = sorted({entry.ref.template for entry in entries if entry.ref is not None})
+    if len(templates) > 1:
+        yield (
+            Tier.REVIEW,
+            f"{' and '.join(templates)} deploy it, and none of them is patched: a resource of one is not known in"
+            " the other",
+        )
