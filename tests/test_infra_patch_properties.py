@@ -1,4 +1,4 @@
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from infra_templates import ACCEPTED, EVERY_ACCEPTED, operations_for
 from test_infra_patch import is_subsequence
@@ -65,6 +65,8 @@ TEXTS = st.text(
 
 
 @QUICK
+@example("\U000e0000", "plain")
+@example("\U000e0001 \x7f", "json")
 @given(TEXTS, st.sampled_from(["plain", "json", "resources-flow", "crlf"]))
 def test_any_origin_survives(origin, name):
     from dataclasses import replace
