@@ -65,6 +65,8 @@ TEXTS = st.text(
 
 
 @QUICK
+@example("\U000e0000", "plain")
+@example("\U000e0001 \x7f", "json")
 @given(TEXTS, st.sampled_from(["plain", "json", "resources-flow", "crlf"]))
 @example("\U000e0041 unseen \U0001f600", "plain")
 @example("\U000e0041 unseen \U0001f600", "json")

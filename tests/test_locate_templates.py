@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infra_templates import EVERY_ACCEPTED, JSON, REFUSED, ROLE
+from located import locate, only, the_problem
 
-from statelift.locate.templates import locate_functions
+from statelift.locate.functions import locate_functions
 
 SAM = """Transform: AWS::Serverless-2016-10-31
 Resources:
@@ -16,24 +17,6 @@ Resources:
       Runtime: python3.12
 """
 LAMBDA = SAM.replace("Serverless::", "Lambda::")
-
-
-def locate(files):
-    """`files`: path -> text or bytes."""
-    data = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
-    return locate_functions(list(data), data.__getitem__)
-
-
-def only(files):
-    found = locate(files)
-    assert found.problems == ()
-    (function,) = found.functions
-    return function
-
-
-def the_problem(files):
-    (problem,) = locate(files).problems
-    return problem
 
 
 def test_a_function_beside_its_template():

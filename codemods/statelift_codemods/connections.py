@@ -148,8 +148,8 @@ def _name(path: str, connection: Connection, workspace: Workspace, define: Calla
     wished = _wished(connection)
     texts: dict[str, None] = {}
     for other in workspace.program.modules[path].connections:
-        is_generated = other.function.startswith((wished, "<lambda>"))  # by an earlier run
-        if _wished(other) == wished and not is_generated:
+        is_generated = other.function.startswith((wished, "<lambda>"))  # by an earlier run, unless it is judged now
+        if _wished(other) == wished and (other == connection or not is_generated):
             texts.setdefault(_identity(other))
     number = list(texts).index(_identity(connection)) + 1
     return workspace.unused_name(path, wished if number == 1 else f"{wished}_{number}", define)

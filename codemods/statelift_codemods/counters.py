@@ -32,7 +32,7 @@ import re
 from collections.abc import Iterator
 
 from statelift.facts.values import Access, Cell
-from statelift.infra.names import camel, env_name
+from statelift.infra.names import camel, env_name, table_id
 from statelift.judge.counters import increment_of, is_own_operand
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
@@ -41,7 +41,7 @@ from statelift.runtime import render_inline_metric
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL201", "SL202")
-TABLE = "CountersTable"
+TABLE = "COUNTERS"
 Uses = list[tuple[str, Access]]
 
 
@@ -160,7 +160,7 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
     ops = (
         *edits,
         *workspace.helper(path, "Counter", [part for _, _, part in calls]),
-        *workspace.infrastructure(judgement, TABLE, "table", calls),
+        *workspace.infrastructure(judgement, table_id(workspace.resource_name(TABLE)), "table", calls),
     )
     proposal = Proposal("counter", f"count {name} atomically in DynamoDB", ops, judgement.tier, tuple(reasons))
     for tier, reason in (
@@ -205,7 +205,8 @@ def _shared_globals(path: str, name: str, workspace: Workspace) -> Iterator[tupl
 def _definition(path: str, name: str, cell: Cell, counter: str, workspace: Workspace) -> Edit:
     assert cell.value is not None
     initial = "" if cell.value.text == "0" else f", initial={cell.value.text}"
-    made = f'{counter} = Counter("{env_name(TABLE)}", "{workspace.program.dotted(path)}.{name}"{initial})'
+    variable = env_name(table_id(workspace.resource_name(TABLE)))
+    made = f'{counter} = Counter("{variable}", "{workspace.program.dotted(path)}.{name}"{initial})'
     return Edit(path, cell.statement.start, cell.value.span.end, made)
 
 

@@ -107,7 +107,7 @@ def _table(key: CellKey, workspace: Workspace) -> str:
     """A logical id that no other cell of the program has."""
     path, name = key
     twins = [other for other in workspace.program.accesses if other != key and table_id(other[1]) == table_id(name)]
-    return table_id(f"{workspace.program.dotted(path)}.{name}") if twins else table_id(name)
+    return table_id(workspace.resource_name(f"{workspace.program.dotted(path)}.{name}" if twins else name))
 
 
 def _obstacles(judgement: Judgement, workspace: Workspace) -> Iterator[tuple[Tier, str]]:

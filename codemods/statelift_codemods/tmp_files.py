@@ -30,13 +30,13 @@ AP-20 file system persistence.
 from collections.abc import Iterator
 
 from statelift.facts.values import FileEffect
-from statelift.infra.names import env_name
+from statelift.infra.names import bucket_id, env_name
 from statelift.judge.values import Judgement
 from statelift.model import Edit, EnsureHelperPart, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL301",)
-BUCKET = "TmpFilesBucket"
+BUCKET = "TMP_FILES"
 NAME = "TMP_FILES"
 CLOSED = "others see the new content once the file is closed, not after a flush; it has no name and no file number"
 METHODS = {"exists": "exists", "remove": "remove"}
@@ -52,7 +52,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     ]
     calls = [(path, effect.function, _part(effect)) for path, effect in judgement.effects]
     parts = [part for _, _, part in calls]
-    variable = env_name(BUCKET)
+    bucket = bucket_id(workspace.resource_name(BUCKET))
+    variable = env_name(bucket)
     paths = sorted({path for path, _ in judgement.effects})
     stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{variable}")\n') for path in paths]
     imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
@@ -60,7 +61,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *edits,
         *stores,
         *dict.fromkeys(imports),
-        *workspace.infrastructure(judgement, BUCKET, "bucket", calls, _prefix(judgement.subject.symbol)),
+        *workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement.subject.symbol)),
     )
     reasons = (CLOSED,) if "files.open_write" in parts else ()
     proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier, reasons)

@@ -5,7 +5,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
 from itertools import islice
@@ -23,8 +23,8 @@ from statelift.judge.memos import judge_memos
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
 from statelift.link.sources import ASSUMED
+from statelift.locate.functions import Located, locate_functions
 from statelift.locate.roots import enter_roots, group_files, is_test
-from statelift.locate.templates import Located, locate_functions
 from statelift.model import CodeRoot, Options, Problem, SourceFile, Tier
 from statelift.sieve import may_hold_state
 from statelift.source import parse_source
@@ -88,8 +88,13 @@ def analyse_project(
     named = project.wanted if len(project.wanted) < len(python) else ()
     roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers, named=named)
     tests = {path: reader(path) for path in python if is_test(path) and reader.has(path)}
+    places = {ref.root for ref in located.functions} | {root.path for root in roots if root.entries}
     workspaces = tuple(
-        _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader.bytes) for root in roots
+        replace(
+            _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader.bytes),
+            is_one_of_many=bool(places - {root.path}),
+        )
+        for root in roots
     )
     judged = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence)]
     problems = (*project.problems, *located.problems, *reader.problems)

@@ -209,13 +209,35 @@ class Change:
 # ---------------------------------------------------------------- where the program starts
 
 
+Tool: TypeAlias = Literal["sam", "cloudformation", "serverless", "terraform", "cdk", "chalice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a template says of a function beside its code; "", None or False where it says nothing.
+
+    `role` is the role as the template names it. `environment` has None for values that only the deployment
+    knows. Memory is in MB, the timeout in seconds. `is_managed`: on managed instances, where several processes
+    of one environment run at once.
+    """
+
+    role: str = ""
+    environment: tuple[tuple[str, str | None], ...] = ()
+    memory: int | None = None
+    timeout: int | None = None
+    has_vpc: bool = False
+    has_snap_start: bool = False
+    is_managed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionRef:
     """One deployed function, as its template declares it.
 
     `root` is the code root's folder ("" for the run's root); `path` the Python file that holds the handler,
-    or None where it cannot be found; `packaging` is "" where a new file in `root` is provably inside the
-    deployed artefact, otherwise the sentence that says why not; `patchable` likewise for the template.
+    or None where it cannot be found; `packaging` is "" where a new file in the helper's folder is provably
+    inside the deployed artefact, otherwise the sentence that says why not; `patchable` likewise for the
+    template. `helper` is the folder below `root` that a new file has to go to, "" for the root itself.
     """
 
     template: str
@@ -227,6 +249,10 @@ class FunctionRef:
     runtime: str = ""
     packaging: str = ""
     patchable: str = ""
+    tool: Tool = "cloudformation"
+    line: int = 1
+    settings: Settings = Settings()
+    helper: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Workspace:
 
     evidence: Evidence
     sources: Mapping[str, bytes]
+    is_one_of_many: bool = False  # other code roots are deployed beside it
 
     @property
     def program(self) -> Program:
@@ -72,6 +73,10 @@ class Workspace:
         needed = (EnsureHelperPart(self.helper_path, part) for part in sorted(set(parts)))
         return (EnsureImport(path, HELPER_MODULE, name), *needed)
 
+    def resource_name(self, name: str) -> str:
+        """A name for a resource that no other code root has: two programs never share what each had of its own."""
+        return f"{self.program.root.path}/{name}" if self.is_one_of_many and self.program.root.path else name
+
     def entry_points(self, judgement: Judgement) -> tuple[EntryPoint, ...]:
         """The entry points that reach the judged subject."""
         wanted = set(judgement.subject.handlers)
@@ -92,7 +97,8 @@ class Workspace:
         entries = self.entry_points(judgement)
         template = _template(entries)
         origin = f"{judgement.subject.path}:{judgement.subject.symbol}" if kind == "table" else "files in /tmp"
-        made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin),), template)]
+        home = (("root", self.program.root.path),) if self.is_one_of_many else ()
+        made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin), *home), template)]
         for entry in entries:
             made.append(EnsureEnv(entry.function, env_name(resource), resource, "name", template))
             actions = self._actions(entry, calls)
@@ -161,3 +167,10 @@ def _unpatched(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
     for entry in entries:
         if entry.ref is not None and entry.ref.patchable:
             yield Tier.REVIEW, f"{entry.ref.template} is not patched for {entry.function}: {entry.ref.patchable}"
+    templates = sorted({entry.ref.template for entry in entries if entry.ref is not None})
+    if len(templates) > 1:
+        yield (
+            Tier.REVIEW,
+            f"{' and '.join(templates)} deploy it, and none of them is patched: a resource of one is not known in"
+            " the other",
+        )

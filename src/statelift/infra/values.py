@@ -5,7 +5,7 @@ A value is a string, integer, boolean, list, mapping or `Tagged`, the short form
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -138,7 +138,7 @@ def scalar(value: str | int | bool | Tagged) -> str:
         case _ if _reads_as_text(value):
             return value
         case _ if _UNPRINTABLE.search(value):
-            return _escaped(json.dumps(value, ensure_ascii=False))
+            return _escaped(json.dumps(value, ensure_ascii=False), _yaml_escape)
         case _:
             return "'" + value.replace("'", "''") + "'"
 
@@ -150,22 +150,19 @@ def _reads_as_text(text: str) -> bool:
     return isinstance(node, ScalarNode) and node.tag == STR and node.value == text
 
 
-def _escaped(text: str) -> str:
-    """Double-quoted text in which a YAML reader finds no character that it forbids, and a person none unseen."""
-    return _UNPRINTABLE.sub(lambda match: _escape(match[0]), text)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _escaped_json(text: str) -> str:
-    """The same for one line of JSON, which has no escape above U+FFFF that a YAML reader would understand, too."""
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    """Double-quoted text in which readers find no character that they forbid."""
     # a tab can only be indentation here: inside of strings json.dumps has escaped it
-    return _UNPRINTABLE.sub(
-        lambda match: match[0] if match[0] == "\t" or match[0] > "\uffff" else _escape(match[0]), text
-    )
+    return _UNPRINTABLE.sub(lambda match: "\t" if match[0] == "\t" else escape(match[0]), text)
+
+
+def _yaml_escape(character: str) -> str:
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else f"\\U{ord(character):08x}"
+
+
+def _json_escape(character: str) -> str:
+    """YAML readers of JSON take no two halves of a character: those that would need them stay as they are."""
+    return _yaml_escape(character) if character <= "\uffff" else character
 
 
 def flow(value: Value) -> str:
@@ -202,4 +199,4 @@ def block(value: Value, column: int, step: int, dash: int) -> Iterator[str]:
 def json_text(value: Value, unit: str | None, margin: str = "") -> str:
     """JSON over several lines (`unit` is one level of indentation), or on one line where it is None."""
     lines = json.dumps(long_form(value), indent=unit, ensure_ascii=False).split("\n")
-    return f"\n{margin}".join(_escaped_json(line) for line in lines)
+    return f"\n{margin}".join(_escaped(line, _json_escape) for line in lines)

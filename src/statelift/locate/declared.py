@@ -1,20 +1,23 @@
-"""Tree -> Declared: what SAM and CloudFormation say about each function, before any file is looked for."""
+"""Tree -> Deployed: what SAM and CloudFormation say about each function."""
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from yaml.nodes import Node
+from yaml.nodes import MappingNode, Node
 
-from statelift.locate.tree import Tree, entries, is_intrinsic, own_pair, string
+from statelift.locate.deployed import Code, Deployed, Elsewhere, Files, Folder, Image, Inline, resolve
+from statelift.locate.tree import Tree, attribute_of, entries, is_intrinsic, number, own_pair, string
+from statelift.model import Settings
 
 SERVERLESS = "AWS::Serverless::Function"
 LAMBDA = "AWS::Lambda::Function"
+DECIDED_LATER = "(decided by the deployment)"
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """One function of a template. `properties` are its own over those of Globals."""
+class _Declared:
+    """One resource. `properties` are its own over those of Globals, `variables` those of both."""
 
     template: str
     logical_id: str
@@ -22,40 +25,14 @@ class Declared:
     serverless: bool
     properties: dict[str, Node]
     metadata: dict[str, Node]
+    variables: dict[str, Node]
 
     def text(self, name: str) -> str | None:
         """A property that is a plain string."""
         return string(self.properties.get(name))
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """The code is the folder `path` of the project; `packaging` says why a new file may not be deployed."""
-
-    path: str
-    packaging: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inline:
-    """The code stands in the template itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """The code is a container image, built from the folder `context` where the template says so."""
-
-    context: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """The code cannot be found from the template; `reason` completes "its code ..."."""
-
-    reason: str
-
-
-def declared_functions(tree: Tree, template: str) -> Iterator[Declared]:
+def declared_functions(tree: Tree, template: str, files: Files) -> Iterator[Deployed]:
     """Every Lambda function that the template spells out, in its order."""
     shared = entries(entries(entries(tree.root).get("Globals")).get("Function"))
     resources = entries(tree.root).get("Resources")
@@ -64,14 +41,50 @@ def declared_functions(tree: Tree, template: str) -> Iterator[Declared]:
         kind = string(resource.get("Type"))
         if kind in (SERVERLESS, LAMBDA):
             serverless = kind == SERVERLESS
-            properties = (shared if serverless else {}) | entries(resource.get("Properties"))
+            own = entries(resource.get("Properties"))
+            properties = (shared if serverless else {}) | own
             pair = own_pair(resources, logical_id)
             line = (pair[0] if pair else node).start_mark.line + 1
             metadata = entries(resource.get("Metadata"))
-            yield Declared(template, logical_id, line, serverless, properties, metadata)
+            variables = (_variables(shared) if serverless else {}) | _variables(own)
+            declared = _Declared(template, logical_id, line, serverless, properties, metadata, variables)
+            yield _deployed(declared, files)
 
 
-def code_of(function: Declared, files: Collection[str]) -> Folder | Inline | Image | Elsewhere:
+def _variables(properties: dict[str, Node]) -> dict[str, Node]:
+    return entries(entries(properties.get("Environment")).get("Variables"))
+
+
+def _deployed(function: _Declared, files: Files) -> Deployed:
+    return Deployed(
+        tool="sam" if function.serverless else "cloudformation",
+        template=function.template,
+        logical_id=function.logical_id,
+        line=function.line,
+        runtime=function.text("Runtime"),
+        handler=function.text("Handler"),
+        code=_code_of(function, files),
+        settings=_settings(function),
+    )
+
+
+def _settings(function: _Declared) -> Settings:
+    properties = function.properties
+    role = properties.get("Role")
+    target = attribute_of(role)
+    snap_start = string(entries(properties.get("SnapStart")).get("ApplyOn"))
+    return Settings(
+        role=target[0] if target else string(role) or (DECIDED_LATER if role is not None else ""),
+        environment=tuple((name, string(value)) for name, value in function.variables.items()),
+        memory=number(properties.get("MemorySize")),
+        timeout=number(properties.get("Timeout")),
+        has_vpc=bool(entries(properties.get("VpcConfig"))),
+        has_snap_start=snap_start == "PublishedVersions",
+        is_managed="CapacityProviderConfig" in properties,
+    )
+
+
+def _code_of(function: _Declared, files: Files) -> Code:
     """Where the code of a function is, from CodeUri or Code."""
     if function.text("PackageType") == "Image" or "ImageUri" in function.properties:
         return _image(function)
@@ -88,7 +101,7 @@ def code_of(function: Declared, files: Collection[str]) -> Folder | Inline | Ima
     return _local(function, code, files)
 
 
-def _serverless_code(function: Declared, files: Collection[str]) -> Folder | Inline | Elsewhere:
+def _serverless_code(function: _Declared, files: Files) -> Code:
     if "InlineCode" in function.properties:
         return Inline()
     code = function.properties.get("CodeUri")
@@ -97,12 +110,23 @@ def _serverless_code(function: Declared, files: Collection[str]) -> Folder | Inl
     return _local(function, code, files)
 
 
-def _image(function: Declared) -> Image:
+def _image(function: _Declared) -> Image:
     context = string(function.metadata.get("DockerContext"))
-    return Image(None if context is None else _resolve(function.template, context))
+    command = entries(function.properties.get("ImageConfig")).get("Command")
+    words = [string(item) for item in command.value] if command is not None and _is_list(command) else []
+    return Image(
+        None if context is None else resolve(posixpath.dirname(function.template), context),
+        string(function.metadata.get("Dockerfile")),
+        words[0] if len(words) == 1 else None,
+        string(function.metadata.get("DockerBuildTarget")),
+    )
 
 
-def _local(function: Declared, code: Node, files: Collection[str]) -> Folder | Elsewhere:
+def _is_list(node: Node) -> bool:
+    return isinstance(node.value, list) and not isinstance(node, MappingNode)
+
+
+def _local(function: _Declared, code: Node, files: Files) -> Folder | Elsewhere:
     uri = string(code)
     if uri is None:
         what = "a value that only the deployment knows" if is_intrinsic(code) else "an object in S3"
@@ -111,23 +135,15 @@ def _local(function: Declared, code: Node, files: Collection[str]) -> Folder | E
         return Elsewhere(f"is {uri}, not a folder of this project")
     if uri.lower().endswith((".zip", ".jar")):
         return Elsewhere(f"is the ready-made archive {uri}")
-    path = _resolve(function.template, uri)
+    path = resolve(posixpath.dirname(function.template), uri)
     if path is None:
         return Elsewhere(f"is {uri}, outside of the analysed folder")
-    if path in files:
+    if path in files.names:
         return Folder(posixpath.dirname(path), f"Only the file {path} is packaged, not its folder.")
     return Folder(path, _build(function))
 
 
-def _resolve(template: str, uri: str) -> str | None:
-    """`uri` as the template means it, relative to the project; None outside of it."""
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(template), uri))
-    if path.startswith(("/", "../")) or path == "..":
-        return None
-    return "" if path == "." else path
-
-
-def _build(function: Declared) -> str:
+def _build(function: _Declared) -> str:
     method = function.metadata.get("BuildMethod")
     if method is None or (string(method) or "").startswith("python"):
         return ""

@@ -17,6 +17,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = "\ufeff"
 _MAX_DEPTH = 100
 _MAX_NODES = 1_000_000  # with aliases written out
+_DIGITS = 10
 _MAX_EVENTS = 500_000  # as written; CloudFormation itself takes no template above 1 MB
 
 
@@ -197,6 +198,12 @@ def entries(node: Node | None) -> dict[str, Node]:
 def string(node: Node | None) -> str | None:
     """The text of a plain string; None for intrinsics, numbers, lists and whatever else."""
     return str(node.value) if isinstance(node, ScalarNode) and node.tag == STR else None
+
+
+def number(node: Node | None) -> int | None:
+    """A whole number, quoted or not."""
+    text = node.value if isinstance(node, ScalarNode) and not node.tag.startswith("!") else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
 
 
 def is_intrinsic(node: Node | None) -> bool:

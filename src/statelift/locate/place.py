@@ -1,0 +1,95 @@
+"""Deployed -> FunctionRef or Problem: the same rules whichever tool deploys a function.
+
+The runtime imports `module` of `module.function` from the code root; a slash in it is a dot.
+"""
+
+import posixpath
+from collections.abc import Collection, Iterator
+
+from statelift.locate.deployed import Deployed, Elsewhere, Files, Folder, Image, Inline
+from statelift.locate.images import ImageError, contents_of, guessed_contents
+from statelift.model import FunctionRef, Problem
+
+_OTHER_LANGUAGES = (".js", ".mjs", ".cjs", ".ts", ".rb")
+
+
+def place(function: Deployed, files: Files) -> Iterator[FunctionRef | Problem]:
+    """The reference to a Python function, or why there is none; nothing for other languages."""
+    if not function.is_python:
+        return
+    match function.code:
+        case Folder() as folder:
+            yield from _in_folder(function, folder, function.handler, files)
+        case Inline():
+            yield problem(
+                function,
+                "inline-code",
+                "has its code inside the template, and inline code is not handled. "
+                "Move it to a file to have it analysed.",
+            )
+        case Image() as image:
+            yield from _in_image(function, image, files)
+        case Elsewhere(reason=reason):
+            yield problem(function, "not-located", f"was not analysed: its code {reason}.")
+
+
+def problem(function: Deployed, kind: str, message: str) -> Problem:
+    """A sentence about a function; `message` is its predicate."""
+    text = f"The function {function.logical_id} of {function.template} {message}"
+    return Problem(function.template, function.line, kind, text)
+
+
+def module_file(root: str, module: str, files: Collection[str]) -> str | None:
+    """The file of a dotted module below a code root."""
+    stem = posixpath.join(root, module.replace(".", "/"))
+    return next((name for name in (f"{stem}.py", f"{stem}/__init__.py") if name in files), None)
+
+
+def split_handler(handler: str) -> tuple[str, str]:
+    """`src/app.handler` -> ("src.app", "handler"), as the runtime reads it."""
+    module, attribute = handler.rsplit(".", 1)
+    return module.replace("/", "."), attribute
+
+
+def _in_folder(
+    function: Deployed, folder: Folder, handler: str | None, files: Files
+) -> Iterator[FunctionRef | Problem]:
+    if handler is None or "." not in handler:
+        what = "has no handler that is written as module.function"
+        yield problem(function, "not-located", f"{what}, so it was not analysed.")
+        return
+    module, attribute = split_handler(handler)
+    stem = posixpath.join(folder.path, module.replace(".", "/"))
+    path = module_file(folder.path, module, files.names)
+    if path is None and not function.runtime and any(stem + end in files.names for end in _OTHER_LANGUAGES):
+        return
+    if path is None:
+        where = f"neither {stem}.py nor {stem}/__init__.py is in this project"
+        yield problem(function, "not-located", f"has the handler {handler}, but {where}.")
+    if path is not None or function.runtime:
+        yield FunctionRef(
+            template=function.template,
+            logical_id=function.logical_id,
+            root=folder.path,
+            module=module,
+            attribute=attribute,
+            path=path,
+            runtime=function.runtime or "",
+            packaging=folder.packaging,
+            patchable=function.patchable,
+            tool=function.tool,
+            line=function.line,
+            settings=function.settings,
+            helper=folder.helper,
+        )
+
+
+def _in_image(function: Deployed, image: Image, files: Files) -> Iterator[FunctionRef | Problem]:
+    if image.context is not None and not any(name.endswith(".py") for name in files.below(image.context)):
+        return
+    try:
+        folder, handler = guessed_contents(image, files) if image.context is None else contents_of(image, files)
+    except ImageError as error:
+        yield problem(function, "not-located", f"is a container image: {error}")
+        return
+    yield from _in_folder(function, folder, handler, files)
