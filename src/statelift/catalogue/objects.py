@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 ANY = "*"
 ITERATORS = frozenset(
-    """itertools.count itertools.cycle itertools.chain itertools.islice itertools.repeat itertools.product
-    itertools.permutations itertools.combinations iter map filter zip enumerate reversed""".split()
-)
+    """iter map filter zip enumerate reversed open io.open csv.reader csv.DictReader re.finditer os.scandir os.walk
+    glob.iglob""".split()
+)  # and all of itertools
 _FILE = dict.fromkeys("read readline readlines write writelines seek truncate".split(), "advance")
 _SQLITE = dict.fromkeys("execute executemany executescript".split(), "advance")
 _LOGGER = dict.fromkeys("addHandler addFilter".split(), "append") | dict.fromkeys(
@@ -43,7 +43,7 @@ CHANGING = frozenset({"rebind", "unbind", "append", "nested", "advance"})
 
 def effect_of(constructor: str, op: str) -> str:
     """What an operation of the facts does to an object made by `constructor`: the operation itself if unknown."""
-    if op == "iterate" and constructor in ITERATORS:
+    if op == "iterate" and (constructor in ITERATORS or constructor.startswith("itertools.")):
         return "advance"
     known = METHODS.get(constructor)
     if known is None:

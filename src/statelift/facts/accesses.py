@@ -10,7 +10,7 @@ from statelift.facts.fates import fates_of, fates_of_copy, steers
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
 from statelift.facts.provenance import Provenance
-from statelift.facts.subjects import PROCESS, Subjects
+from statelift.facts.subjects import LOGGER, PROCESS, Subjects
 from statelift.facts.syntax import MODULE, Syntax
 from statelift.facts.values import Access, GlobalStatement
 
@@ -44,6 +44,9 @@ class Accesses:
                 case ast.Call(func=ast.Name(id="globals") as called, args=[]):
                     if self.syntax.outside(called):
                         yield self._made(node, "globals()", operation_of(self.syntax, node))
+                case ast.Call(func=called) if isinstance(self.syntax.parents[node], ast.Attribute):
+                    if self.syntax.outside(called) == "logging.getLogger":
+                        yield self._made(node, LOGGER, operation_of(self.syntax, node))
                 case _:
                     pass
 

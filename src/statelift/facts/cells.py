@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
-from statelift.facts.scopes import Scope
+from statelift.facts.scopes import Scope, names_bound
 from statelift.facts.syntax import MODULE, Syntax, pairs_of
 from statelift.facts.values import Cell, CellKind, Home
 from statelift.model import Span
@@ -40,8 +40,26 @@ def cells_of(syntax: Syntax, provenance: Provenance, paths: Paths) -> list[Cell]
                 found[definition.name] = _cell(syntax, provenance, paths, definition)
             elif definition.home == old.home or definition.home in ("module", "class"):
                 found[definition.name] = _again(syntax, provenance, paths, old, definition)
+    for definition in _only_declared(syntax):
+        found.setdefault(definition.name, _cell(syntax, provenance, paths, definition))
     owned = {name for name in _instance_attributes(syntax) if name in found}
     return [replace(cell, home="instance") if cell.name in owned else cell for cell in found.values()]
+
+
+def _only_declared(syntax: Syntax) -> Iterator[_Definition]:
+    """Names of the module that only functions bind: `global target` is all that there is of them at import."""
+    declared = syntax.walk.only(ast.Global)
+    module = syntax.scopes.module
+    bound = {
+        name
+        for node in syntax.nodes
+        if declared and syntax.scopes.of.get(node) is module
+        for name in names_bound(node)
+    }
+    for statement in declared:
+        for name in statement.names:
+            if name not in bound and "*" not in bound:
+                yield _Definition(name, "module", statement, None)
 
 
 def _again(syntax: Syntax, provenance: Provenance, paths: Paths, old: Cell, definition: _Definition) -> Cell:

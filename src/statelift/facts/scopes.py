@@ -1,7 +1,7 @@
 """A tree -> which scope binds each name. Checked against `symtable` in the tests."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from statelift.facts.walk import children
@@ -142,25 +142,32 @@ def _parameters(arguments: ast.arguments) -> list[ast.arg]:
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *starred]
 
 
-def _bind(node: ast.AST, scope: Scope) -> None:
+def names_bound(node: ast.AST) -> Iterable[str]:
+    """The names that a node binds in its scope."""
     match node:
         case ast.Name(ctx=ast.Store() | ast.Del()):
-            scope.bound.add(node.id)
+            return (node.id,)
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            scope.bound.add(node.name)
+            return (node.name,)
         case ast.Import() | ast.ImportFrom():
-            scope.bound.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+            return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
         case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            scope.bound.add(name)
+            return (name,)
         case ast.MatchMapping(rest=str(rest)):
-            scope.bound.add(rest)
+            return (rest,)
+        case _:
+            return ()
+
+
+def _bind(node: ast.AST, scope: Scope) -> None:
+    match node:
         case ast.Global():
             scope.globals.update(node.names)
             scope.module().bound.update(node.names)
         case ast.Nonlocal():
             scope.nonlocals.update(node.names)
         case _:
-            pass
+            scope.bound.update(names_bound(node))
 
 
 def _outside_comprehension(scope: Scope) -> Scope:

@@ -4,11 +4,13 @@ import ast
 
 from statelift.facts.paths import Paths
 from statelift.facts.renaming import in_names_of_caller, names_in
+from statelift.facts.scopes import Scope
 from statelift.facts.syntax import Syntax
 
 PATH_TESTS = frozenset({"os.path.exists", "os.path.isfile", "os.path.isdir", "os.access"})
 PATH_METHODS = frozenset({"exists", "is_file", "is_dir"})
-PROCESS = frozenset({"os.environ", "sys.path"})  # what belongs to the process, whoever imports it
+LOGGER = "logging.getLogger()"  # every logger is the process's own, also one that a function asks for
+PROCESS = frozenset({"os.environ", "sys.path", LOGGER})  # what belongs to the process, whoever imports it
 ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.putenv"})
 DEPTH = 4
 
@@ -41,7 +43,14 @@ class Subjects:
         if scope.kind != "function":
             return ""
         inner = (f"{scope.qualname}({name})", f"{scope.qualname}.{name}")
-        return next((each for each in inner if each in self.cells), "")
+        return next((each for each in inner if each in self.cells), LOGGER if self._is_logger(scope, name) else "")
+
+    def _is_logger(self, scope: Scope, name: str) -> bool:
+        match self.syntax.assigned(scope, name):
+            case [ast.Call(func=function)]:
+                return self.syntax.outside(function) == "logging.getLogger"
+            case _:
+                return False
 
     def member(self, owner: ast.expr, attribute: str) -> str:
         """The cell that `owner.attribute` names, or ""."""
@@ -108,7 +117,7 @@ class Subjects:
                 return self.content(value, depth - 1)
             case ast.Subscript(value=value):
                 return self.content(value, depth - 1)
-            case ast.Name() if self.syntax.is_local(node):
+            case ast.Name() if self.syntax.is_local(node) and not self.cell(node):
                 return self._variable(node, depth)
             case _:
                 name = self.cell(node)

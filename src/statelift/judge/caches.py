@@ -7,7 +7,7 @@ from itertools import takewhile
 from statelift.facts.values import Access, Cell, Guard, Value
 from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey, FunctionKey
-from statelift.link.sources import Source, is_container, is_write
+from statelift.link.sources import ANY_ARGUMENT, Source, is_container, is_write
 from statelift.link.ways import Frame, Way
 
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "method:move_to_end", "unbind"})
@@ -33,7 +33,9 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return ()
     sources = _sources(evidence, fills)
     own = Source("cell", key[1])
-    if any(each.kind in ("event", "context") or (each == own and not _is_or(fills)) for each in sources):
+    if any(each.kind in ("event", "context") or each == ANY_ARGUMENT for each in sources):
+        return ()
+    if own in sources and not _is_or(fills):
         return ()
     if _is_flag(fills, uses) or _tells_apart(evidence, key, fills):
         return ()
@@ -75,9 +77,10 @@ def _is_filled_empty(evidence: Evidence, key: CellKey, fills: Uses) -> bool:
 
 def _is_empty(guard: Guard, subject: str) -> bool:
     return any(
-        test.subject == subject and not test.key and (test.relation, test.holds) == ("truthy", False)
+        f"{test.subject}.".startswith(f"{subject}.") and not test.key
+        and (test.relation, test.holds) == ("truthy", False)
         for test in guard.tests
-    )
+    )  # fmt: skip
 
 
 def _is_flag(fills: Uses, uses: Uses) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.facts.syntax import OPEN_OBJECTS
-from statelift.facts.values import Access, Cell, CellKind, Value
+from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
 from statelift.judge.evidence import Evidence, uses_of
@@ -59,9 +59,9 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     subject = Subject(cell.place.path, cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
     make = _Maker(key, cell, subject, uses)
     if not writes:
-        return _unwritten(make, uses, reachable)
+        return _unwritten(evidence, make, uses, reachable)
     if cell.home == "process" and not any(_is_plain_read(use) for _, use in reachable):
-        return _registry(make, reachable) if cell.kind == "list" else None
+        return _registry(make) if cell.kind == "list" else None
     for reasons, verdict in (
         (_request_scoped(evidence, key, reachable), Verdict.REQUEST_SCOPED),
         (_latch(cell, reachable), Verdict.LATCH),
@@ -117,8 +117,8 @@ class _Maker:
         )
 
 
-def _unwritten(make: _Maker, uses: Uses, reachable: Uses) -> Judgement | None:
-    if reachable and make.cell.value is not None and _is_frozen(make.cell.value):
+def _unwritten(evidence: Evidence, make: _Maker, uses: Uses, reachable: Uses) -> Judgement | None:
+    if reachable and _is_frozen(evidence, make.key, make.cell):
         reason = (
             "rule 1: it is computed when the container starts, and every call of that container sees the same value"
         )
@@ -133,8 +133,18 @@ def _unwritten(make: _Maker, uses: Uses, reachable: Uses) -> Judgement | None:
     return make(rule, Verdict.CONSTANT, "is never changed after import", ("rule 1: no handler writes it",))
 
 
-def _is_frozen(value: Value) -> bool:
-    return any(atom.kind == "nondet" for atom in value.atoms) and not value.text.startswith(MAKERS_OF_STREAMS)
+def _is_frozen(evidence: Evidence, key: CellKey, cell: Cell, depth: int = 4) -> bool:
+    """Whether it holds what a clock or a source of chance said at import, itself or by way of other cells."""
+    if cell.value is None or cell.definition_count > 1 or cell.value.text.startswith(MAKERS_OF_STREAMS):
+        return False
+    if any(atom.kind == "nondet" for atom in cell.value.atoms):
+        return True
+    named = [atom.detail for atom in cell.value.atoms if atom.kind in ("name", "import")]
+    targets = [target for name in named if (target := evidence.program.resolve(key[0], name)) is not None]
+    origins = [(target.path, target.name) for target in targets if target.kind == "cell"]
+    return depth > 0 and any(
+        _is_frozen(evidence, each, evidence.program.cells[each], depth - 1) for each in origins
+    )
 
 
 # ---------------------------------------------------------------- rules 3 and 5
@@ -263,7 +273,7 @@ def _is_plain_read(use: Access) -> bool:
     return not is_write(None, use.op) or bool(use.fates - {"dropped"})
 
 
-def _registry(make: _Maker, uses: Uses) -> Judgement:
+def _registry(make: _Maker) -> Judgement:
     """Something of the process that each call adds to, and that nobody here reads: libraries do."""
     reason = "rule 9: every warm call adds one more entry: do it at import, or only where it is not there yet"
     return make("SL102", Verdict.LEAK, "grows with every call", (reason,), Tier.MANUAL)
@@ -272,6 +282,8 @@ def _registry(make: _Maker, uses: Uses) -> Judgement:
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     module = evidence.program.modules.get(make.key[0])
     dynamic = module is not None and module.has_dynamic_names
+    if make.cell.callee == "logging.getLogger":
+        return _registry(make)
     counter = judge_counter(make, uses) or judge_tally(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
     if make.cell.home in ADVICE:

@@ -35,11 +35,23 @@ class Lifetimes:
         """Whether a use is part of making the object that the cell lives in: it gives the first value."""
         match cell.home:
             case "instance":
-                return use.function.rpartition(".")[2] in BUILDERS
+                return self._only_builds((use.place.path, use.function), HOPS)
             case "closure":
                 return use.function == key[1].rpartition(".")[0]
             case _:
                 return False
+
+    def _only_builds(self, key: FunctionKey, hops: int) -> bool:
+        """Whether a method runs only while its object is made: nothing but the constructor calls it."""
+        owner, _, method = key[1].rpartition(".")
+        if method in BUILDERS or hops == 0:
+            return method in BUILDERS
+        sites = self.program.call_sites.get(key, ())
+        callers = {(path, call.function) for path, call in sites}
+        is_own = all(path == key[0] and name.rpartition(".")[0] == owner for path, name in callers)
+        mentions = sum(dict(module.attributes).get(method, 0) for module in self.program.modules.values())
+        is_seen = bool(sites) and is_own and mentions == len(sites)
+        return is_seen and all(self._only_builds(caller, hops - 1) for caller in callers)
 
     def kept_with(self, builder: FunctionKey) -> str:
         """The class whose objects a method builds, where each of them is kept in a cell; otherwise ""."""

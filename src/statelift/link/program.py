@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import normpath
 
-from statelift.catalogue.objects import effect_of
+from statelift.catalogue.objects import CHANGING, effect_of
 from statelift.facts.values import (
     Access,
     Call,
@@ -26,7 +26,8 @@ from statelift.model import CodeRoot, EntryPoint
 FunctionKey = tuple[str, str]  # path, qualified name
 CellKey = tuple[str, str]  # path, name
 HOPS = 6  # how many re-exports are followed
-PROCESS = frozenset({"os.environ", "sys.path", "globals()"})
+LOGGER = "logging.getLogger()"
+PROCESS = frozenset({"os.environ", "sys.path", "globals()", LOGGER})
 PROCESS_WRITES = frozenset(
     """put delete pop setdefault update append extend remove clear augment method:insert unpacked""".split()
 )
@@ -101,6 +102,8 @@ class Program:
 
     def resolve(self, path: str, name: str) -> Target | None:
         """What a dotted name, as facts give it (imports already replaced), denotes in the program."""
+        if path not in self.modules:  # a cell of the process
+            return None
         own = self._member(path, name, HOPS)
         return own or self._absolute(path, name, HOPS)
 
@@ -411,6 +414,8 @@ class Program:
 
 
 def _changes_process(access: Access) -> bool:
+    if access.subject == LOGGER:
+        return effect_of("logging.getLogger", access.op) in CHANGING
     return access.op in PROCESS_WRITES or access.changes_result
 
 
@@ -423,6 +428,9 @@ def _process_key(access: Access) -> CellKey | None:
 
 
 def _process_cell(key: CellKey, access: Access) -> Cell:
+    if key[1] == LOGGER:
+        where = (access.place, None, 1, access.statement, None)
+        return Cell(LOGGER, "call", *where, callee="logging.getLogger", home="process")
     kind: CellKind = "dict" if key[1].startswith("os.environ") else "list"
     return Cell(key[1], kind, access.place, None, 1, access.statement, None, home="process")
 

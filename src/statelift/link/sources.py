@@ -32,6 +32,9 @@ class Source:
     detail: str = ""
 
 
+ANY_ARGUMENT = Source("opaque", "an argument")  # of a function that is called from where nobody sees
+
+
 class Sources:
     """Answers questions on values of one program."""
 
@@ -95,7 +98,9 @@ class Sources:
                 found.add(Source("opaque"))
             else:
                 found |= {each for part in value.atoms for each in self._part(site, part, atom.path, depth - 1)}
-        return frozenset(found or {Source("opaque")})
+        function = self.program.functions.get(key)
+        is_owner = function is not None and shift_of(function) and _position(function, name) == 0
+        return frozenset(found or {Source("opaque") if is_owner else ANY_ARGUMENT})
 
     def _part(self, path: str, atom: Atom, step: str, depth: int) -> frozenset[Source]:
         """The sources of a part of a value; what a call makes of its arguments has no parts of theirs."""
