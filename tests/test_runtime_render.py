@@ -23,6 +23,8 @@ NAMES = {
     "files.open_read": "FileStore.open",
     "files.open_write": "FileStore.open",
     "files.remove": "FileStore.remove",
+    "files.write_bytes": "FileStore.write_bytes",
+    "files.write_text": "FileStore.write_text",
     "metric.count": "count_metric",
     **{name: f"Store.{name.removeprefix('store.')}" for name in PARTS if name.startswith("store.")},
 }
@@ -53,6 +55,7 @@ def test_a_subset_has_what_it_names_in_any_order_and_is_read_back(parts, chance)
     expected = {NAMES[part] for part in parts - SETTINGS}
     extra = {"FileStore.exists"} if "files.remove" in parts else set()
     extra |= {"Store.items"} if parts & {"store.keys", "store.values"} else set()
+    extra |= {"FileStore.open"} if {"files.write_text", "files.write_bytes"} & parts else set()
     assert public_names(text) == expected | extra
 
 
@@ -156,6 +159,8 @@ CALLS = {
     "metric.count": [lambda m: m.count_metric("Orders")],
     "files.open_read": [lambda m: m.FileStore(BUCKET).open("/tmp/a")],
     "files.open_write": [lambda m: m.FileStore(BUCKET).open("/tmp/b", "w").close()],
+    "files.write_text": [lambda m: m.FileStore(BUCKET).write_text("/tmp/b", "x")],
+    "files.write_bytes": [lambda m: m.FileStore(BUCKET).write_bytes("/tmp/b", b"x")],
     "files.exists": [lambda m: m.FileStore(BUCKET).exists("/tmp/a")],
     "files.remove": [lambda m: m.FileStore(BUCKET).remove("/tmp/a")],
     "connection.slot": [lambda m: m.ConnectionSlot(object, bool).get()],

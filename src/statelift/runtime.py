@@ -63,6 +63,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "metric.count": Part(("metric",)),
         "files.open_read": Part(_BUCKET, _LOOK),
         "files.open_write": Part(_BUCKET, ("s3:PutObject",)),
+        "files.write_text": Part((*_BUCKET, "files.open_write"), ("s3:PutObject",)),
+        "files.write_bytes": Part((*_BUCKET, "files.open_write"), ("s3:PutObject",)),
         "files.exists": Part(_BUCKET, _LOOK),
         "files.remove": Part((*_BUCKET, "files.exists"), (*_LOOK, "s3:DeleteObject")),
         "connection.slot": Part(("connection",)),

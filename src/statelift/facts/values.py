@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from statelift.catalogue.files import Effect
 from statelift.model import Place, Span
 
 CellKind = Literal["dict", "list", "set", "int", "number", "text", "none", "bool", "call", "other"]
@@ -54,7 +55,11 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any)."""
+    """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any).
+
+    `files` are its tests of files, or of what was read from them: `present` (and whether that holds), `other` for
+    their age or size, `truthy` for what they hold.
+    """
 
     kind: Literal["if", "loop", "try", "except", "finally", "case", "function"]
     at: int
@@ -62,6 +67,7 @@ class Guard:
     mode: Literal["all", "any"] = "all"
     tests: tuple[Test, ...] = ()
     catches: tuple[str, ...] = ()
+    files: tuple[Test, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Cell:
 
     module `SESSIONS`, class and instance `Api.sessions`, default `collect(found)`, function `handler.count`,
     closure `make.seen`, object `local.user`, process `os.environ['USER']`. `file` is the path pattern that it
-    stands for, if it is a path below /tmp.
+    stands for, if it is a path below /tmp; `files` those of what it holds: `{"queue": "/tmp/queue.json"}`.
     """
 
     name: str
@@ -83,6 +89,7 @@ class Cell:
     callee: str = ""
     is_top_level: bool = True
     file: str = ""
+    files: tuple[tuple[str, str], ...] = ()
     home: Home = "module"
 
 
@@ -214,9 +221,14 @@ class FileEffect:
     """What a call does to a path. `path` has `{text}` for each unknown piece.
 
     `is_certain` is False where the path depends on the caller: the call may as well mean another file.
+    `written` are the sources of the content, `source` the path that it is copied or moved from, `named` the
+    sources of the path itself. `joint` is the text between a path and the arguments of its method: `.exists()`.
+    `keeper` is what keeps the handle open: the class of the object that holds it, or "*" for a cell.
+    `decides`: about nothing but removals, new folders and log lines; about files that are written, too; or more.
+    `leaves`: where the block ends that leaves the function with what is read; 0 where it goes on.
     """
 
-    effect: Literal["read", "write", "append", "create", "exists", "remove", "list", "opaque"]
+    effect: Effect
     api: str
     path: str
     function: str
@@ -227,8 +239,14 @@ class FileEffect:
     guards: tuple[Guard, ...]
     mode: str = ""
     written: frozenset[Atom] = frozenset()
+    source: str = ""
+    named: frozenset[Atom] = frozenset()
+    joint: Span | None = None
+    keeper: str = ""
     is_rewritable: bool = False
     is_certain: bool = True
+    decides: Literal["nothing", "setup", "more"] = "more"
+    leaves: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,11 +343,12 @@ class Decorator:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """A return statement with a value, and the literals in it (sorted by their text)."""
+    """A return statement with a value, the literals in it (sorted by their text), and the path that it gives."""
 
     value: Value
     guards: tuple[Guard, ...]
     literals: tuple[str, ...]
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
