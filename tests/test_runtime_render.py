@@ -16,6 +16,8 @@ from statelift.runtime import ACTIONS, PARTS, is_pristine, parts_of, render_help
 subsets = st.sets(st.sampled_from(sorted(PARTS)))
 NAMES = {
     "connection.slot": "ConnectionSlot.get",
+    "connection.lent": "lent",
+    "connection.transaction": "transaction",
     "counter.add": "Counter.add",
     "counter.reset": "Counter.reset",
     "counter.value": "Counter.value",
@@ -164,6 +166,8 @@ CALLS = {
     "files.exists": [lambda m: m.FileStore(BUCKET).exists("/tmp/a")],
     "files.remove": [lambda m: m.FileStore(BUCKET).remove("/tmp/a")],
     "connection.slot": [lambda m: m.ConnectionSlot(object, bool).get()],
+    "connection.lent": [lambda m: m.lent(object()).__enter__()],
+    "connection.transaction": [lambda m: m.transaction(object()).__enter__()],
 }
 ACTION_OF = {
     "get_item": {"dynamodb:GetItem"},

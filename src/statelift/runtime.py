@@ -68,6 +68,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "files.exists": Part(_BUCKET, _LOOK),
         "files.remove": Part((*_BUCKET, "files.exists"), (*_LOOK, "s3:DeleteObject")),
         "connection.slot": Part(("connection",)),
+        "connection.lent": Part(("connection",)),
+        "connection.transaction": Part(("connection",)),
     }
 )
 

@@ -219,13 +219,15 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
                 arguments=tuple(_arguments(provenance, paths, node)),
                 fates=fates_of(syntax, node),
                 is_decorator=_is_decorator(syntax.parents[node], node),
-                ending=_ending(syntax, node),
+                ending=_ending(syntax, provenance, node),
             )
 
 
-def _ending(syntax: Syntax, node: ast.Call) -> Ending | None:
-    found = ending_of(syntax, node)
-    return found if found.form != "plain" or found.closes or found.entered else None
+def _ending(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending | None:
+    """How what a call gives is ended; None where nothing is done with it that a connection would feel."""
+    found = ending_of(syntax, provenance, node)
+    is_ended = found.form != "plain" or found.closes or found.entries or found.touched
+    return found if is_ended or found.changed or found.flows else None
 
 
 def _is_decorator(owner: ast.AST, node: ast.Call) -> bool:

@@ -160,12 +160,14 @@ class Block:
     """A compound statement that can go while its body stays.
 
     `head` is the line that opens it (None: it stays), `margins` what the lines of its body lose, `tail` its
-    `finally`.
+    `finally`. `margin` is the text in front of the statement, `newline` what ends its head.
     """
 
     head: Span | None
     margins: tuple[Span, ...]
     tail: Span | None = None
+    margin: str = ""
+    newline: str = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ class Close:
     """A statement `connection.close()`: its line where it can be removed whole, otherwise its own span.
 
     `block` is the try statement of whose `finally` it is all. `is_certain`: on every way without an exception.
+    `is_alone`: it is a statement of its own.
     """
 
     word: Span
@@ -180,6 +183,30 @@ class Close:
     line: Span | None
     block: Block | None = None
     is_certain: bool = True
+    is_alone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A with statement (or ExitStack) that ends a connection.
+
+    `span` is what it enters, or for `closing(connection)` the word `closing`.
+    """
+
+    form: Literal["with", "closing"]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something that is set on a connection after it was opened: where, and what it is set to.
+
+    `is_added`: it comes to what is there already, each time again (a hook).
+    """
+
+    text: str
+    given: tuple[Value, ...]
+    is_added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +214,10 @@ class Ending:
     """How what a call opens is ended, as far as the calling function tells.
 
     `form`: a with statement or an ExitStack enters it as it is, or `closing(…)` of it: `whole`. `block` is the with
-    statement where it can be unwrapped; `is_late`: the variable is used behind it. `entered` says the same
-    as `form` of what the variable holds: `with connection:`.
+    statement where it can be unwrapped; `is_late`: the variable is used behind it. `entries` are all that ends it
+    in that way, also through a variable: `with connection:`. `flows` are the ways on which it leaves the
+    function: "returned", "stored", `passed:CALLEE:ARGUMENT`, "lost" where it cannot be followed; with "part "
+    before it, what was reached through it. `touched` is a use that may end it unseen.
     """
 
     form: Literal["plain", "with", "closing"]
@@ -197,7 +226,10 @@ class Ending:
     closes: tuple[Close, ...] = ()
     block: Block | None = None
     is_late: bool = False
-    entered: str = ""
+    entries: tuple[Entry, ...] = ()
+    flows: frozenset[str] = frozenset()
+    touched: str = ""
+    changed: Changed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +308,6 @@ class Connection:
     arguments: tuple[Argument, ...]
     ending: Ending
     maker: Span
-    fates: frozenset[str] = frozenset()
-    mutated: str = ""
     local_imports: tuple[str, ...] = ()
     cell: str = ""
     factory: int | None = None
