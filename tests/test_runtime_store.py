@@ -4,8 +4,10 @@ import datetime as dt
 import decimal
 import enum
 import json
+import os
 from collections import OrderedDict, namedtuple
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -102,9 +104,14 @@ def test_what_would_not_come_back_as_it_was_is_a_type_error_that_names_it(value,
         HELPER._encode({"a": (value,)})
 
 
-def test_too_large_values_are_refused_with_their_size():
-    with pytest.raises(ValueError, match=r"400102 bytes as JSON, a DynamoDB item holds 400 KB"):
-        HELPER._encode("x" * 400_100)
+@pytest.mark.parametrize(
+    ("key", "value", "size"),
+    [("a", "x" * 400_100, "400102 bytes as JSON, 3 its key"), ("k" * 399_999, "v", "3 bytes as JSON, 400001 its")],
+)
+def test_what_does_not_fit_into_an_item_is_refused_with_its_size(monkeypatch, key, value, size):
+    monkeypatch.setenv(TABLE, "items")
+    with pytest.raises(ValueError, match=f"too large for an item of 400 KB: {size}"):
+        HELPER.Store(TABLE).put(key, value)
 
 
 @given(keys, keys)
@@ -263,3 +270,93 @@ def test_of_two_edits_at_once_one_is_told():
         cart.append("milk")
         carts.put("ann", ["coffee"])
     assert carts.get("ann") == ["coffee"]
+
+
+# ---------------------------------------------------------------- expiry, tables that are there already
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, as it is told to the helper; a call moves it on."""
+    now = [1_700_000_000.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    monkeypatch.setattr("time.time_ns", lambda: int(now[0] * 1e9))
+
+    def pass_by(seconds):
+        now[0] += seconds
+
+    return pass_by
+
+
+@pytest.mark.usefixtures("_cloud")
+def test_an_entry_is_gone_when_its_time_is_up_although_the_item_is_still_there(clock):
+    new_table()
+    store = HELPER.Store(TABLE, ttl_seconds=60)
+    store.put("a", [1])
+    store.put("b", 2)
+    clock(59)
+    store.put("b", 3)
+    clock(1)
+    assert (store.get("a"), store.contains("a"), store.items(), store.count()) == (None, False, [("b", 3)], 1)
+    with pytest.raises(KeyError):
+        store.require("a")
+    with pytest.raises(KeyError):
+        store.delete("a")
+    assert store.pop("a", "gone") == "gone"
+    with pytest.raises(KeyError), store.edit("a"):
+        pass
+    with pytest.raises(KeyError):
+        store.mutate("a", list)
+    assert len(rows()) == 2
+
+
+@pytest.mark.usefixtures("_cloud")
+@pytest.mark.parametrize("way", ["put", "setdefault", "edit", "mutate"])
+def test_an_expired_entry_comes_back_as_a_new_one(clock, way):
+    new_table()
+    store = HELPER.Store(TABLE, ttl_seconds=60)
+    store.put(1, [])
+    clock(40)
+    store.put("b", [])
+    clock(40)
+    match way:
+        case "edit":
+            with store.edit(True, []) as value:
+                value.append(7)
+        case "mutate":
+            store.mutate(True, lambda value: [*value, 7], [])
+        case _:
+            getattr(store, way)(True, [7])
+    assert repr(store.items()) == "[('b', []), (True, [7])]"
+    clock(50)
+    assert repr(store.items()) == "[(True, [7])]"
+
+
+@pytest.mark.usefixtures("_cloud")
+def test_a_table_may_have_its_own_key_and_expiry_attribute(clock):
+    name = "their-sessions"
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "session.id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "session.id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    os.environ[TABLE] = name
+    store = HELPER.Store(TABLE, key="session.id", ttl_seconds=5, ttl_attribute="ttl")
+    store.put("a", {"n": 1})
+    [row] = rows()
+    assert (row["session.id"], row["ttl"]) == ({"S": "a"}, {"N": "1700000005"})
+    assert store.setdefault("a", 2) == {"n": 1}
+    assert store.pop("a") == {"n": 1}
+    assert rows() == []
+
+
+@pytest.mark.usefixtures("_cloud")
+def test_an_edit_that_changes_nothing_writes_nothing():
+    new_table()
+    store = HELPER.Store(TABLE)
+    store.put("a", {"x", "y", "z"})
+    before = rows()
+    with store.edit("a") as value:
+        assert value == {"x", "y", "z"}
+    assert rows() == before

@@ -10,17 +10,24 @@ Opening costs time on every call, and a busy function exhausts the database's co
 `boto3.client("s3")` becomes `_s3_client()`, with a `@functools.cache` function that builds it once per
 container. It is called where the constructor stood (a function that does nothing but return the client gets
 the decorator itself), so exceptions are raised in the same place, nothing happens at import, and tests can
-clear it with `_s3_client.cache_clear()`. SQL connections come from a slot that is validated before every use
-and rolled back where `close()` stood.
+clear it with `_s3_client.cache_clear()`. A `with` that only closed goes, and so does `close()`. Engines get
+`pool_pre_ping=True`; sessions of requests and httpx are given out without the cookies of earlier calls.
+
+SQL connections come from a slot that is validated before every use, and that opens another one when an argument has
+changed (a rotated password). What ended them stays an end of the transaction: `close()` becomes `rollback()`,
+`closing(x)` and a `with` that closes become `lent(x)`, one that commits as well `transaction(x)`. Kafka producers
+keep `flush()`. All functions that get the connection are rewritten together, in every file.
 
 ## Left alone
-Clients built at import or behind a sentinel, pools, and every client that depends on the request: arguments
-from the event, assumed credentials, headers set after it is built.
+Clients built at import or behind a sentinel, and every client that depends on the request: arguments from
+the event, assumed credentials, headers and hooks that are set after it is built.
 
 ## Safety
 SAFE for libraries that heal themselves, with arguments that are constant or come from the environment. REVIEW
-for SQL, for cookies, and where an argument is computed on every call. MANUAL for connections bound to an
-event loop and for with statements.
+for SQL, for engines and cookies, where an argument is computed on every call, where the same setting is made
+in every call, and where the connection leaves the function on a way that cannot be followed. MANUAL for
+connections bound to an event loop, for pools, for libraries that do not reconnect, for SQL connections that
+nobody closes or that are open twice at the same time.
 
 ## Related
 AP-02 stateful operations.
@@ -29,21 +36,17 @@ AP-02 stateful operations.
 import re
 from collections.abc import Callable, Iterator
 
-from statelift.catalogue import constructors
+from statelift.catalogue import Library, constructors
 from statelift.facts.values import Argument, Connection
 from statelift.judge.values import Judgement
+from statelift.keeping import Kept, keep_open
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL401", "SL402")
-VALIDATED = {
-    "psycopg2.connect": 'connection.cursor().execute("SELECT 1")',
-    "psycopg.connect": 'connection.execute("SELECT 1")',
-    "pymysql.connect": "connection.ping(reconnect=False)",
-    "pymysql.Connect": "connection.ping(reconnect=False)",
-    "mysql.connector.connect": "connection.ping(reconnect=False)",
-}
 HASHABLE = frozenset({"str", "int", "bool", "none", "float"})
+ENGINE = "sql-pool"
+COOKIES = frozenset({"requests", "httpx"})  # a new client has none, so a kept one begins each call without
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
@@ -51,34 +54,48 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     if judgement.verdict is not Verdict.PER_CALL or judgement.tier is Tier.MANUAL or judgement.connection is None:
         return
     path, connection = judgement.connection
-    is_sql = constructors()[connection.constructor].kind.startswith("sql")
-    if is_sql and connection.constructor not in VALIDATED:
+    library = constructors()[connection.constructor]
+    if not library.is_lasting(connection.constructor):
         return
-    proposal = (_slot if is_sql else _getter)(judgement, workspace, path, connection)
-    for tier, reason in _obstacles(workspace, path, connection, judgement, is_sql=is_sql):
+    is_asked = not library.is_self_healing
+    proposal = (_slot if is_asked else _getter)(judgement, workspace, path, connection)
+    for tier, reason in _obstacles(workspace, path, connection, is_asked=is_asked):
         proposal = proposal.lowered(tier, reason)
+    if any(isinstance(each, EnsureHelperPart) and each.text is None for each in proposal.ops):
+        for tier, reason in workspace.obstacles(judgement, needs_resource=False):
+            proposal = proposal.lowered(tier, reason)
     yield proposal
 
 
 def _obstacles(
-    workspace: Workspace, path: str, connection: Connection, judgement: Judgement, *, is_sql: bool
+    workspace: Workspace, path: str, connection: Connection, *, is_asked: bool
 ) -> Iterator[tuple[Tier, str]]:
-    if is_sql:
-        yield from workspace.obstacles(judgement, needs_resource=False)
-        if not connection.ending.closes:
-            yield Tier.MANUAL, "it is never closed here, so where its transaction ends cannot be seen"
     for argument in connection.arguments:
         is_unpacked = argument.name in ("*", "**")
         if argument.has_locals and argument.is_inherited:
             yield Tier.MANUAL, f"its session's argument {argument.value.text} is a local value"
-        elif argument.has_locals and (is_sql or is_unpacked or not _is_hashable(workspace, path, argument)):
+        elif argument.has_locals and not is_asked and (is_unpacked or not _is_hashable(workspace, path, argument)):
             yield Tier.MANUAL, f"its argument {argument.value.text} is a local value that cannot be a cache key"
-    if any(close.line is None for close in connection.ending.closes) and not is_sql:
-        yield Tier.MANUAL, "its close() is part of a larger statement"
 
 
 def _is_hashable(workspace: Workspace, path: str, argument: Argument) -> bool:
     return workspace.evidence.sources.type_of(path, argument.value.type) in HASHABLE
+
+
+def _kept(kept: Kept, workspace: Workspace) -> tuple[Operation, ...]:
+    """The operations of a connection that stays open, in an order that does not depend on the run."""
+    edits = sorted(dict.fromkeys(kept.edits), key=lambda edit: (edit.path, edit.start, edit.end))
+    imports = [EnsureImport(path, module) for path, module in sorted(kept.modules)]
+    helpers = [
+        op for path, name in sorted(kept.helpers) for op in workspace.helper(path, name, [f"connection.{name}"])
+    ]
+    return (*edits, *imports, *helpers)
+
+
+def _flawed(proposal: Proposal, kept: Kept) -> Proposal:
+    for flaw in kept.flaws:
+        proposal = proposal.lowered(Tier.MANUAL, flaw)
+    return proposal
 
 
 # ---------------------------------------------------------------- self-healing clients
@@ -86,9 +103,14 @@ def _is_hashable(workspace: Workspace, path: str, argument: Argument) -> bool:
 
 def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
     title = f"build {_short(connection.text)} once per container"
-    if connection.factory is not None:  # the function is a getter already: it only has to keep what it builds
+    library = constructors()[connection.constructor]
+    if connection.factory is not None and library.name not in COOKIES:
+        # the function is a getter already: it only has to keep what it builds
+        kept = keep_open(connection, "", path, library, judgement.endings)
         cached = Edit(path, connection.factory, connection.factory, "@functools.cache\n")
-        return Proposal("getter", title, (cached, EnsureImport(path, "functools")), judgement.tier)
+        pinged = _pinged(workspace, path, connection, library)
+        ops = (cached, *pinged, *_kept(kept, workspace), EnsureImport(path, "functools"))
+        return _flawed(Proposal("getter", title, ops, judgement.tier), kept)
     varying = [argument for argument in connection.arguments if argument.has_locals]
 
     def define(name: str) -> str:
@@ -96,14 +118,50 @@ def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: C
 
     name = _name(path, connection, workspace, define)
     call = ", ".join(argument.value.text for argument in varying)
-    edits = [Edit(path, connection.span.start, connection.span.end, f"{name}({call})")]
-    edits += [Edit(path, close.line.start, close.line.end, "") for close in connection.ending.closes if close.line]
-    ops: tuple[Operation, ...] = (
-        *edits,
+    kept = keep_open(connection, f"{name}({call})", path, library, judgement.endings)
+    ops = (
+        *_kept(kept, workspace),
         EnsureImport(path, "functools"),
-        EnsureHelperPart(path, name, define(name)),
+        *_definitions(name, path, define, varying, library),
     )
-    return Proposal("getter", title, ops, judgement.tier)
+    return _flawed(Proposal("getter", title, ops, judgement.tier), kept)
+
+
+def _definitions(
+    name: str, path: str, define: Callable[[str], str], varying: list[Argument], library: Library
+) -> Iterator[EnsureHelperPart]:
+    """The getter; of a client with cookies also the one that forgets them before it gives the client out."""
+    if library.name not in COOKIES:
+        yield EnsureHelperPart(path, name, define(name))
+        return
+    inner = f"_kept{name}"
+    parameters = ", ".join(_parameter(argument) for argument in varying)
+    yield EnsureHelperPart(path, inner, define(inner))
+    yield EnsureHelperPart(path, name, _FORGETTING.format(name=name, inner=inner, parameters=parameters))
+
+
+_FORGETTING = '''def {name}({parameters}):
+    """The kept client without the cookies of earlier calls."""
+    client = {inner}({parameters})
+    client.cookies.clear()
+    return client
+'''
+
+
+def _pinged(workspace: Workspace, path: str, connection: Connection, library: Library) -> Iterator[Edit]:
+    """An engine that outlives a call has to ask whether its connections are alive."""
+    if library.kind == ENGINE and not _asks(connection):
+        end = connection.span.end - 1
+        yield Edit(path, end, end, _ping(workspace.between(path, connection.span.start, end)))
+
+
+def _ping(head: str) -> str:
+    """What goes in front of the closing bracket of a call."""
+    return " pool_pre_ping=True" if head.rstrip().endswith(",") else ", pool_pre_ping=True"
+
+
+def _asks(connection: Connection) -> bool:
+    return any(argument.name in ("pool_pre_ping", "**") for argument in connection.arguments)
 
 
 def _short(text: str) -> str:
@@ -114,14 +172,20 @@ def _definition(name: str, path: str, connection: Connection, varying: list[Argu
     parameters = {argument.value.text: _parameter(argument) for argument in varying}
     text = _source(path, connection, workspace)
     if parameters:
-        text = _parameterised(connection, parameters)
+        text = _parameterised(workspace, path, connection, parameters)
+    if constructors()[connection.constructor].kind == ENGINE and not _asks(connection):
+        text = f"{text[:-1]}{_ping(text[:-1])})"
     lines = [f"    {line}\n" for line in dict.fromkeys(connection.local_imports)]
     return f"@functools.cache\ndef {name}({', '.join(parameters.values())}):\n{''.join(lines)}    return {text}\n"
 
 
 def _source(path: str, connection: Connection, workspace: Workspace) -> str:
-    """The constructor as it is written; the session that it is made of stands in for its variable."""
-    span, owner = connection.span, connection.owner
+    return _spelled(path, connection, workspace, connection.span)
+
+
+def _spelled(path: str, connection: Connection, workspace: Workspace, span: Span) -> str:
+    """A text of the file; the session that a client is made of stands in for its variable."""
+    owner = connection.owner
     if owner is None:
         return workspace.text(path, span)
     head, tail = Span(span.start, owner.name.start), Span(owner.name.end, span.end)
@@ -129,17 +193,22 @@ def _source(path: str, connection: Connection, workspace: Workspace) -> str:
 
 
 def _parameter(argument: Argument) -> str:
-    if argument.value.text.isidentifier():
-        return argument.value.text
+    plain = argument.value.text.removeprefix("*")
+    if plain.isidentifier():
+        return plain
     return argument.name if argument.name.isidentifier() else f"argument_{argument.name}"
 
 
-def _parameterised(connection: Connection, parameters: dict[str, str]) -> str:
-    function = connection.text.partition("(")[0]
+def _parameterised(workspace: Workspace, path: str, connection: Connection, parameters: dict[str, str]) -> str:
+    function = _spelled(path, connection, workspace, connection.maker)
     given = []
     for argument in connection.arguments:
         text = parameters.get(argument.value.text, argument.value.text)
-        given.append(text if argument.name.isdigit() else f"{argument.name}={text}")
+        match argument.name:
+            case "*" | "**" as stars:
+                given.append(f"{stars}{text.removeprefix('*')}")
+            case name:
+                given.append(text if name.isdigit() else f"{name}={text}")
     return f"{function}({', '.join(given)})"
 
 
@@ -161,10 +230,8 @@ def _identity(connection: Connection) -> str:
 
 def _wished(connection: Connection) -> str:
     library, _, made = connection.constructor.rpartition(".")
-    literal = re.search(r"\(['\"]([\w.-]+)['\"][^()]*\)$", connection.text)
     if library.startswith("boto3") and made in ("client", "resource"):
-        service = literal.group(1).replace("-", "_").replace(".", "_") if literal else "aws"
-        return f"_{service}_{made}"
+        return f"_{_service(connection)}_{made}"
     kind = next(
         (word for word in ("session", "engine", "pool", "producer", "consumer") if word in made.lower()), "client"
     )
@@ -173,42 +240,70 @@ def _wished(connection: Connection) -> str:
     return f"_{library.partition('.')[0].lower()}_{kind}"
 
 
+def _service(connection: Connection) -> str:
+    """The AWS service that is written there, as part of a name."""
+    for argument in connection.arguments:
+        written = re.fullmatch(r"['\"]([\w.-]+)['\"]", argument.value.text)
+        if argument.name in ("0", "service_name") and written and not argument.is_inherited:
+            return written[1].replace("-", "_").replace(".", "_")
+    return "aws"
+
+
 # ---------------------------------------------------------------- SQL connections
 
 
 def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
-    driver = connection.constructor.rpartition(".")[0]
-    probe = f"_{driver.replace('.', '_')}_is_usable"
-    opening = workspace.text(path, connection.span)
+    library = constructors()[connection.constructor]
+    probe, asking = _probe(connection, library)
+    varying = [argument for argument in connection.arguments if argument.has_locals]
+    opening = _opening(workspace, path, connection, varying)
     imports = "".join(f"{line}\n" for line in dict.fromkeys(connection.local_imports))
 
     def define(name: str) -> str:
-        return f"{imports}{name} = ConnectionSlot(\n    lambda: {opening},\n    {probe},\n)\n"
+        return f"{imports}{name} = ConnectionSlot(\n    {opening},\n    {probe},\n)\n"
 
     name = _name(path, connection, workspace, define)
-    edits = [Edit(path, connection.span.start, connection.span.end, f"{name}.get()")]
-    edits += [Edit(path, close.word.start, close.word.end, "rollback") for close in connection.ending.closes]
+    given = ", ".join(argument.value.text.removeprefix("*") for argument in varying)
+    kept = keep_open(connection, f"{name}.get({given})", path, library, judgement.endings)
     ops: tuple[Operation, ...] = (
-        *edits,
-        EnsureHelperPart(
-            path, probe, _PROBE.format(name=probe, driver=driver, ask=VALIDATED[connection.constructor])
-        ),
+        *_kept(kept, workspace),
+        EnsureHelperPart(path, probe, asking),
         EnsureHelperPart(path, name, define(name)),
         *workspace.helper(path, "ConnectionSlot", ["connection.slot"]),
     )
-    return Proposal("slot", f"keep {_short(connection.text)} open, and validate it before use", ops, judgement.tier)
+    title = f"keep {_short(connection.text)} open, and validate it before use"
+    return _flawed(Proposal("slot", title, ops, judgement.tier), kept)
+
+
+def _opening(workspace: Workspace, path: str, connection: Connection, varying: list[Argument]) -> str:
+    if not varying:
+        return f"lambda: {workspace.text(path, connection.span)}"
+    parameters = {argument.value.text: _parameter(argument) for argument in varying}
+    return f"lambda {', '.join(parameters.values())}: {_parameterised(workspace, path, connection, parameters)}"
+
+
+def _probe(connection: Connection, library: Library) -> tuple[str, str]:
+    """Name and text of the function that asks a connection whether it is alive."""
+    constructor = connection.constructor
+    errors, check = library.errors[constructor], library.checks[constructor]
+    module = re.sub(r".*[ (]", "", errors).rpartition(".")[0]
+    first = next(iter(library.checks.values()))
+    name = f"_{(module if check == first else constructor.rpartition('.')[0]).replace('.', '_')}_is_usable"
+    reset = library.instead_of_close.get(constructor, "")
+    asking = [f"connection.{reset}", check, f"connection.{reset}"] if reset else [check]
+    lines = "\n        ".join(asking)
+    opening = "End what an earlier call left open, and ask the server." if reset else "Ask the server."
+    return name, _PROBE.format(name=name, opening=opening, module=module, lines=lines, errors=errors)
 
 
 # A dead connection is found by asking, never by looking at it; a silent reconnect would lose the transaction.
 _PROBE = '''def {name}(connection):
-    """End what an earlier call left open, and ask the server."""
-    import {driver}
+    """{opening}"""
+    import {module}
 
     try:
-        connection.rollback()
-        {ask}
-        connection.rollback()
-    except {driver}.Error:
+        {lines}
+    except {errors}:
         return False
     return True
 '''

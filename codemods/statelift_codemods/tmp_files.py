@@ -9,7 +9,8 @@ Finds paths below /tmp that one invocation writes and another one reads, or test
 ## Becomes
 `open("/tmp/results.json", "w")` becomes `TMP_FILES.open("/tmp/results.json", "w")`: the same file object,
 read from and written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.path.exists` and `os.remove`
-likewise. A missing object raises FileNotFoundError, as a missing file does.
+likewise, and the same methods of `pathlib.Path`: `PATH.write_text(x)` becomes `TMP_FILES.write_text(PATH, x)`.
+A missing object raises FileNotFoundError, as a missing file does.
 
 ## Left alone
 Scratch files (written before they are read, in the same invocation), temporary files with a name of their
@@ -40,21 +41,20 @@ BUCKET = "TMP_FILES"
 NAME = "TMP_FILES"
 CLOSED = "others see the new content once the file is closed, not after a flush; it has no name and no file number"
 METHODS = {"exists": "exists", "remove": "remove"}
+WRITERS = frozenset({"write_text", "write_bytes"})
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """One proposal: every use of the path goes to S3."""
     if judgement.verdict is not Verdict.STATE or judgement.tier is Tier.MANUAL:
         return
-    edits = [
-        Edit(path, each.callee.start, each.callee.end, f"{NAME}.{_method(each)}")
-        for path, each in judgement.effects
-    ]
-    calls = [(path, effect.function, _part(effect)) for path, effect in judgement.effects]
+    effects = [(path, each) for path, each in judgement.effects if each.is_rewritable]
+    edits = [edit for path, each in effects for edit in _edits(path, each)]
+    calls = [(path, effect.function, _part(effect)) for path, effect in effects]
     parts = [part for _, _, part in calls]
     bucket = bucket_id(workspace.resource_name(BUCKET))
     variable = env_name(bucket)
-    paths = sorted({path for path, _ in judgement.effects})
+    paths = sorted({path for path, _ in effects})
     stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{variable}")\n') for path in paths]
     imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
     ops = (
@@ -70,8 +70,32 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     yield proposal
 
 
+def _edits(path: str, effect: FileEffect) -> Iterator[Edit]:
+    """`open(PATH)` gets another name; a method of a path becomes one that is given the path."""
+    callee, end = effect.callee, effect.span.end
+    if effect.joint is None:
+        yield Edit(path, callee.start, callee.end, f"{NAME}.{_method(effect)}")
+        return
+    has_arguments = effect.joint.end < end
+    yield Edit(path, callee.start, callee.start, f"{NAME}.{_method(effect)}(")
+    yield Edit(path, effect.joint.start, effect.joint.end, ", " if has_arguments else _close(effect))
+    if has_arguments and effect.api == "Path.read_text":
+        yield Edit(path, end, end, ".read()")
+
+
+def _close(effect: FileEffect) -> str:
+    match effect.api:
+        case "Path.read_text":
+            return ").read()"
+        case "Path.read_bytes":
+            return ', "rb").read()'
+        case _:
+            return ")"
+
+
 def _method(effect: FileEffect) -> str:
-    return METHODS.get(effect.effect, "open")
+    name = effect.api.removeprefix("Path.")
+    return name if name in WRITERS else METHODS.get(effect.effect, "open")
 
 
 def _part(effect: FileEffect) -> str:
@@ -79,7 +103,7 @@ def _part(effect: FileEffect) -> str:
         case "exists" | "remove":
             return f"files.{effect.effect}"
         case "write":
-            return "files.open_write"
+            return f"files.{_method(effect)}" if _method(effect) in WRITERS else "files.open_write"
         case _:
             return "files.open_read"
 

@@ -1,18 +1,22 @@
 """connections.json -> what is known of each connection library: constructors, closing, validation, sharing."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
     """How the connections of one library behave when they outlive an invocation.
 
-    `check` is a statement that raises where the server has dropped `connection`. `with_effect` is what a with
-    statement does at its end: close, transaction (commit or roll back), transaction-close, or "" where that is
-    not known.
+    By constructor: `checks` are statements that raise one of `errors` where the server has dropped `connection`;
+    `instead_of_close` is what has to be called on a kept connection where close() stood ("" for nothing).
+    `pools` are the constructors of pools, from which connections are taken. `with_effect` is what a with statement
+    does at its end: close, transaction (commit or roll back), transaction-close, or "" where that is not known.
+    `reopens`: it works on after close().
     """
 
     name: str
@@ -25,8 +29,16 @@ class Library:
     reset: str
     hazards: str
     is_context_manager: bool
-    check: str
+    checks: Mapping[str, str]
     with_effect: str
+    instead_of_close: Mapping[str, str]
+    errors: Mapping[str, str]
+    pools: frozenset[str]
+    reopens: bool
+
+    def is_lasting(self, constructor: str) -> bool:
+        """Whether it can be kept at all: it heals, or can be asked whether it is alive."""
+        return self.is_self_healing or constructor in self.checks
 
 
 @cache
@@ -45,11 +57,23 @@ def libraries() -> tuple[Library, ...]:
             reset=row["end_of_invocation_reset"] or "",
             hazards=row["hazards"],
             is_context_manager=bool(row["context_manager"]),
-            check=row["check"],
+            checks=_by_constructor(row, "check"),
             with_effect=row["with_effect"],
+            instead_of_close=row["instead_of_close"],
+            errors=_by_constructor(row, "errors"),
+            pools=frozenset(row["pools"]),
+            reopens=row["reopens"],
         )
         for row in rows
     )
+
+
+def _by_constructor(row: Mapping[str, Any], key: str) -> dict[str, str]:
+    """One text for all constructors of a library but its pools, or one for each."""
+    told = row[key]
+    if isinstance(told, dict):
+        return {str(name): str(text) for name, text in told.items()}
+    return {name: told for name in row["constructors"] if told and name not in row["pools"]}
 
 
 @cache

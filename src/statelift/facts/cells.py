@@ -191,8 +191,26 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         callee=callee,
         is_top_level=is_top,
         file="" if value is None else paths.pattern(value),
+        files=() if value is None else tuple(_files(paths, value)),
         home=definition.home,
     )
+
+
+def _files(paths: Paths, value: ast.expr) -> Iterator[tuple[str, str]]:
+    """The paths below /tmp that a dict or an object of named values holds, by their key or name."""
+    match value:
+        case ast.Dict(keys=keys, values=values):
+            pairs = [
+                (key.value, each) for key, each in zip(keys, values, strict=True) if isinstance(key, ast.Constant)
+            ]
+        case ast.Call(keywords=keywords):
+            pairs = [(each.arg, each.value) for each in keywords if each.arg]
+        case _:
+            pairs = []
+    for name, each in pairs:
+        file = paths.pattern(each)
+        if file and isinstance(name, str):
+            yield name, file
 
 
 def _kind(syntax: Syntax, value: ast.expr) -> CellKind:

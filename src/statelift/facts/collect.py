@@ -1,17 +1,17 @@
 """SourceFile bytes, parsed -> ModuleFacts: gathers what the collectors find."""
 
 import ast
-import builtins
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from statelift.facts.accesses import Accesses, global_statements, unbound_accesses
+from statelift.facts.callees import callee_of, may_be_own
 from statelift.facts.cells import cells_of
 from statelift.facts.connections import Connections
 from statelift.facts.endings import ending_of
 from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
+from statelift.facts.filetests import FileTests
 from statelift.facts.guards import Guards
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
@@ -33,7 +33,6 @@ from statelift.facts.values import (
 from statelift.source import Parsed
 
 ATTRIBUTE_CALLS = frozenset({"getattr", "setattr", "delattr", "hasattr"})
-BUILTINS = frozenset(dir(builtins))
 DYNAMIC_NAMES = frozenset({"globals", "exec", "eval", "vars"})
 
 
@@ -41,12 +40,12 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
     """All facts of one parsed file. Pure: equal bytes give equal facts. RecursionError on absurd nesting."""
     syntax = Syntax(parsed)
     provenance = Provenance(syntax)
-    paths = Paths(syntax)
+    paths = Paths(syntax, provenance)
     cells = cells_of(syntax, provenance, paths)
     rebound = {name for statement in global_statements(syntax) for name in statement.names}
     names = frozenset({cell.name for cell in cells} | rebound)
     subjects = Subjects(syntax, paths, names)
-    guards = Guards(syntax, subjects)
+    guards = Guards(syntax, subjects, FileTests(syntax, paths))
     accesses = Accesses(syntax, provenance, subjects, guards)
     connections = Connections(syntax, provenance, subjects, guards)
     return ModuleFacts(
@@ -54,7 +53,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         encoding=parsed.encoding,
         newline=parsed.newline,
         imports=tuple(_imports(syntax)),
-        functions=tuple(_functions(syntax, provenance, guards)),
+        functions=tuple(_functions(syntax, provenance, guards, paths)),
         classes=tuple(_classes(syntax)),
         cells=tuple(cells),
         accesses=tuple(sorted(accesses.collect(), key=lambda each: each.order)),
@@ -128,17 +127,18 @@ def _values(syntax: Syntax, nodes: Iterable[ast.AST]) -> Iterator[str]:
                 yield syntax.dotted(node)
 
 
-def _functions(syntax: Syntax, provenance: Provenance, guards: Guards) -> Iterator[Function]:
+def _functions(syntax: Syntax, provenance: Provenance, guards: Guards, paths: Paths) -> Iterator[Function]:
     for node in syntax.walk.only(*FUNCTIONS):
         if isinstance(node, FUNCTIONS):
             scope = syntax.scopes.opened[node]
-            yield _function(syntax, provenance, guards, node, scope)
+            yield _function(syntax, provenance, guards, paths, node, scope)
 
 
 def _function(
     syntax: Syntax,
     provenance: Provenance,
     guards: Guards,
+    paths: Paths,
     node: ast.FunctionDef | ast.AsyncFunctionDef,
     scope: Scope,
 ) -> Function:
@@ -155,7 +155,7 @@ def _function(
         references=frozenset(_mentions(syntax, inside)),
         given=frozenset(_values(syntax, inside)),
         attributes=frozenset(each.attr for each in inside if isinstance(each, ast.Attribute)),
-        returns=tuple(_returns(provenance, guards, own)),
+        returns=tuple(_returns(provenance, guards, paths, own)),
         class_name=owner.qualname if owner is not None and owner.kind == "class" else "",
         is_nested=owner is not None and owner.function() is not None,
         is_async=isinstance(node, ast.AsyncFunctionDef),
@@ -176,11 +176,13 @@ def _decorator(syntax: Syntax, node: ast.expr) -> Decorator:
     return Decorator(syntax.dotted(called), isinstance(node, ast.Call))
 
 
-def _returns(provenance: Provenance, guards: Guards, nodes: list[ast.AST]) -> Iterator[Return]:
+def _returns(provenance: Provenance, guards: Guards, paths: Paths, nodes: list[ast.AST]) -> Iterator[Return]:
     for node in nodes:
         if isinstance(node, ast.Return) and node.value is not None:
             literals = sorted(repr(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant))
-            yield Return(provenance.value_of(node.value), guards.of(node), tuple(literals))
+            yield Return(
+                provenance.value_of(node.value), guards.of(node), tuple(literals), paths.pattern(node.value)
+            )
 
 
 def _parameters(
@@ -207,8 +209,8 @@ def _chain(syntax: Syntax, node: ast.AST) -> Iterator[str]:
 
 def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards) -> Iterator[Call]:
     for node in syntax.walk.only(ast.Call):
-        callee = _callee(syntax, node)
-        if callee and _may_be_own(syntax, node, callee):
+        callee = callee_of(syntax, node)
+        if callee and may_be_own(syntax, node, callee):
             yield Call(
                 callee=callee,
                 function=syntax.function(node),
@@ -219,59 +221,19 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
                 arguments=tuple(_arguments(provenance, paths, node)),
                 fates=fates_of(syntax, node),
                 is_decorator=_is_decorator(syntax.parents[node], node),
-                ending=_ending(syntax, node),
+                ending=_ending(syntax, provenance, node),
             )
 
 
-def _ending(syntax: Syntax, node: ast.Call) -> Ending | None:
-    found = ending_of(syntax, node)
-    return found if found.form != "plain" or found.closes or found.entered else None
-
-
-def _may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
-    """Whether a function of the program may be called: no builtin, nothing of the standard library."""
-    head = callee.lstrip(".").partition(".")[0]
-    if head in sys.stdlib_module_names:
-        return False
-    match node.func:
-        case ast.Name(id=name):
-            return name not in BUILTINS or bool(syntax.scope(node).binding(name))
-        case ast.Attribute(value=ast.Name() as owner) if callee == f"{owner.id}.{node.func.attr}":
-            return not syntax.is_local(owner)
-        case _:
-            return True
+def _ending(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending | None:
+    """How what a call gives is ended; None where nothing is done with it that a connection would feel."""
+    found = ending_of(syntax, provenance, node)
+    is_ended = found.form != "plain" or found.closes or found.entries or found.touched
+    return found if is_ended or found.changed or found.flows else None
 
 
 def _is_decorator(owner: ast.AST, node: ast.Call) -> bool:
     return isinstance(owner, (*FUNCTIONS, ast.ClassDef)) and node in owner.decorator_list
-
-
-def _callee(syntax: Syntax, node: ast.Call) -> str:
-    """Dotted name of what is called; `Class.method` for `self.method`, `cls.method` and `Class().method`."""
-    func = node.func
-    if not isinstance(func, ast.Attribute):
-        return syntax.dotted(func)
-    owner = syntax.owner_of(func.value)
-    if owner is not None:
-        return f"{owner}.{func.attr}"
-    made = _maker(syntax, func.value)
-    return f"{made}.{func.attr}" if made else syntax.dotted(func)
-
-
-def _maker(syntax: Syntax, node: ast.expr) -> str:
-    """Dotted name of what is called to make an object, followed through a variable that is bound once."""
-    match node:
-        case ast.Call(func=func):
-            return syntax.dotted(func)
-        case ast.Attribute(value=base, attr=attribute) if (owner := syntax.owner_of(base)) is not None:
-            return f"{owner}.{attribute}"
-        case ast.Name(id=name) if syntax.is_local(node):
-            scope = syntax.scope(node).binding(name)
-            given = [] if scope is None else syntax.assigned(scope, name)
-            is_made = len(given) == 1 and isinstance(given[0], ast.Call)
-            return _maker(syntax, given[0]) if is_made else ""
-        case _:
-            return ""
 
 
 def _arguments(provenance: Provenance, paths: Paths, node: ast.Call) -> Iterator[Argument]:

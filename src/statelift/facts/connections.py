@@ -7,26 +7,21 @@ from dataclasses import replace
 from functools import cached_property
 
 from statelift.catalogue import CONSTRUCTORS
-from statelift.facts.endings import ending_of, holder_of, loads_of
-from statelift.facts.fates import fates_of
+from statelift.facts.endings import ending_of
 from statelift.facts.guards import Guards
+from statelift.facts.journeys import REGISTERING
 from statelift.facts.provenance import Provenance
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import MODULE, Syntax
-from statelift.facts.values import Argument, Connection, Hook, Owner
+from statelift.facts.values import Argument, Connection, Ending, Hook, Owner
 
 SESSIONS = frozenset({"boto3.Session", "boto3.session.Session"})
 LOOP_SESSIONS = frozenset({"aioboto3.Session", "aiobotocore.session.get_session"})
-REGISTERING = frozenset({"register", "register_first", "register_last"})
-STATEFUL = frozenset({"meta.events.register", "headers.update", "auth", "headers", "cookies", "exceptions"})
-
-
 SETTING = re.compile(
     r"\s*(?:set\s+(?!transaction)[\w.@]+(?:\s+to\b|\s*=|\s+\w)|create\s+(?:global\s+|local\s+)?temp|listen\s+\w|prepare\s+\w"
     r"|lock\s+tables?\b|use\s+\w+\s*;?$|select\s+pg_advisory_lock|select\s+get_lock)",
     re.IGNORECASE,
 )
-HOOKS = "meta.events"
 
 
 class Connections:
@@ -130,7 +125,6 @@ class Connections:
                 return None
 
     def _connection(self, node: ast.Call, name: str) -> Connection:
-        loads = loads_of(self.syntax, holder_of(self.syntax, node))
         return Connection(
             constructor=name,
             text=ast.unparse(node),
@@ -140,10 +134,8 @@ class Connections:
             order=self.syntax.span(node).start,
             guards=self.guards.of(node),
             arguments=tuple(self._arguments(node)),
-            ending=ending_of(self.syntax, node),
+            ending=self._ending(node),
             maker=self.syntax.span(node.func),
-            fates=fates_of(self.syntax, node),
-            mutated=self._mutation(loads),
             local_imports=tuple(self._local_imports(node)),
             factory=self._factory(node),
             cell=self._cell(node),
@@ -151,6 +143,13 @@ class Connections:
             setting=self._setting,
             is_dynamic=not self._constructor(node),
         )
+
+    def _ending(self, node: ast.Call) -> Ending:
+        """How it is ended; what is set on the session that a client is made of stays with the client."""
+        found = ending_of(self.syntax, self.provenance, node)
+        session = self._session(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        changed = None if session is None else ending_of(self.syntax, self.provenance, session).changed
+        return found if changed is None else replace(found, changed=changed)
 
     @cached_property
     def _setting(self) -> str:
@@ -178,34 +177,6 @@ class Connections:
     def _is_local_import(self, name: ast.Name) -> bool:
         scope = self.syntax.scope(name).binding(name.id)
         return scope is not None and (scope, name.id) in self.syntax.imports
-
-    def _mutation(self, loads: list[ast.Name]) -> str:
-        """The text of a change that would stay on a shared client (a header, a registered hook)."""
-        for load in loads:
-            whole: ast.expr = load
-            parent = self.syntax.parents[load]
-            while isinstance(parent, (ast.Attribute, ast.Subscript)) and parent.value is whole:
-                whole, parent = parent, self.syntax.parents[parent]
-            is_store = isinstance(whole, (ast.Attribute, ast.Subscript)) and not isinstance(whole.ctx, ast.Load)
-            part = ast.unparse(whole).partition(".")[2]
-            if is_store or part in STATEFUL or part.startswith(HOOKS):
-                return ast.unparse(whole)
-            if isinstance(parent, ast.Call) and self.syntax.dotted(parent.func) in ("setattr", "delattr"):
-                return ast.unparse(load)
-        return self._mutation(self._aliases(loads)) if loads else ""
-
-    def _aliases(self, loads: list[ast.Name]) -> list[ast.Name]:
-        """What reads the variables that are only another name: `other = client`."""
-        statements = [self.syntax.parents[load] for load in loads]
-        return [
-            each
-            for statement, load in zip(statements, loads, strict=True)
-            if isinstance(statement, ast.Assign)
-            and statement.value is load
-            and isinstance(statement.targets[0], ast.Name)
-            for each in loads_of(self.syntax, statement.targets[0])
-            if each not in loads
-        ]
 
     def _factory(self, node: ast.Call) -> int | None:
         """Where `def` stands, if the function around it is nothing but `return node`, perhaps with a docstring."""

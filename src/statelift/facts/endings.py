@@ -4,21 +4,22 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from statelift.facts.cells import whole_line
+from statelift.facts.journeys import ADDING, CLOSING, Journey
+from statelift.facts.provenance import Provenance
 from statelift.facts.syntax import Syntax
-from statelift.facts.values import Block, Close, Ending
+from statelift.facts.values import Block, Changed, Close, Ending, Entry
 from statelift.model import Span
 
 BRANCHES = frozenset({"if", "loop", "except", "case"})
-CLOSING = frozenset({"close", "dispose", "shutdown", "disconnect", "quit"})
 
 
-def ending_of(syntax: Syntax, node: ast.Call) -> Ending:
-    """How what `node` opens is ended."""
+def ending_of(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending:
+    """How what `node` opens is ended, and where it goes."""
+    journey = Journey(syntax, node)
     whole = _closer(syntax, node) or node
     stack = _stack(syntax, whole)
     outer: ast.expr = stack or whole
     variable = variable_of(syntax, outer)
-    loads = loads_of(syntax, variable)
     statement = syntax.parents[outer] if isinstance(syntax.parents[outer], ast.withitem) else None
     is_entered = statement is not None or stack is not None
     block = syntax.parents[statement] if statement is not None else None
@@ -26,11 +27,25 @@ def ending_of(syntax: Syntax, node: ast.Call) -> Ending:
         form="plain" if not is_entered else "with" if whole is node else "closing",
         whole=syntax.span(whole),
         bound_to="" if variable is None else variable.id,
-        closes=tuple(_closes(syntax, loads)),
+        closes=tuple(_closes(syntax, journey.holders)),
         block=_unwrapped(syntax, block) if isinstance(block, ast.With) else None,
-        is_late=isinstance(block, ast.With) and any(_is_behind(syntax, block, load) for load in loads),
-        entered=next(_entered(syntax, loads), ""),
+        is_late=isinstance(block, ast.With) and any(_is_behind(syntax, block, each) for each in journey.holders),
+        entries=tuple(_entries(syntax, journey.holders)),
+        flows=frozenset(journey.flows),
+        touched="" if journey.touched is None else _told(syntax, journey.touched),
+        changed=_changed(syntax, provenance, journey),
     )
+
+
+def _told(syntax: Syntax, node: ast.expr) -> str:
+    return f"{ast.unparse(node)} in line {syntax.place(node).line}"
+
+
+def _changed(syntax: Syntax, provenance: Provenance, journey: Journey) -> Changed | None:
+    if journey.changed is None:
+        return None
+    values = tuple(provenance.value_of(each) for each in journey.given)
+    return Changed(_told(syntax, journey.changed), values, getattr(journey.changed, "attr", "") in ADDING)
 
 
 def _closer(syntax: Syntax, node: ast.Call) -> ast.Call | None:
@@ -51,12 +66,6 @@ def _stack(syntax: Syntax, node: ast.expr) -> ast.Call | None:
             return None
 
 
-def holder_of(syntax: Syntax, node: ast.Call) -> ast.Name | None:
-    """The variable that holds what `node` opens, through closing() and enter_context() too."""
-    whole = _closer(syntax, node) or node
-    return variable_of(syntax, _stack(syntax, whole) or whole)
-
-
 def variable_of(syntax: Syntax, node: ast.expr) -> ast.Name | None:
     """The one variable that an expression is bound to."""
     match syntax.parents[node]:
@@ -68,42 +77,42 @@ def variable_of(syntax: Syntax, node: ast.expr) -> ast.Name | None:
             return None
 
 
-def loads_of(syntax: Syntax, variable: ast.Name | None) -> list[ast.Name]:
-    """Every place that reads the variable."""
-    if variable is None:
-        return []
-    scope = syntax.scope(variable).binding(variable.id)
-    return [] if scope is None else syntax.loads(scope, variable.id)
-
-
-def _entered(syntax: Syntax, loads: Sequence[ast.Name]) -> Iterator[str]:
-    """ "with" or "closing", for each with statement that ends what the variable holds."""
-    for load in loads:
-        match syntax.parents[load]:
-            case ast.withitem():
-                yield "with"
+def _entries(syntax: Syntax, holders: Sequence[ast.expr]) -> Iterator[Entry]:
+    """Each with statement, ExitStack or closing() that ends what the holders stand for."""
+    for holder in holders:
+        parent = syntax.parents[holder]
+        match parent:
             case ast.Call(func=func) if syntax.outside(func) == "contextlib.closing":
-                yield "closing"
-            case ast.Call(func=ast.Attribute(attr="enter_context" | "push" | "callback")):
-                yield "closing"
+                yield Entry("closing", syntax.span(func))
+            case ast.withitem() | ast.Call(func=ast.Attribute(attr="enter_context")):
+                if not (isinstance(holder, ast.Call) and syntax.outside(holder.func) == "contextlib.closing"):
+                    is_stack = isinstance(holder, ast.Call) and _is_stack(holder)
+                    yield from [] if is_stack else [Entry("with", syntax.span(holder))]
             case _:
                 pass
 
 
-def _is_behind(syntax: Syntax, block: ast.With, load: ast.Name) -> bool:
+def _is_stack(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "enter_context"
+
+
+def _is_behind(syntax: Syntax, block: ast.With, load: ast.expr) -> bool:
     attribute = syntax.parents[load]
     is_close = isinstance(attribute, ast.Attribute) and attribute.attr in CLOSING
     return not is_close and syntax.span(load).start >= syntax.span(block).end
 
 
-def _closes(syntax: Syntax, loads: Sequence[ast.Name]) -> Iterator[Close]:
+def _closes(syntax: Syntax, loads: Sequence[ast.expr]) -> Iterator[Close]:
     for load in loads:
         attribute = syntax.parents[load]
         if not (isinstance(attribute, ast.Attribute) and attribute.attr in CLOSING):
             continue
+        call = syntax.parents[attribute]
+        if not (isinstance(call, ast.Call) and call.func is attribute):
+            continue
         word = syntax.span(attribute)
         statement = syntax.statement(load)
-        is_alone = isinstance(statement, ast.Expr)
+        is_alone = isinstance(statement, ast.Expr) and statement.value is call
         is_spare = is_alone and _has_siblings(syntax.parents[statement], statement)
         yield Close(
             word=Span(word.end - len(attribute.attr), word.end),
@@ -111,6 +120,7 @@ def _closes(syntax: Syntax, loads: Sequence[ast.Name]) -> Iterator[Close]:
             line=whole_line(syntax, statement) if is_spare else None,
             block=_without_finally(syntax, statement) if is_alone and not is_spare else None,
             is_certain=not any(guard.kind in BRANCHES for guard, _ in syntax.conditions(load)),
+            is_alone=is_alone,
         )
 
 
@@ -133,7 +143,11 @@ def _unwrapped(syntax: Syntax, block: ast.With) -> Block | None:
         return None
     head = _head(syntax, block, syntax.span(name or item.context_expr).end)
     margins = _margins(syntax, block, block.body)
-    return None if head is None or margins is None else Block(head, margins)
+    if head is None or margins is None:
+        return None
+    data = syntax.parsed.data[head.start : head.end]
+    newline = "\r\n" if data.endswith(b"\r\n") else "\n"
+    return Block(head, margins, margin=_indent(data).decode(), newline=newline)
 
 
 def _without_finally(syntax: Syntax, statement: ast.stmt) -> Block | None:

@@ -1,51 +1,39 @@
-"""The calls that touch files below /tmp."""
+"""A module's tree -> what its calls do to files below /tmp."""
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
+from statelift.catalogue.files import (
+    ARCHIVES,
+    FUNCTIONS,
+    HARMLESS,
+    HARMLESS_METHODS,
+    LOGS,
+    METHODS,
+    OPENERS,
+    PROGRAMS,
+    SAME_ON_S3,
+    TEMPORARY_FOLDERS,
+    Effect,
+    Role,
+)
+from statelift.facts.asides import Asides
+from statelift.facts.effects import Arguments, Found, argument, method_name
+from statelift.facts.flow import always_exits
+from statelift.facts.folders import Folders
 from statelift.facts.guards import Guards
-from statelift.facts.paths import Paths, may_be_temporary
+from statelift.facts.handles import Handles
+from statelift.facts.opening import Opening
+from statelift.facts.pathmethods import PathMethods
+from statelift.facts.paths import Paths
+from statelift.facts.pieces import may_be_temporary
+from statelift.facts.programs import Programs
 from statelift.facts.provenance import Provenance
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, FileEffect
-from statelift.model import Span
 
-Effect = Literal["read", "write", "append", "create", "exists", "remove", "list", "opaque"]
-OPENERS = frozenset({"open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Api:
-    effect: Effect
-    argument: int
-    is_rewritable: bool = False
-
-
-FUNCTIONS = {
-    "os.path.exists": _Api("exists", 0, is_rewritable=True),
-    "os.path.isfile": _Api("exists", 0, is_rewritable=True),
-    "os.path.getsize": _Api("exists", 0), "os.path.getmtime": _Api("exists", 0), "os.stat": _Api("exists", 0),
-    "os.remove": _Api("remove", 0, is_rewritable=True), "os.unlink": _Api("remove", 0, is_rewritable=True),
-    "shutil.rmtree": _Api("remove", 0), "os.rmdir": _Api("remove", 0),
-    "os.listdir": _Api("list", 0), "os.scandir": _Api("list", 0), "glob.glob": _Api("list", 0),
-    "os.walk": _Api("list", 0),
-    "sqlite3.connect": _Api("opaque", 0), "shelve.open": _Api("opaque", 0), "dbm.open": _Api("opaque", 0),
-    "os.rename": _Api("opaque", 0), "os.replace": _Api("opaque", 0), "shutil.move": _Api("opaque", 0),
-    "zipfile.ZipFile": _Api("opaque", 0), "tarfile.open": _Api("opaque", 0),
-    "numpy.save": _Api("write", 0), "numpy.load": _Api("read", 0), "joblib.load": _Api("read", 0),
-    "joblib.dump": _Api("write", 1), "pandas.read_csv": _Api("read", 0), "pandas.read_json": _Api("read", 0),
-    "pandas.read_parquet": _Api("read", 0), "pandas.read_pickle": _Api("read", 0), "cv2.imread": _Api("read", 0),
-    "cv2.imwrite": _Api("write", 0), "PIL.Image.open": _Api("read", 0), "torch.load": _Api("read", 0),
-    "torch.save": _Api("write", 1), "urllib.request.urlretrieve": _Api("write", 1),
-}  # fmt: skip
-METHODS: dict[str, Effect] = {
-    "read_text": "read", "read_bytes": "read", "write_text": "write", "write_bytes": "write", "exists": "exists",
-    "is_file": "exists", "unlink": "remove", "touch": "create", "iterdir": "list", "glob": "list", "stat": "exists",
-}  # fmt: skip
-WRITING_METHODS = {"download_file": 2, "to_csv": 0, "to_json": 0, "to_parquet": 0, "to_pickle": 0, "save": 0}
-READING_METHODS = {"upload_file": 0}
+ASKING = frozenset({"exists", "list"})
+SHOWING = frozenset("print debug info warning warn error exception critical log".split())
 
 
 class Files:
@@ -56,160 +44,157 @@ class Files:
         self.provenance = provenance
         self.paths = paths
         self.guards = guards
+        self.arguments = Arguments(syntax, provenance, paths)
+        self.handles = Handles(syntax, provenance)
+        self.opening = Opening(self.arguments, self.handles)
+        self.folders = Folders(self.arguments)
+        self.methods = PathMethods(self.arguments, self.opening, self.folders)
+        self.programs = Programs(self.arguments)
+        self.asides = Asides(syntax, self._touches)
 
     def collect(self) -> Iterator[FileEffect]:
         """Every effect inside functions and at import."""
         for node in self.syntax.walk.only(ast.Call):
-            yield from self._call(node)
+            for found in self._call(node):
+                yield self._effect(node, found)
 
-    def _call(self, node: ast.Call) -> Iterator[FileEffect]:
-        name = self.syntax.dotted(node.func)
-        if name in OPENERS and self._is_builtin(node, name):
-            yield from self._open(node, name)
+    def _call(self, node: ast.Call) -> Iterator[Found]:
+        name = self.syntax.outside(node.func)
+        if name in OPENERS:
+            yield from self.opening.opened(node, name)
+        elif name == "os.open":
+            yield from self.opening.low_level(node)
+        elif name in ARCHIVES:
+            yield from self.opening.archive(node, name)
+        elif name in PROGRAMS:
+            yield from self.programs.run(node, name)
+        elif name == "shutil.make_archive":
+            yield from self._packed(node, name)
+        elif name in LOGS or name.startswith("logging."):
+            yield from self.programs.logged(node, name)
+        elif name in ("os.mkdir", "os.makedirs"):
+            yield from self.folders.made(node, name)
+        elif name.startswith("tempfile."):
+            yield from self._temporary(node, name)
         elif name in FUNCTIONS:
-            api = FUNCTIONS[name]
-            path = self._path(node, api.argument)
-            if path is not None:
-                yield self._effect(node, api.effect, name, path, is_rewritable=api.is_rewritable)
-        elif isinstance(node.func, ast.Attribute):
-            yield from self._method(node, node.func)
+            yield from self._known(node, name, FUNCTIONS[name])
+        else:
+            yield from self._method(node, name)
 
-    def _is_builtin(self, node: ast.Call, name: str) -> bool:
-        """Whether `open` is the builtin here, not a name of the file."""
-        if name != "open" or not isinstance(node.func, ast.Name):
-            return True
-        return self.syntax.scope(node).binding("open") is None
-
-    def _open(self, node: ast.Call, name: str) -> Iterator[FileEffect]:
-        path = self._path(node, 0, "file")
-        if path is None:
-            return
-        mode = _mode(node, 1)
-        if _reads_and_writes(mode):
-            yield self._effect(node, "read", name, path, mode=mode)
-        effect, is_known = _effect_of_mode(mode)
-        is_plain = (
-            name == "open" and is_known and all(key.arg in {"mode", "encoding", "newline"} for key in node.keywords)
-        )
-        yield self._effect(
-            node, effect, name, path, mode=mode, is_rewritable=is_plain and len(node.args) <= 2,
-            written=self._written(node),
-        )  # fmt: skip
-
-    def _method(self, node: ast.Call, function: ast.Attribute) -> Iterator[FileEffect]:
-        method = function.attr
-        path = self.paths.path_of(function.value) if method in METHODS or method == "open" else None
-        if path is not None and method == "open":
-            yield from self._path_open(node, path)
-            return
+    def _temporary(self, node: ast.Call, name: str) -> Iterator[Found]:
+        """A file or folder with a new name."""
+        path = self.paths.path_of(node)
         if path is not None and may_be_temporary(path):
-            written = self._atoms(node.args) if METHODS[method] == "write" else frozenset[Atom]()
-            yield self._effect(node, METHODS[method], f"Path.{method}", path, written=written)
+            written = self.handles.written(node) if name == "tempfile.NamedTemporaryFile" else frozenset[Atom]()
+            effect: Effect = "create" if name in TEMPORARY_FOLDERS else "write"
+            yield Found(effect, name, path, written=written)
+
+    def _packed(self, node: ast.Call, name: str) -> Iterator[Found]:
+        packed = self.paths.path_of(node)
+        if packed is not None and may_be_temporary(packed):
+            yield Found("write", name, packed)
+        folders = (self.arguments.path(node, role)[1] for role in (Role("list", 2, "root_dir"), _BASE))
+        folder = next(filter(None, folders), None)
+        if folder is not None:
+            yield Found("list", name, folder)
+
+    def _known(self, node: ast.Call, name: str, roles: Sequence[Role]) -> Iterator[Found]:
+        taken = (self.arguments.path(node, each)[1] for each in roles if each.effect in ("read", "list"))
+        source = next(filter(None, taken), "")
+        for role in roles:
+            given, path = self.arguments.path(node, role)
+            effect = None if path is None else self._seen(node, name, role.effect)
+            if path is not None and effect is not None:
+                is_copied = effect in ("write", "fill") and len(roles) > 1
+                yield Found(
+                    effect, name, path, given, written=self.arguments.content(node, role),
+                    source=source if is_copied else "", is_rewritable=name in SAME_ON_S3,
+                )  # fmt: skip
+
+    def _seen(self, node: ast.Call, name: str, effect: Effect) -> Effect | None:
+        """What an effect amounts to where it stands; None where it is only shown to people."""
+        if effect in ("list", "exists") and self._is_only_shown(node):
+            return None
+        if effect == "list" and self.folders.is_cleaned(node):
+            return "remove"
+        return "write" if effect == "store" and _is_new_store(node, name) else effect
+
+    def _is_only_shown(self, node: ast.Call) -> bool:
+        """Whether the answer goes into a log line or to the console, and nowhere else."""
+        statement = self.syntax.statement(node)
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        return isinstance(call, ast.Call) and method_name(call) in SHOWING
+
+    def _method(self, node: ast.Call, name: str) -> Iterator[Found]:
+        found: list[Found] = []
+        if isinstance(node.func, ast.Attribute):
+            found = [*self.methods.called(node, node.func)] or [*self._of_object(node, node.func.attr)]
+        yield from found or self._unknown(node, name)
+
+    def _of_object(self, node: ast.Call, method: str) -> Iterator[Found]:
+        """What a method of some other object does, told by its name and a path among its arguments."""
+        for role in METHODS.get(method, ()):
+            given, path = self.arguments.path(node, role)
+            if path is not None:
+                effect: Effect = role.effect
+                member = argument(node, 0)
+                if method == "extract" and isinstance(member, ast.Constant):
+                    effect, path = "write", f"{path}/{member.value!s}"
+                yield Found(effect, method, path, given, written=self.arguments.content(node, role))
+                return
+
+    def _unknown(self, node: ast.Call, name: str) -> Iterator[Found]:
+        """Code that is not here is given a path: nobody knows what it does with the file."""
+        is_method = isinstance(node.func, ast.Attribute) and node.func.attr in HARMLESS_METHODS
+        if name in HARMLESS or is_method:
             return
-        for table, effect in ((WRITING_METHODS, "write"), (READING_METHODS, "read")):
-            found = self._path(node, table[method]) if method in table else None
-            if found is not None:
-                source = frozenset({Atom("call", method)})
-                yield self._effect(node, "write" if effect == "write" else "read", method, found, written=source)
+        for given in (*node.args, *(keyword.value for keyword in node.keywords)):
+            path = self.paths.pattern(given)
+            if path and not path.startswith("<call "):
+                yield Found("opaque", ast.unparse(node.func), path, given)
 
-    def _path_open(self, node: ast.Call, path: str) -> Iterator[FileEffect]:
-        if may_be_temporary(path):
-            mode = _mode(node, 0)
-            effects: list[Effect] = ["read"] if _reads_and_writes(mode) else []
-            for effect in [*effects, _effect_of_mode(mode)[0]]:
-                yield self._effect(node, effect, "Path.open", path, mode=mode, written=self._written(node))
+    def _touches(self, node: ast.Call) -> bool:
+        """Whether a call does something to files, and is known to do nothing else."""
+        return any(each.effect != "opaque" for each in self._call(node))
 
-    def _path(self, node: ast.Call, argument: int, keyword: str = "path") -> str | None:
-        named = next((each.value for each in node.keywords if each.arg == keyword), None)
-        given = node.args[argument] if len(node.args) > argument else named
-        path = None if given is None else self.paths.path_of(given)
-        return path if path is not None and may_be_temporary(path) else None
+    def _left(self, node: ast.Call) -> int:
+        """Where the block ends that leaves the function with what is read: `return open(path).read()`. Or 0."""
+        statement: ast.AST = self.syntax.statement(node)
+        while isinstance(statement, ast.stmt):
+            block = _block_of(self.syntax.parents[statement], statement)
+            if always_exits(block):
+                return self.syntax.span(block[-1]).end
+            statement = self.syntax.parents[statement]
+            if not isinstance(statement, (ast.With, ast.AsyncWith, ast.Try)):
+                return 0
+        return 0
 
-    def _effect(
-        self,
-        node: ast.Call,
-        effect: Effect,
-        api: str,
-        path: str,
-        *,
-        mode: str = "",
-        is_rewritable: bool = False,
-        written: frozenset[Atom] = frozenset(),
-    ) -> FileEffect:
-        callee: Span = self.syntax.span(node.func)
+    def _effect(self, node: ast.Call, found: Found) -> FileEffect:
+        named = frozenset[Atom]() if found.named is None else self.provenance.value_of(found.named).atoms
         return FileEffect(
-            effect=effect, api=api, path=path, function=self.syntax.function(node),
-            place=self.syntax.place(node), span=self.syntax.span(node), callee=callee,
-            order=self.syntax.span(node).end,
-            guards=self.guards.of(node), mode=mode, written=written, is_rewritable=is_rewritable,
+            effect=found.effect, api=found.api, path=found.path, function=self.syntax.function(node),
+            place=self.syntax.place(node), span=self.syntax.span(node), callee=self.syntax.span(node.func),
+            order=self.syntax.span(node).end, guards=self.guards.of(node), mode=found.mode,
+            written=found.written, source=found.source, named=named, joint=found.joint, keeper=found.keeper,
+            is_rewritable=found.is_rewritable,
+            decides=self.asides.decided_by(node) if found.effect in ASKING else "more",
+            leaves=self._left(node) if found.effect == "read" else 0,
         )  # fmt: skip
 
-    # ------------------------------------------------------------ what is written through a handle
 
-    def _written(self, node: ast.Call) -> frozenset[Atom]:
-        """Sources of everything that is passed to calls together with the file handle."""
-        handle = self._handle(node)
-        if handle is None:
-            return frozenset({Atom("opaque")})
-        scope = self.syntax.scope(handle).binding(handle.id)
-        loads = [] if scope is None else self.syntax.loads(scope, handle.id)
-        atoms = frozenset[Atom]()
-        for load in loads:
-            parent = self.syntax.parents[load]
-            match parent:
-                case ast.Call(args=arguments):
-                    atoms |= self._atoms([each for each in arguments if each is not load])
-                case ast.Attribute():
-                    call = self.syntax.parents[parent]
-                    atoms |= self._atoms(call.args) if isinstance(call, ast.Call) else frozenset()
-                case _:
-                    atoms |= {Atom("opaque")}
-        return atoms
-
-    def _handle(self, node: ast.Call) -> ast.Name | None:
-        match self.syntax.parents[node]:
-            case ast.withitem(optional_vars=ast.Name() as name):
-                return name
-            case ast.Assign(targets=[ast.Name() as name]):
-                return name
-            case _:
-                return None
-
-    def _atoms(self, nodes: list[ast.expr]) -> frozenset[Atom]:
-        return frozenset[Atom]().union(*(self.provenance.value_of(each).atoms for each in nodes))
+_BASE = Role("list", 3, "base_dir")
 
 
-def _mode(node: ast.Call, position: int) -> str:
-    given = node.args[position] if len(node.args) > position else None
-    for keyword in node.keywords:
-        given = keyword.value if keyword.arg == "mode" else given
-    match given:
-        case None:
-            return "r"
-        case ast.Constant(value=str(mode)):
-            return mode
-        case _:
-            return "?"
+def _is_new_store(node: ast.Call, name: str) -> bool:
+    """Whether a shelf is opened with the flag `n`: always a new one."""
+    flag = argument(node, 1, "flag")
+    is_shelf = name.startswith(("shelve.", "dbm.")) and "sqlite" not in name
+    return is_shelf and flag is not None and ast.unparse(flag)[1:2] == "n"
 
 
-def _effect_of_mode(mode: str) -> tuple[Effect, bool]:
-    """Effect of an open mode, and whether the generated helper can open that way."""
-    kind = mode.replace("b", "").replace("t", "")
-    match kind:
-        case "r":
-            return "read", True
-        case "w":
-            return "write", True
-        case "a" | "a+":
-            return "append", False
-        case "x":
-            return "create", False
-        case "w+":
-            return "write", False
-        case _:
-            return "append", False
-
-
-def _reads_and_writes(mode: str) -> bool:
-    """Whether what is there may be read and changed: `r+`, `a+`, or a mode that is not known."""
-    return mode == "?" or ("+" in mode and "w" not in mode)
+def _block_of(owner: ast.AST, statement: ast.stmt) -> list[ast.stmt]:
+    """The statement and what follows it in its block."""
+    for block in (getattr(owner, name, []) for name in ("body", "orelse", "finalbody")):
+        if isinstance(block, list) and statement in block:
+            return block[block.index(statement) :]
+    return []

@@ -80,8 +80,8 @@ class GuardedTree:
                 self._walk(body, (*outer, _mark("loop", statement)))
                 self._walk(orelse, outer)
             case ast.With(body=body, items=items) | ast.AsyncWith(body=body, items=items):
-                is_cut = any("suppress" in ast.unparse(item.context_expr) for item in items)
-                self._walk(body, (*outer, _mark("try", statement)) if is_cut else outer)
+                cut = [each.context_expr for each in items if "suppress" in ast.unparse(each.context_expr)]
+                self._walk(body, (*outer, _suppressed(statement, cut)) if cut else outer)
             case ast.Try() | ast.TryStar():
                 return self._try(statement, outer)
             case ast.Match(cases=cases):
@@ -111,7 +111,7 @@ class GuardedTree:
         return [_not_both(statement, inner) for inner in _leaving(body)] if not orelse else ()
 
     def _try(self, statement: ast.Try | ast.TryStar, outer: tuple[Condition, ...]) -> Sequence[Condition]:
-        inside = _mark("try", statement)
+        inside = _tried(statement)
         self._walk(statement.body, (*outer, inside))
         self._walk(statement.orelse, (*outer, inside))
         for handler in statement.handlers:
@@ -143,7 +143,21 @@ def _mark(kind: Literal["loop", "try", "finally"], statement: ast.stmt) -> Condi
     return (Guard(kind, _at(statement), holds=True), None)
 
 
+def _tried(statement: ast.Try | ast.TryStar) -> Condition:
+    """A `try` body, with the exceptions that one of its handlers catches."""
+    return (Guard("try", _at(statement), holds=True, catches=_caught(statement.handlers)), None)
+
+
+def _suppressed(statement: ast.stmt, cut: Sequence[ast.expr]) -> Condition:
+    caught = tuple(ast.unparse(each) for call in cut if isinstance(call, ast.Call) for each in call.args)
+    return (Guard("try", _at(statement), holds=True, catches=caught), None)
+
+
 def _except(statement: ast.Try | ast.TryStar, handlers: Sequence[ast.ExceptHandler]) -> Condition:
+    return (Guard("except", _at(statement), holds=True, catches=_caught(handlers)), None)
+
+
+def _caught(handlers: Sequence[ast.ExceptHandler]) -> tuple[str, ...]:
     caught: list[str] = []
     for handler in handlers:
         match handler.type:
@@ -153,7 +167,7 @@ def _except(statement: ast.Try | ast.TryStar, handlers: Sequence[ast.ExceptHandl
                 caught += [ast.unparse(element) for element in elements]
             case expression:
                 caught.append(ast.unparse(expression))
-    return (Guard("except", _at(statement), holds=True, catches=tuple(caught)), None)
+    return tuple(caught)
 
 
 def _at(node: ast.expr | ast.stmt) -> int:

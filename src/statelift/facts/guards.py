@@ -3,6 +3,7 @@
 import ast
 from dataclasses import replace
 
+from statelift.facts.filetests import FileTests
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Guard, Test
@@ -11,9 +12,10 @@ from statelift.facts.values import Guard, Test
 class Guards:
     """Answers `of` for the nodes of one module."""
 
-    def __init__(self, syntax: Syntax, subjects: Subjects) -> None:
+    def __init__(self, syntax: Syntax, subjects: Subjects, files: FileTests) -> None:
         self.syntax = syntax
         self.subjects = subjects
+        self.files = files
         self._known: dict[tuple[ast.expr, bool], Guard] = {}  # each test guards many nodes: look at it once
 
     def of(self, node: ast.AST) -> tuple[Guard, ...]:
@@ -26,7 +28,8 @@ class Guards:
         known = self._known.get((test, guard.holds))
         if known is None or known.at != guard.at:
             mode, tests = self._normal(test, guard.holds)
-            known = replace(guard, mode="any" if mode == "any" else "all", tests=tuple(tests))
+            files = tuple(self.files.of(test, holds=guard.holds))
+            known = replace(guard, mode="any" if mode == "any" else "all", tests=tuple(tests), files=files)
             self._known[test, guard.holds] = known
         return known
 

@@ -2,24 +2,52 @@
 
 import ast
 import re
+from collections import defaultdict
+from functools import cached_property
 
-from statelift.facts.scopes import parameter_names
-from statelift.facts.syntax import Syntax
+from statelift.catalogue.files import SUFFIXES
+from statelift.facts.callees import callee_of, may_be_own
+from statelift.facts.pieces import (
+    FRESH_CALLS,
+    MARKERS,
+    REQUEST_ID,
+    TEMPORARY,
+    fresh_per_object,
+    joined,
+    may_be_temporary,
+    parent,
+    piece,
+    remembered,
+    without_suffix,
+)
+from statelift.facts.provenance import Provenance
+from statelift.facts.scopes import Scope, parameter_names
+from statelift.facts.syntax import MODULE, Syntax, pairs_of
+from statelift.facts.values import Atom
 
-DEPTH = 6
-TEMPORARY = "/tmp"  # noqa: S108 - the very folder that this tool looks for
+DEPTH = 8
 JOINS = frozenset({"os.path.join", "posixpath.join"})
 WRAPPERS = frozenset(
-    {"pathlib.Path", "pathlib.PurePath", "str", "os.fspath", "os.path.abspath", "os.path.normpath"}
+    """pathlib.Path pathlib.PurePath pathlib.PosixPath pathlib.PurePosixPath str os.fspath os.path.abspath
+    os.path.normpath os.path.realpath os.path.expanduser os.path.expandvars""".split()
 )
-PARENTS = frozenset({"tempfile.gettempdir"})
+FOLDERS = frozenset({"tempfile.gettempdir", "tempfile.gettempdirb"})
+NEW = frozenset(
+    """tempfile.mkdtemp tempfile.mktemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile
+    tempfile.mkstemp""".split()
+)
+PAIRS = frozenset({"tempfile.mkstemp"})  # they give a number and the path
+SAME = frozenset({"resolve", "absolute", "as_posix", "expanduser", "__str__", "rstrip", "strip"})
+LISTINGS = frozenset({"iterdir", "glob", "rglob"})
+SORTERS = frozenset({"sorted", "list", "set", "reversed", "tuple", "iter"})
 
 
 class Paths:
     """Answers `path_of` for the expressions of one module."""
 
-    def __init__(self, syntax: Syntax) -> None:
+    def __init__(self, syntax: Syntax, provenance: Provenance) -> None:
         self.syntax = syntax
+        self.provenance = provenance
 
     def pattern(self, node: ast.expr) -> str:
         """The pattern of a path below /tmp, otherwise ""."""
@@ -36,62 +64,216 @@ class Paths:
             case ast.JoinedStr(values=values):
                 return self._concatenated(values, depth)
             case ast.FormattedValue(value=value):
-                return self._piece(value, depth)
+                return self._piece(value, depth) if node.format_spec is None else self._unknown(node)
             case ast.BinOp(op=ast.Add(), left=left, right=right):
                 return self._concatenated([left, right], depth)
             case ast.BinOp(op=ast.Div(), left=left, right=right):
                 return self._joined([left, right], depth)
-            case ast.Call(func=function, args=arguments):
-                return self._call(node, self.syntax.dotted(function), arguments, depth)
             case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str(text)), right=right):
                 return re.sub(r"%[-#0 +.\d]*[a-zA-Z]", lambda _: self._unknown(right), text)
+            case ast.BoolOp(op=ast.Or(), values=[*_, last]):
+                return self.path_of(last, depth - 1)
+            case ast.NamedExpr(value=value):
+                return self.path_of(value, depth - 1)
+            case ast.Call(func=function, args=arguments):
+                return self._call(node, self.syntax.dotted(function), arguments, depth)
             case ast.Name(id=name):
                 return self._name(node, name, depth)
-            case ast.Attribute() if self.syntax.outside(node):
-                return f"<import {self.syntax.dotted(node)}>"
+            case ast.Attribute():
+                return self._attribute(node, depth)
+            case ast.Subscript(value=value, slice=ast.Constant(value=key)):
+                return self._part(value, key)
             case _:
                 return None
 
+    # ------------------------------------------------------------ calls
+
     def _call(self, node: ast.Call, name: str, arguments: list[ast.expr], depth: int) -> str | None:
-        if name in JOINS:
-            return self._joined(arguments, depth)
-        if name in WRAPPERS and arguments:
-            return self._joined(arguments, depth)
-        if name in PARENTS:
-            return TEMPORARY
-        if name in ("os.getenv", "os.environ.get") and len(arguments) == 2:
-            return self.path_of(arguments[1], depth - 1)
-        match node.func:
-            case ast.Attribute(value=base, attr="joinpath"):
-                return self._joined([base, *arguments], depth)
-            case ast.Attribute(value=ast.Constant(value=str(text)), attr="format"):
-                return re.sub(r"\{[^{}]*\}", lambda _: self._unknown(node), text)
+        match name:
+            case _ if name in JOINS or (name in WRAPPERS and arguments):
+                return self._joined(arguments, depth)
+            case _ if name in FOLDERS:
+                return TEMPORARY
+            case _ if name in NEW:
+                return self._new(node, depth)
+            case "os.getenv" | "os.environ.get" if len(arguments) == 2:
+                return self.path_of(arguments[1], depth - 1)
+            case "os.path.dirname" if arguments:
+                return parent(self.path_of(arguments[0], depth - 1))
+            case "shutil.make_archive" if len(arguments) >= 2:
+                return self._archive(arguments, depth)
             case _:
-                return None
+                return self._method(node, depth)
+
+    def _new(self, node: ast.Call, depth: int) -> str | None:
+        """A new name, in /tmp unless the call says where."""
+        given = next((each.value for each in node.keywords if each.arg == "dir"), None)
+        is_elsewhere = given is not None and not (isinstance(given, ast.Constant) and given.value is None)
+        folder = self.path_of(given, depth - 1) if given is not None and is_elsewhere else TEMPORARY
+        where = f"{self.syntax.function(node)}:{node.lineno}:{node.col_offset}"
+        mark = "!" if self.syntax.function(node) != MODULE else "~"
+        name = piece(self.syntax.dotted(node.func), where, mark)
+        return None if folder is None else f"{folder}/{name}"
+
+    def _archive(self, arguments: list[ast.expr], depth: int) -> str | None:
+        base, kind = self.path_of(arguments[0], depth - 1), arguments[1]
+        suffix = SUFFIXES.get(str(kind.value)) if isinstance(kind, ast.Constant) else None
+        return base if base is None or suffix is None else base + suffix
+
+    def _method(self, node: ast.Call, depth: int) -> str | None:
+        match node.func, node.args:
+            case ast.Attribute(value=base, attr="joinpath"), arguments:
+                return self._joined([base, *arguments], depth)
+            case ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), _:
+                return re.sub(r"\{[^{}]*\}", lambda _: self._unknown(node), text)
+            case ast.Attribute(value=base, attr="with_name"), [name]:
+                folder = parent(self.path_of(base, depth - 1))
+                return None if folder is None else f"{folder}/{self._plain_piece(name, depth)}"
+            case ast.Attribute(value=base, attr="with_suffix"), [suffix]:
+                stem = without_suffix(self.path_of(base, depth - 1))
+                return None if stem is None else stem + self._plain_piece(suffix, depth)
+            case ast.Attribute(value=base, attr=attribute), _ if attribute in SAME:
+                return self.path_of(base, depth - 1)
+            case _:
+                return self._made(node)
+
+    def _made(self, node: ast.Call) -> str | None:
+        """What a function of the program may return."""
+        callee = callee_of(self.syntax, node)
+        is_own = bool(callee) and may_be_own(self.syntax, node, callee)
+        return f"<call {callee}|{self._unknown(node)[1:-1]}>" if is_own else None
+
+    # ------------------------------------------------------------ names
 
     def _name(self, node: ast.Name, name: str, depth: int) -> str | None:
         scope = self.syntax.scope(node).binding(name)
         if scope is None:
             return None
-        given = self.syntax.assigned(scope, name)
+        given, is_open = self.syntax.reaching(scope, node)
         imported = self.syntax.imports.get((scope, name))
         if imported and not given:
             return f"<import {imported}>"
-        if not given and name in parameter_names(scope.node):
-            return f"<param {scope.qualname}:{name}>"
-        if len(given) != 1 or (isinstance(given[0], ast.Name) and isinstance(given[0].ctx, ast.Store)):
+        if is_open and name in parameter_names(scope.node):
+            return f"<param {scope.qualname}:{name}>" if not given else None
+        is_remembered = scope.function() is not self.syntax.scope(node).function()
+        if is_remembered and len(given) > 1:
+            return self._remembered(given, depth)
+        if len(given) != 1:
             return None
-        return self.path_of(given[0], depth - 1)
+        path = self._assigned(given[0], depth)
+        return path if path is None or not is_remembered else remembered(path)
+
+    def _remembered(self, given: list[ast.expr], depth: int) -> str | None:
+        """The path that a variable of the module is given, where that is one (and None where there is none)."""
+        values = [each for each in given if not (isinstance(each, ast.Constant) and not each.value)]
+        paths = {self._assigned(each, depth) for each in values}
+        path = paths.pop() if len(paths) == 1 else None
+        return None if path is None else remembered(path)
+
+    def _assigned(self, value: ast.expr, depth: int) -> str | None:
+        if isinstance(value, ast.Name) and isinstance(value.ctx, ast.Store):
+            return self._listed(value, depth)
+        return self.path_of(value, depth - 1)
+
+    def _listed(self, target: ast.Name, depth: int) -> str | None:
+        """`for path in folder.iterdir()`: some file of the folder. `number, path = tempfile.mkstemp()`."""
+        match self.syntax.parents[target]:
+            case ast.For(iter=source) | ast.comprehension(iter=source):
+                folder = self._folder(source, depth)
+                return None if folder is None else f"{folder}/{self._unknown(target)}"
+            case ast.Tuple(elts=[_, second]) if second is target:
+                statement = self.syntax.statement(target)
+                call = statement.value if isinstance(statement, ast.Assign) else None
+                is_pair = isinstance(call, ast.Call) and self.syntax.dotted(call.func) in PAIRS
+                return self.path_of(call, depth - 1) if is_pair and call is not None else None
+            case _:
+                return None
+
+    def _folder(self, source: ast.expr, depth: int) -> str | None:
+        """The folder that is listed, where the elements are paths (and not mere names)."""
+        match source:
+            case ast.IfExp(body=body):
+                return self._folder(body, depth)
+            case ast.GeneratorExp(generators=[ast.comprehension(iter=inner)]):
+                return self._folder(inner, depth)
+            case ast.Call(func=ast.Name(id=name), args=[inner, *_]) if name in SORTERS:
+                return self._folder(inner, depth)
+            case ast.Call(func=ast.Attribute(value=base, attr=method)) if method in LISTINGS:
+                if self.syntax.dotted(source.func) != "glob.glob":
+                    return self.path_of(base, depth - 1)
+                return parent(self.path_of(source.args[0], depth - 1)) if source.args else None
+            case _:
+                return None
+
+    def _attribute(self, node: ast.Attribute, depth: int) -> str | None:
+        if node.attr == "parent":
+            return parent(self.path_of(node.value, depth - 1))
+        owner = self.syntax.owner_of(node.value)
+        if owner is not None:
+            given = self._stored[owner, node.attr]
+            if len(given) > 1:
+                return None
+            path = self.path_of(given[0], depth - 1) if given else f"<import {owner}.{node.attr}>"
+            return None if path is None else fresh_per_object(path, owner)
+        if node.attr == "name" and (path := self._of_object(node.value, depth)):
+            return path
+        dotted = self.syntax.dotted(node)
+        return f"<import {dotted}>" if dotted and not self._is_variable(node) else None
+
+    def _of_object(self, node: ast.expr, depth: int) -> str | None:
+        """`folder.name`, where the variable holds a new temporary file or folder."""
+        path = self.path_of(node, depth - 1)
+        is_new = path is not None and path.rpartition("/")[2].startswith("{tempfile.")
+        return path if is_new else None
+
+    def _part(self, owner: ast.expr, key: object) -> str | None:
+        """`PATHS["queue"]`: what a constant holds, the linked program knows. `tempfile.mkstemp()[1]`."""
+        if key == 1 and isinstance(owner, ast.Call) and self.syntax.dotted(owner.func) in PAIRS:
+            return self.path_of(owner)
+        dotted = self.syntax.dotted(owner)
+        is_constant = bool(dotted) and isinstance(owner, (ast.Name, ast.Attribute)) and isinstance(key, str)
+        is_local = isinstance(owner, ast.Name) and self.syntax.is_local(owner)
+        return f"<import {dotted}.{key}>" if is_constant and not is_local and dotted != "os.environ" else None
+
+    def _is_variable(self, node: ast.Attribute) -> bool:
+        head: ast.expr = node
+        while isinstance(head, ast.Attribute):
+            head = head.value
+        is_import = bool(self.syntax.outside(node))
+        return isinstance(head, ast.Name) and self.syntax.is_local(head) and not is_import
+
+    @cached_property
+    def _stored(self) -> defaultdict[tuple[str, str], list[ast.expr]]:
+        """What methods assign to the attributes of their object; a node that is itself the target: unknown."""
+        found: defaultdict[tuple[str, str], list[ast.expr]] = defaultdict(list)
+        for node in self.syntax.walk.only(ast.Assign, ast.AnnAssign):
+            match node:
+                case ast.Assign(targets=targets, value=value):
+                    pairs = [pair for target in targets for pair in pairs_of(target, value)]
+                case ast.AnnAssign(target=target, value=ast.expr() as value):
+                    pairs = [(target, value)]
+                case _:
+                    pairs = []
+            for stored, given in pairs:
+                owner = self.syntax.owner_of(stored.value) if isinstance(stored, ast.Attribute) else None
+                if isinstance(stored, ast.Attribute) and owner is not None:
+                    found[owner, stored.attr].append(given)
+        return found
+
+    # ------------------------------------------------------------ pieces
 
     def _piece(self, node: ast.expr, depth: int) -> str:
         return self.path_of(node, depth - 1) or self._unknown(node)
 
-    def _pieces(self, nodes: list[ast.expr], depth: int) -> list[str]:
+    def _plain_piece(self, node: ast.expr, depth: int) -> str:
         """Only the first piece may be looked up in the linked program: `<param …>` inside a path is unknown."""
-        found = [self._piece(node, depth) for node in nodes]
+        found = self._piece(node, depth)
+        return self._unknown(node) if found.startswith(MARKERS) else found
+
+    def _pieces(self, nodes: list[ast.expr], depth: int) -> list[str]:
         return [
-            piece if number == 0 or not piece.startswith("<") else self._unknown(node)
-            for number, (node, piece) in enumerate(zip(nodes, found, strict=True))
+            self._plain_piece(node, depth) if number else self._piece(node, depth)
+            for number, node in enumerate(nodes)
         ]
 
     def _unknown(self, node: ast.expr) -> str:
@@ -100,14 +282,16 @@ class Paths:
         where = self.syntax.function(node) if names else ""
         if not all(self._is_fixed(name) for name in names):
             where += f":{node.lineno}:{node.col_offset}"
-        return f"{{{_plain(ast.unparse(node))}@{where}}}"
+        is_fresh = any(map(_is_fresh_atom, self.provenance.value_of(node).atoms))
+        mark = "!" if self.syntax.function(node) != MODULE else "~"
+        return piece(ast.unparse(node), where, mark if is_fresh else "")
 
     def _is_fixed(self, name: ast.Name) -> bool:
         scope = self.syntax.scope(name).binding(name.id)
-        if scope is None:
-            return True
-        is_parameter = name.id in parameter_names(scope.node)
-        return len(self.syntax.assigned(scope, name.id)) + is_parameter <= 1
+        return scope is None or self._binding_count(scope, name.id) <= 1
+
+    def _binding_count(self, scope: Scope, name: str) -> int:
+        return len(self.syntax.assigned(scope, name)) + (name in parameter_names(scope.node))
 
     def _concatenated(self, nodes: list[ast.expr], depth: int) -> str:
         return "".join(self._pieces(nodes, depth))
@@ -115,33 +299,14 @@ class Paths:
     def _joined(self, nodes: list[ast.expr], depth: int) -> str | None:
         if not nodes or any(isinstance(node, ast.Starred) for node in nodes):
             return None
-        pieces = self._pieces(nodes, depth)
-        pattern = pieces[0]
-        for piece in pieces[1:]:
-            pattern = piece if piece.startswith("/") else f"{pattern.rstrip('/')}/{piece}"
-        return pattern
+        return joined(self._pieces(nodes, depth))
 
 
-def _plain(text: str) -> str:
-    """The text of an unknown piece, without the braces that mark one."""
-    return text.replace("{", "(").replace("}", ")").replace("@", "(at)")
-
-
-def generic(pattern: str) -> str:
-    """The pattern with `{}` for every unknown piece: what two functions have in common."""
-    return re.sub(r"\{[^{}]*\}", "{}", pattern)
-
-
-def is_unique(pattern: str) -> bool:
-    """Whether an unknown piece makes the path new in every invocation: a clock, a random or a request id."""
-    return re.search(r"\{[^{}@]*(uuid|time|random|token|request_id|mkdtemp|mkstemp)[^{}]*\}", pattern) is not None
-
-
-def is_temporary(pattern: str) -> bool:
-    """Whether a path lies below /tmp."""
-    return pattern == TEMPORARY or pattern.startswith(f"{TEMPORARY}/")
-
-
-def may_be_temporary(pattern: str) -> bool:
-    """Whether a path lies below /tmp, or starts with something that only the linked program knows."""
-    return is_temporary(pattern) or pattern.startswith(("<import ", "<param "))
+def _is_fresh_atom(atom: Atom) -> bool:
+    match atom.kind:
+        case "nondet":
+            return atom.detail in FRESH_CALLS
+        case "param":
+            return atom.path.endswith(REQUEST_ID)
+        case _:
+            return False

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from statelift.catalogue.files import Effect
 from statelift.model import Place, Span
 
 CellKind = Literal["dict", "list", "set", "int", "number", "text", "none", "bool", "call", "other"]
@@ -57,7 +58,11 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any)."""
+    """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any).
+
+    `files` are its tests of files, or of what was read from them: `present` (and whether that holds), `other` for
+    their age or size, `truthy` for what they hold.
+    """
 
     kind: Literal["if", "loop", "try", "except", "finally", "case", "function"]
     at: int
@@ -65,6 +70,7 @@ class Guard:
     mode: Literal["all", "any"] = "all"
     tests: tuple[Test, ...] = ()
     catches: tuple[str, ...] = ()
+    files: tuple[Test, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Cell:
 
     module `SESSIONS`, class and instance `Api.sessions`, default `collect(found)`, function `handler.count`,
     closure `make.seen`, object `local.user`, process `os.environ['USER']`. `file` is the path pattern that it
-    stands for, if it is a path below /tmp.
+    stands for, if it is a path below /tmp; `files` those of what it holds: `{"queue": "/tmp/queue.json"}`.
     """
 
     name: str
@@ -86,6 +92,7 @@ class Cell:
     callee: str = ""
     is_top_level: bool = True
     file: str = ""
+    files: tuple[tuple[str, str], ...] = ()
     home: Home = "module"
 
 
@@ -158,12 +165,14 @@ class Block:
     """A compound statement that can go while its body stays.
 
     `head` is the line that opens it (None: it stays), `margins` what the lines of its body lose, `tail` its
-    `finally`.
+    `finally`. `margin` is the text in front of the statement, `newline` what ends its head.
     """
 
     head: Span | None
     margins: tuple[Span, ...]
     tail: Span | None = None
+    margin: str = ""
+    newline: str = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +180,7 @@ class Close:
     """A statement `connection.close()`: its line where it can be removed whole, otherwise its own span.
 
     `block` is the try statement of whose `finally` it is all. `is_certain`: on every way without an exception.
+    `is_alone`: it is a statement of its own.
     """
 
     word: Span
@@ -178,6 +188,30 @@ class Close:
     line: Span | None
     block: Block | None = None
     is_certain: bool = True
+    is_alone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A with statement (or ExitStack) that ends a connection.
+
+    `span` is what it enters, or for `closing(connection)` the word `closing`.
+    """
+
+    form: Literal["with", "closing"]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something that is set on a connection after it was opened: where, and what it is set to.
+
+    `is_added`: it comes to what is there already, each time again (a hook).
+    """
+
+    text: str
+    given: tuple[Value, ...]
+    is_added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +219,10 @@ class Ending:
     """How what a call opens is ended, as far as the calling function tells.
 
     `form`: a with statement or an ExitStack enters it as it is, or `closing(…)` of it: `whole`. `block` is the with
-    statement where it can be unwrapped; `is_late`: the variable is used behind it. `entered` says the same
-    as `form` of what the variable holds: `with connection:`.
+    statement where it can be unwrapped; `is_late`: the variable is used behind it. `entries` are all that ends it
+    in that way, also through a variable: `with connection:`. `flows` are the ways on which it leaves the
+    function: "returned", "stored", `passed:CALLEE:ARGUMENT`, "lost" where it cannot be followed; with "part "
+    before it, what was reached through it. `touched` is a use that may end it unseen.
     """
 
     form: Literal["plain", "with", "closing"]
@@ -195,7 +231,10 @@ class Ending:
     closes: tuple[Close, ...] = ()
     block: Block | None = None
     is_late: bool = False
-    entered: str = ""
+    entries: tuple[Entry, ...] = ()
+    flows: frozenset[str] = frozenset()
+    touched: str = ""
+    changed: Changed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +258,14 @@ class FileEffect:
     """What a call does to a path. `path` has `{text}` for each unknown piece.
 
     `is_certain` is False where the path depends on the caller: the call may as well mean another file.
+    `written` are the sources of the content, `source` the path that it is copied or moved from, `named` the
+    sources of the path itself. `joint` is the text between a path and the arguments of its method: `.exists()`.
+    `keeper` is what keeps the handle open: the class of the object that holds it, or "*" for a cell.
+    `decides`: about nothing but removals, new folders and log lines; about files that are written, too; or more.
+    `leaves`: where the block ends that leaves the function with what is read; 0 where it goes on.
     """
 
-    effect: Literal["read", "write", "append", "create", "exists", "remove", "list", "opaque"]
+    effect: Effect
     api: str
     path: str
     function: str
@@ -232,8 +276,14 @@ class FileEffect:
     guards: tuple[Guard, ...]
     mode: str = ""
     written: frozenset[Atom] = frozenset()
+    source: str = ""
+    named: frozenset[Atom] = frozenset()
+    joint: Span | None = None
+    keeper: str = ""
     is_rewritable: bool = False
     is_certain: bool = True
+    decides: Literal["nothing", "setup", "more"] = "more"
+    leaves: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +313,6 @@ class Connection:
     arguments: tuple[Argument, ...]
     ending: Ending
     maker: Span
-    fates: frozenset[str] = frozenset()
-    mutated: str = ""
     local_imports: tuple[str, ...] = ()
     cell: str = ""
     factory: int | None = None
@@ -330,11 +378,12 @@ class Decorator:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """A return statement with a value, and the literals in it (sorted by their text)."""
+    """A return statement with a value, the literals in it (sorted by their text), and the path that it gives."""
 
     value: Value
     guards: tuple[Guard, ...]
     literals: tuple[str, ...]
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

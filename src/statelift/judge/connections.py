@@ -6,6 +6,7 @@ from dataclasses import replace
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Connection
 from statelift.judge.evidence import Evidence
+from statelift.judge.holding import holding_of
 from statelift.judge.kept import caching_function, lazy_reason
 from statelift.judge.lasting import broken, judge_lasting
 from statelift.judge.sharing import dependence, obstacles
@@ -59,11 +60,13 @@ def _judge(evidence: Evidence, make: "_Maker", library: Library) -> Judgement:
         return make(Verdict.PER_CALL, "is built again on every call", (reason,)).lowered(Tier.MANUAL, _NO_NAME)
     if library.kind == SESSION:
         return make(Verdict.POOL, "takes a connection from its engine's pool", (_SESSION,))
-    dependent = dependence(evidence, path, connection)
+    holding = holding_of(evidence, path, connection)
+    dependent = dependence(evidence, path, connection, holding)
     if dependent:
         return make(Verdict.EVENT_DEPENDENT, "is never shared", (dependent,))
     judgement = make(Verdict.PER_CALL, "is built again on every call", (_why(connection),))
-    for tier, reason in obstacles(evidence, path, connection, library):
+    judgement = replace(judgement, endings=tuple(holding.endings()))
+    for tier, reason in obstacles(evidence, path, connection, library, holding):
         judgement = judgement.lowered(tier, reason)
     return judgement
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from statelift.facts.values import Access, Guard, Value
+from statelift.link.filepaths import FilePaths
 from statelift.link.lifetime import Lifetimes
 from statelift.link.program import CellKey, FunctionKey, Program
 from statelift.link.reach import Reach
@@ -37,11 +38,12 @@ class Evidence:
         self.sources = Sources(program)
         self.lifetimes = Lifetimes(program)
         self.ways = Ways(program)
+        self.files = FilePaths(program, self.lifetimes, self.sources)
 
     @cached_property
     def traces(self) -> tuple[Trace, ...]:
         """What each entry point does, in order."""
-        return tuple(traces_of(self.program))
+        return tuple(traces_of(self.program, self.files.effects))
 
     def mentioning_unread(self, word: str) -> str | None:
         """The first file of the program that could not be analysed and holds the word."""

@@ -5,31 +5,45 @@ from collections import defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from statelift.facts.paths import generic, is_unique
-from statelift.facts.values import FileEffect, Guard
-from statelift.judge.evidence import FILE_ERRORS, Evidence
+from statelift.catalogue.files import FOLDERS, LOCKS, SHELVES, WAYS
+from statelift.facts.handles import CONTAINER
+from statelift.facts.pieces import TEMPORARY, generic, is_fresh, is_remembered
+from statelift.facts.values import Atom, FileEffect
+from statelift.judge.evidence import Evidence
+from statelift.judge.exposure import WRITES, Effects, Exposure, Group, is_below, is_folder_made, near_of
 from statelift.judge.values import Judgement, Subject
-from statelift.link.trace import Step, dominates
 from statelift.model import Tier, Use, Verdict
 
-READS = frozenset({"read", "exists"})
-WRITES = frozenset({"write", "append", "create"})
-DATABASES = frozenset({"sqlite3.connect", "shelve.open", "dbm.open"})
-Effects = list[tuple[str, FileEffect]]
+USES = frozenset({"read", "list", "tool", "opaque", "store", "fill"})
 
 
 def judge_files(evidence: Evidence) -> Iterator[Judgement]:
     """A judgement for every /tmp path that handlers write, and for databases kept there."""
-    by_path: dict[str, Effects] = defaultdict(list)
-    for path, effect in ((path, each) for path, found in evidence.program.files.items() for each in found):
-        if effect.effect != "list" and effect.path.rstrip("/") != "/tmp":  # noqa: S108 - the path judged
-            by_path[generic(effect.path)].append((path, effect))
-    _join_readers(by_path)
-    for pattern, effects in sorted(by_path.items()):
-        reachable = [(path, e) for path, e in effects if evidence.is_reachable(path, e.function)]
-        judgement = _judge(evidence, pattern, effects, reachable) if reachable else None
+    for group in _groups(evidence):
+        judgement = _judge(evidence, group)
         if judgement is not None:
             yield judgement
+
+
+# ---------------------------------------------------------------- groups
+
+
+def _groups(evidence: Evidence) -> Iterator[Group]:
+    """The reachable effects by path, each with those on other paths that concern it."""
+    found = [
+        (path, each)
+        for path, effects in evidence.files.effects.items()
+        for each in effects
+        if evidence.is_reachable(path, each.function) or each.mode == "log"
+    ]
+    by_path: dict[str, Effects] = defaultdict(list)
+    for path, effect in found:
+        if effect.effect != "list" and effect.path != TEMPORARY:
+            by_path[generic(effect.path)].append((path, effect))
+    _join_readers(by_path)
+    _join_contents(by_path)
+    for pattern, own in sorted(by_path.items()):
+        yield Group(pattern, own, [*near_of(pattern, own, found)])
 
 
 def _join_readers(by_path: dict[str, Effects]) -> None:
@@ -41,6 +55,17 @@ def _join_readers(by_path: dict[str, Effects]) -> None:
                 by_path[pattern] += by_path[path]
 
 
+def _join_contents(by_path: dict[str, Effects]) -> None:
+    """Files that are only read are those that an archive or a program put into their folder."""
+    folders = [
+        pattern for pattern, own in by_path.items() if any(each.effect in ("fill", "tool") for _, each in own)
+    ]
+    for path in [path for path in by_path if not _has_writes(by_path[path])]:
+        around = [folder for folder in folders if folder != path and is_below(path, folder)]
+        if around:
+            by_path[max(around, key=len)] += by_path.pop(path)
+
+
 def _can_name(pattern: str, path: str) -> bool:
     """Whether a pattern can stand for the path, where an unknown piece `{}` is no folder more."""
     wanted, given = pattern.split("/"), path.split("/")
@@ -49,33 +74,52 @@ def _can_name(pattern: str, path: str) -> bool:
 
 
 def _has_writes(effects: Effects) -> bool:
-    return any(effect.effect in WRITES for _, effect in effects)
+    return any(effect.effect in WRITES and not is_folder_made(effect) for _, effect in effects)
 
 
-def _judge(evidence: Evidence, pattern: str, effects: Effects, reachable: Effects) -> Judgement | None:
-    writes = [(path, e) for path, e in reachable if e.effect in WRITES]
-    database = next((e for _, e in reachable if e.api in DATABASES), None)
-    make = _Maker(evidence, pattern, effects, reachable)
-    if database is not None:
-        reason = f"line {database.place.line}: a database file in /tmp lives and dies with one container"
-        return make(Verdict.STATE, "keeps a database", (reason, "use DynamoDB, RDS or EFS"), Tier.MANUAL)
-    if not writes:
+# ---------------------------------------------------------------- verdicts
+
+
+def _judge(evidence: Evidence, group: Group) -> Judgement | None:
+    if not group.writers:
         return None
-    exposed = _exposed(evidence, reachable)
+    make = _Maker(evidence, group)
+    exposure = Exposure(evidence, group)
+    effects = {each.effect for _, each in group.writers}
+    kept = next((each for path, each in group.writers if _is_kept(evidence, path, each)), None)
+    if kept is not None:
+        return _open_handle(make, kept)
+    if effects == {"append"} and not group.does(*USES, "exists") and not is_fresh(group.writers[0][1].path):
+        return _write_only(make, group)
+    exposed = exposure.reads()
     if not exposed:
-        return make(Verdict.SCRATCH, "is scratch", ("every read follows a write of the same invocation",))
-    if _is_cache(evidence, reachable, writes):
-        return make(Verdict.CACHE, "is a cache", ("it is written only where it is missing, from another source",))
-    return _state(make, writes, exposed)
+        is_own = effects - {"tool"} or group.does("read", "list")
+        reason = "every read follows a write of the same invocation"
+        return make(Verdict.SCRATCH, "is scratch", (reason,)) if is_own else None
+    if "store" in effects:
+        return _database(make, group)
+    alone = _left_alone(evidence, group, exposure, exposed)
+    if alone is not None:
+        return make(alone, *_LEFT[alone])
+    return _state(evidence, make, group, exposed)
+
+
+_LEFT: dict[Verdict, tuple[str, tuple[str, ...]]] = {
+    Verdict.CACHE: ("is a cache", ("it is written only where it is missing, from another source",)),
+    Verdict.LATCH: (
+        "tells that a container is set up",
+        ("where it is missing, files are written that hold nothing of a request, and nothing else happens",),
+    ),
+}
 
 
 class _Maker:
-    def __init__(self, evidence: Evidence, pattern: str, effects: Effects, reachable: Effects) -> None:
-        path, first = min(reachable, key=lambda each: (each[1].effect not in WRITES, each[0], each[1].order))
-        found = {entry for p, e in reachable for entry in evidence.reach.entries_of((p, e.function))}
-        uses = tuple(sorted({Use(p, e.place.line, e.effect) for p, e in effects}))
-        self.subject = Subject(path, first.place, pattern, tuple(sorted(found)), uses)
-        self.effects = effects
+    def __init__(self, evidence: Evidence, group: Group) -> None:
+        path, first = min(group.own, key=lambda each: (each[1].effect not in WRITES, each[0], each[1].order))
+        found = {entry for p, e in group.all for entry in evidence.reach.entries_of((p, e.function))}
+        uses = tuple(sorted({Use(p, e.place.line, e.effect) for p, e in group.all}))
+        self.subject = Subject(path, first.place, group.pattern, tuple(sorted(found)), uses)
+        self.effects = group.all
 
     def __call__(self, verdict: Verdict, what: str, reasons: tuple[str, ...], tier: Tier = Tier.SAFE) -> Judgement:
         return Judgement(
@@ -89,71 +133,95 @@ class _Maker:
         )
 
 
-def _exposed(evidence: Evidence, reachable: Effects) -> list[FileEffect]:
-    """Reads (content or existence) that no write of the same invocation precedes on every path."""
-    mine = {id(effect) for _, effect in reachable}
-    found: dict[int, FileEffect] = {}
-    for trace in evidence.traces:
-        steps = [step for step in trace.steps if id(step.item) in mine]
-        for step in steps:
-            effect = step.item
-            assert isinstance(effect, FileEffect)
-            is_shared = effect.effect in READS and not is_unique(effect.path)
-            is_exposed = is_shared and not any(_fills(write, step) for write in steps)
-            if is_exposed and not _guards_only_removal(effect, steps):
-                found[id(effect)] = effect
-    return list(found.values())
-
-
-def _fills(write: Step, read: Step) -> bool:
-    one, other = write.item, read.item
-    assert isinstance(one, FileEffect) and isinstance(other, FileEffect)
-    is_same = one.path == other.path and one.is_certain
-    return one.effect == "write" and is_same and dominates(write, read)
-
-
-def _guards_only_removal(test: FileEffect, steps: list[Step]) -> bool:
-    """`if os.path.exists(p): os.remove(p)` looks at existence, and leaves nothing that depends on it."""
-    if test.effect != "exists":
-        return False
-    guarded = [step.item for step in steps if isinstance(step.item, FileEffect) and _depends(step.item, test)]
-    return bool(guarded) and all(effect.effect == "remove" for effect in guarded)
-
-
-def _depends(effect: FileEffect, test: FileEffect) -> bool:
-    return effect is not test and effect.function == test.function and any(
-        each.subject == test.path and each.holds for guard in effect.guards for each in guard.tests
-    )  # fmt: skip
-
-
-def _is_cache(evidence: Evidence, effects: Effects, writes: Effects) -> bool:
-    """Written only where missing, with nothing that only the request knows; and read, not only looked for."""
-    is_marker = not any(effect.effect == "read" for _, effect in effects) and all(
-        {atom.kind for atom in effect.written} <= {"const", "opaque"} for _, effect in writes
+def _open_handle(make: _Maker, opened: FileEffect) -> Judgement:
+    line = opened.place.line
+    reasons = (
+        f"line {line}: the file stays open from one invocation to the next, with its position",
+        "open it where it is used, and keep what has to last in S3 or a table",
     )
-    return not is_marker and all(
-        _is_guarded(effect) and _is_refetchable(evidence, path, effect) for path, effect in writes
+    return make(Verdict.STATE, "is kept open", reasons, Tier.MANUAL)
+
+
+def _is_kept(evidence: Evidence, path: str, effect: FileEffect) -> bool:
+    """Whether a later invocation finds the handle open, and does not open the file again."""
+    is_lasting = effect.keeper == CONTAINER or evidence.lifetimes.is_lasting_class((path, effect.keeper))
+    return bool(effect.keeper) and is_lasting and any(guard.kind == "if" for guard in effect.guards)
+
+
+def _write_only(make: _Maker, group: Group) -> Judgement:
+    line = group.writers[0][1].place.line
+    reasons = (
+        f"line {line}: what is appended in /tmp is read by no code, and is lost with the container",
+        "write to stdout or a logger without a file: CloudWatch Logs keeps it",
     )
+    return make(Verdict.WRITE_ONLY, "grows with every call and is read by none", reasons, Tier.MANUAL)
 
 
-def _is_guarded(effect: FileEffect) -> bool:
-    return any(_is_missing(guard, effect.path) for guard in effect.guards)
+def _database(make: _Maker, group: Group) -> Judgement:
+    store = next(each for _, each in group.writers if each.effect == "store")
+    reason = f"line {store.place.line}: a database file in /tmp lives and dies with one container"
+    way = "keep each key as an item in DynamoDB" if store.api.startswith(SHELVES) else WAYS["store"]
+    return make(Verdict.STATE, "keeps a database", (reason, way), Tier.MANUAL)
 
 
-def _is_missing(guard: Guard, path: str) -> bool:
-    is_absent = any(test.subject == path and not test.holds for test in guard.tests)
-    return is_absent or (guard.kind == "except" and bool(set(guard.catches) & FILE_ERRORS))
+# ---------------------------------------------------------------- what is left alone
+
+
+def _left_alone(evidence: Evidence, group: Group, exposure: Exposure, exposed: list[FileEffect]) -> Verdict | None:
+    """CACHE where every write makes up for what is missing; LATCH for a mark that files are there."""
+    if any(effect.effect == "claim" for effect in exposed) or exposure.is_told():
+        return None
+    is_marker = not group.does(*USES) and all(
+        {atom.kind for atom in effect.written} <= {"const", "opaque"} for _, effect in group.writers
+    )
+    if is_marker:
+        is_setup = all(effect.decides == "setup" for effect in exposed)
+        return Verdict.LATCH if is_setup and _is_harmless(evidence, exposure) else None
+    makers = [(path, effect) for path, effect in group.writers if effect.effect != "tool"]
+    is_cache = all(
+        exposure.is_missed(effect) and _is_refetchable(evidence, path, effect)
+        for path, effect in makers or group.writers
+    )
+    return Verdict.CACHE if is_cache else None
+
+
+def _is_harmless(evidence: Evidence, exposure: Exposure) -> bool:
+    """Whether all that depends on the mark is which files are written, and not with what a request brings."""
+    return all(
+        isinstance(step.item, FileEffect) and _is_refetchable(evidence, step.path, step.item)
+        for step in exposure.depending()
+    )
 
 
 def _is_refetchable(evidence: Evidence, path: str, effect: FileEffect) -> bool:
-    sources = evidence.sources.of_atoms(path, effect.written)
+    """Whether the request gives nothing to the content that it does not also give to the name."""
+    sources = evidence.sources.of_atoms(path, _content(evidence, effect))
+    named = {source.detail for source in evidence.sources.of_atoms(path, effect.named) if source.kind == "event"}
     asked = {source.detail for source in sources if source.kind == "event"}
-    return all(detail in effect.path for detail in asked)
+    return all(any(each.startswith(known) for known in named) for each in asked)
 
 
-def _state(make: _Maker, writes: Effects, exposed: list[FileEffect]) -> Judgement:
-    written = ", ".join(str(line) for line in sorted({e.place.line for _, e in writes}))
+def _content(evidence: Evidence, effect: FileEffect) -> frozenset[Atom]:
+    """Sources of what a write leaves: those of the other file, where that is moved or copied."""
+    if not effect.source:
+        return effect.written
+    found = [each for effects in evidence.files.effects.values() for each in effects if each.path == effect.source]
+    return frozenset[Atom]().union(*(each.written for each in found))
+
+
+# ---------------------------------------------------------------- state
+
+
+def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEffect]) -> Judgement:
+    written = ", ".join(str(line) for line in sorted({e.place.line for _, e in group.writers}))
     read = ", ".join(str(line) for line in sorted({e.place.line for e in exposed}))
+    folder = next((e for e in exposed if e.api in FOLDERS), None)
+    if folder is not None and all(e.api in FOLDERS for e in exposed):
+        reasons: tuple[str, ...] = (
+            f"line {folder.place.line}: {folder.api} fails where an earlier invocation made the folder",
+            "pass exist_ok=True, or use a new tempfile.TemporaryDirectory() per call",
+        )
+        return make(Verdict.STATE, "is a folder that an earlier invocation may have made", reasons, Tier.MANUAL)
     judgement = make(
         Verdict.STATE,
         "is written in one invocation and read in another",
@@ -163,13 +231,31 @@ def _state(make: _Maker, writes: Effects, exposed: list[FileEffect]) -> Judgemen
         ),
         Tier.REVIEW,
     )
-    for _, effect in make.effects:
-        if not effect.is_certain:
-            reason = f"line {effect.place.line}: {effect.api} is called for other files, too"
-            judgement = judgement.lowered(Tier.MANUAL, reason)
-        elif not effect.is_rewritable:
-            reason = f"line {effect.place.line}: {effect.api} ({effect.effect}) has no counterpart on S3 yet"
-            judgement = judgement.lowered(Tier.MANUAL, reason)
-        elif not effect.function:
-            judgement = judgement.lowered(Tier.MANUAL, f"line {effect.place.line} uses the file at import time")
+    for reason in dict.fromkeys([*_locks(evidence), *_obstacles(group)]):
+        judgement = judgement.lowered(Tier.MANUAL, reason)
     return judgement
+
+
+def _locks(evidence: Evidence) -> Iterator[str]:
+    """A lock or a memory map needs a real file, on one machine."""
+    for key, function in sorted(evidence.program.functions.items()):
+        names = sorted(function.references & LOCKS)
+        if names and evidence.reach.has(key):
+            yield f"{key[1]}() uses {names[0]}, which works on one machine: use a conditional write in DynamoDB"
+
+
+def _obstacles(group: Group) -> Iterator[str]:
+    for _, effect in group.all:
+        line, api = effect.place.line, effect.api
+        if is_folder_made(effect):
+            continue
+        if effect.mode == "relative":
+            yield f"line {line}: the working folder belongs to the process: write the path in full"
+        if is_remembered(effect.path):
+            yield f"line {line}: the name is made once per container: choose one that all containers know"
+        if not effect.is_certain:
+            yield f"line {line}: {api} is called for other files, too"
+        elif not effect.function:
+            yield f"line {line} uses the file at import time"
+        elif not effect.is_rewritable:
+            yield f"line {line}: {api} ({effect.effect}) has no counterpart on S3 yet: {WAYS[effect.effect]}"

@@ -147,7 +147,7 @@ def _is_closed(library: Library, ending: Ending) -> bool:
 def _is_left(library: Library, ending: Ending) -> bool:
     """Whether a with statement closes it."""
     closes = library.with_effect in ("close", "transaction-close")
-    return ending.form == "closing" or (closes and "with" in (ending.form, ending.entered))
+    return any(entry.form == "closing" or closes for entry in ending.entries)
 
 
 # ---------------------------------------------------------------- hooks

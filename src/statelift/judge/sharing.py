@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Connection, Function
+from statelift.facts.values import Argument, Changed, Connection, Ending, Function
 from statelift.judge.evidence import Evidence
+from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
 from statelift.link.program import FunctionKey, shift_of
 from statelift.link.sources import Source
@@ -16,8 +17,6 @@ OPTIONS = frozenset(
     """botocore.config.Config botocore.client.Config urllib3.util.Retry urllib3.util.retry.Retry urllib3.Retry
     urllib3.Timeout urllib3.util.Timeout httpx.Timeout httpx.Limits""".split()
 )  # their objects are plain settings
-CLOSERS = frozenset({"contextlib.closing", "closing"})
-CLOSE_IS_IDLE = frozenset({"aws", "cache", "nosql", "http"})  # kinds whose close() only frees the connection
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
 
@@ -32,13 +31,14 @@ def _ambient(evidence: Evidence, connection: Connection) -> str:
     return f"a function of the program changes {what}, which such a client reads by itself" if found else ""
 
 
-def dependence(evidence: Evidence, path: str, connection: Connection) -> str:
+def dependence(evidence: Evidence, path: str, connection: Connection, holding: Holding) -> str:
     """Why the connection belongs to one request or tenant, or ""."""
     ambient = _ambient(evidence, connection)
     if ambient:
         return ambient
-    if connection.mutated:
-        return f"{connection.mutated} is changed after it is built: a shared client would keep that"
+    for site, ending in holding.endings():
+        if ending.changed is not None and not _is_repeatable(evidence, site, ending.changed):
+            return f"{ending.changed.text} changes it after it is built: a shared client would keep that"
     for argument in connection.arguments:
         sources = evidence.sources.of(path, argument.value)
         text = argument.value.text
@@ -53,14 +53,26 @@ def dependence(evidence: Evidence, path: str, connection: Connection) -> str:
     return ""
 
 
+def _is_repeatable(evidence: Evidence, path: str, changed: Changed) -> bool:
+    """Whether what is set is the same on every call, so that setting it once more changes nothing."""
+    kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
+    return bool(changed.given) and kinds <= FIXED and not changed.is_added
+
+
 def obstacles(
-    evidence: Evidence, path: str, connection: Connection, library: Library
+    evidence: Evidence, path: str, connection: Connection, library: Library, holding: Holding
 ) -> Iterator[tuple[Tier, str]]:
     """Tier and reason for everything that speaks against keeping it."""
     yield from _library(connection, library)
+    yield from _ends(connection, library, holding)
     for argument in connection.arguments:
         yield from _argument(evidence, path, argument)
     yield from _surroundings(evidence, path, connection, library)
+    for holder in holding.holders:
+        yield from _holder(evidence, holder, connection, library)
+    for reason in holding.lost:
+        yield Tier.MANUAL if _is_sql(library) else Tier.REVIEW, reason
+    yield from _overlap(evidence, path, connection, library, holding)
     module = path.rpartition("/")[2].removesuffix(".py")
     test = evidence.mentioning_test("patch", module, connection.constructor.partition(".")[0])
     if test is not None:
@@ -70,20 +82,45 @@ def obstacles(
         )
 
 
+def _is_sql(library: Library) -> bool:
+    return library.kind.startswith("sql") and library.kind != "sql-pool"
+
+
 def _library(connection: Connection, library: Library) -> Iterator[tuple[Tier, str]]:
-    is_async = "async" in connection.constructor.lower() or library.is_loop_bound
-    if is_async:
-        yield Tier.MANUAL, f"{library.name} connections are bound to the event loop that made them"
-    elif not library.is_self_healing and not library.kind.startswith("sql"):
-        yield Tier.MANUAL, f"{library.name} does not reconnect by itself: {library.hazards}"
-    elif connection.ending.closes and library.kind not in CLOSE_IS_IDLE and not library.kind.startswith("sql"):
-        yield Tier.MANUAL, f"{library.name}: its close() does more than close ({library.hazards})"
+    name, constructor = library.name, connection.constructor
+    if "async" in constructor.lower() or library.is_loop_bound:
+        yield Tier.MANUAL, f"{name} connections are bound to the event loop that made them"
+    elif constructor in library.pools:
+        yield Tier.MANUAL, f"{name}: what is taken from a kept pool has to be alive, and given back on every way"
+    elif not library.is_lasting(constructor):
+        yield Tier.MANUAL, f"{name} does not reconnect by itself: {library.hazards}"
     elif library.tier != "safe":
         tier = Tier.MANUAL if library.tier == "manual" else Tier.REVIEW
-        yield (
-            tier,
-            f"{library.name}: {library.hazards}" if library.hazards else f"{library.name} keeps session state",
-        )
+        yield tier, f"{name}: {library.hazards}" if library.hazards else f"{name} keeps session state"
+
+
+def _ends(connection: Connection, library: Library, holding: Holding) -> Iterator[tuple[Tier, str]]:
+    """Why the places that end it cannot be rewritten, or a transaction would be left open."""
+    endings = [ending for _, ending in holding.endings()]
+    is_ended = any(ending.closes or ending.entries for ending in endings)
+    if is_ended and connection.constructor not in library.instead_of_close:
+        yield Tier.MANUAL, f"{library.name}: its close() does more than close ({library.hazards})"
+    if not _is_sql(library):
+        return
+    for holder in holding.holders:
+        if not _is_ended(holder, library):
+            yield Tier.MANUAL, f"{holder.function}() never closes it, so where its transaction ends cannot be seen"
+
+
+def _is_ended(holder: Holder, library: Library) -> bool:
+    """Whether a function that holds it closes it, ends its transaction, or gives it on to one that does."""
+    ending = holder.ending
+    if holder.is_lent or (ending is not None and "returned" in ending.flows):
+        return True
+    if ending is None:
+        return False
+    is_closing = any(entry.form == "closing" for entry in ending.entries) or "close" in library.with_effect
+    return bool(ending.closes) or (bool(ending.entries) and (is_closing or not ending.is_late))
 
 
 def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tuple[Tier, str]]:
@@ -113,32 +150,117 @@ def _surroundings(
     evidence: Evidence, path: str, connection: Connection, library: Library
 ) -> Iterator[tuple[Tier, str]]:
     function = evidence.program.functions.get((path, connection.function))
-    is_sql = library.kind.startswith("sql")
-    if function is not None and (function.is_async or function.has_generator):
-        yield Tier.MANUAL, f"{connection.function}() is a coroutine or generator"
     if function is not None and _decorates(evidence, path, function):
         yield Tier.REVIEW, f"{connection.function}() runs around each call of what it decorates"
-    if connection.ending.form != "plain":
-        yield Tier.MANUAL, "it is opened by a with statement, which closes it or ends a transaction"
     if function is not None and any(guard.kind == "function" for guard in connection.guards):
         yield Tier.REVIEW, "it is built inside a lambda"
-    if is_sql and connection.setting:
+    if _is_sql(library) and connection.setting:
         yield Tier.MANUAL, f"{connection.setting} stays in force on a kept connection: say it again, or keep none"
-    if is_sql and connection.fates & {"stored", "returned"}:
-        yield Tier.MANUAL, "it leaves the function that opens it, so where it is closed cannot be seen"
-    elif "stored" in connection.fates and not is_kept(evidence, path, connection):
-        yield Tier.REVIEW, "it is stored in an object, and may be changed or closed elsewhere"
-    elif "returned" in connection.fates:
-        yield from _callers(evidence, path, connection)
-    yield from _passed_on(evidence, path, connection, library)
     threads = _starts_threads(evidence)
     if threads:
         yield (
             Tier.REVIEW,
             f"{threads} starts threads or processes: only low-level clients may be shared between them",
         )
-    if is_sql and not connection.ending.bound_to:
-        yield Tier.MANUAL, "it is not kept in a variable, so its transaction cannot be ended"
+
+
+def _holder(
+    evidence: Evidence, holder: Holder, connection: Connection, library: Library
+) -> Iterator[tuple[Tier, str]]:
+    """What one function does with it that a kept connection would feel."""
+    function = evidence.program.functions.get((holder.path, holder.function))
+    is_plain = function is None or not (function.is_async or function.has_generator)
+    if not is_plain and not is_manager(function):
+        yield Tier.MANUAL, f"{holder.function}() is a coroutine or generator"
+    if holder.ending is None:
+        return
+    yield from _uses(evidence, holder.path, holder.ending, connection, library)
+    for flow in sorted(holder.ending.flows):
+        if flow.startswith("passed:"):
+            yield from _passed_on(evidence, holder.path, flow, library)
+
+
+def _uses(
+    evidence: Evidence, path: str, ending: Ending, connection: Connection, library: Library
+) -> Iterator[tuple[Tier, str]]:
+    if ending.touched and not library.reopens:
+        yield Tier.MANUAL, f"{ending.touched} may close it: what is kept would be of no more use"
+    if ending.changed is not None:
+        is_only = len(_alike(evidence, path, connection)) == 1
+        tier = Tier.REVIEW if is_only else Tier.MANUAL
+        also = "" if is_only else "; other places open the same connection without that"
+        yield tier, f"{ending.changed.text} sets the same on it once more in every call{also}"
+    if "stored" in ending.flows and not is_kept(evidence, path, connection):
+        tier = Tier.MANUAL if _is_sql(library) else Tier.REVIEW
+        yield tier, "it is stored in an object, and may be changed or closed elsewhere"
+    if not library.reopens and _may_lead_back(evidence, ending):
+        yield (
+            Tier.REVIEW,
+            "something that was reached through it leaves the function, and `.client` leads back to it",
+        )
+
+
+def _may_lead_back(evidence: Evidence, ending: Ending) -> bool:
+    """Whether a part of it leaves the function, and the program closes something that it finds as `.client`."""
+    is_given = any(flow.startswith(("part passed", "part stored", "part returned")) for flow in ending.flows)
+    names = [{name for name, _ in module.attributes} for module in evidence.program.modules.values()]
+    return is_given and any({"client", "close"} <= each for each in names)
+
+
+def _alike(evidence: Evidence, path: str, connection: Connection) -> list[Connection]:
+    """The connections of a module that are written alike: they share what is kept."""
+    return [each for each in evidence.program.modules[path].connections if each.text == connection.text]
+
+
+# ---------------------------------------------------------------- two at once
+
+
+def _overlap(
+    evidence: Evidence, path: str, connection: Connection, library: Library, holding: Holding
+) -> Iterator[tuple[Tier, str]]:
+    """Two connections that were open at the same time would become one, with one transaction."""
+    if library.kind not in ("sql", "http") or library.tier == "safe":
+        return
+    alike = _alike(evidence, path, connection)
+    if sum(each.function == connection.function for each in alike) > 1:
+        yield Tier.MANUAL, f"{connection.function}() opens it twice: both would be the same connection"
+    openers = {(path, each.function) for each in alike}
+    for holder in holding.holders:
+        callee = _opening_while_held(evidence, holder, connection, openers)
+        if callee:
+            yield (
+                Tier.MANUAL,
+                f"{holder.function}() holds it while {callee}() opens it again: both would be the same",
+            )
+
+
+def _opening_while_held(
+    evidence: Evidence, holder: Holder, connection: Connection, openers: set[FunctionKey]
+) -> str:
+    """The function that is called while the connection is open, and opens another one like it; or ""."""
+    closes = holder.ending.closes if holder.ending is not None else ()
+    last = max((close.word.end for close in closes), default=0)
+    key = (holder.path, holder.function)
+    for call, callee in evidence.program.calls.get(key, ()):
+        is_behind = last and call.order > last
+        is_own = callee in openers and call.place.line == holder.line
+        if not (is_behind or is_own or call.place.line < holder.line) and _reaches(evidence, callee, openers):
+            return callee[1]
+    return ""
+
+
+def _reaches(evidence: Evidence, key: FunctionKey, wanted: set[FunctionKey]) -> bool:
+    """Whether a call of one function can come to one of others."""
+    seen: set[FunctionKey] = set()
+    waiting = [key]
+    while waiting:
+        following = waiting.pop()
+        if following in wanted:
+            return True
+        if following not in seen:
+            seen.add(following)
+            waiting += [callee for _, callee in evidence.program.calls.get(following, ())]
+    return False
 
 
 def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
@@ -153,39 +275,15 @@ def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
     return any((path, name) in used for name in around)
 
 
-def _callers(evidence: Evidence, path: str, connection: Connection) -> Iterator[tuple[Tier, str]]:
-    """A connection that a helper returns must not be closed or changed by those who asked for it."""
-    sites = evidence.program.call_sites.get((path, connection.function), ())
-    function = evidence.program.functions.get((path, connection.function))
-    if function is not None and "functools.cached_property" in {each.name for each in function.decorators}:
-        yield (
-            Tier.REVIEW,
-            f"each object keeps what {connection.function} gives, and may close or change it elsewhere",
-        )
-    elif function is not None and not sites:
-        yield Tier.REVIEW, f"who gets what {connection.function}() returns cannot be followed"
-    for site, call in sites:
-        caller = evidence.program.functions.get((site, call.function))
-        touched = sorted(caller.attributes & TOUCHES) if caller is not None else []
-        if touched:
-            yield Tier.REVIEW, f"{call.function}() gets it from {connection.function}(), and uses .{touched[0]}"
-
-
-def _passed_on(
-    evidence: Evidence, path: str, connection: Connection, library: Library
-) -> Iterator[tuple[Tier, str]]:
+def _passed_on(evidence: Evidence, path: str, flow: str, library: Library) -> Iterator[tuple[Tier, str]]:
     """A connection that is given to others must not be closed there."""
-    for fate in sorted(connection.fates):
-        if not fate.startswith("passed"):
-            continue
-        callee, _, position = fate.removeprefix("passed").strip(":").rpartition(":")
-        key = evidence.program.callee(path, callee) if callee else None
-        if key is not None and _touches(evidence, key, position):
-            yield Tier.REVIEW, f"it is passed to {callee}(), which may close or change it"
-        elif callee in CLOSERS:
-            yield Tier.MANUAL, f"it is passed to {callee}(), which closes it"
-        elif key is None and library.kind != "aws":
-            yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+    callee, _, position = flow.removeprefix("passed").strip(":").rpartition(":")
+    key = evidence.program.callee(path, callee) if callee else None
+    if key is not None and _touches(evidence, key, position):
+        tier = Tier.MANUAL if _is_sql(library) else Tier.REVIEW
+        yield tier, f"it is passed to {callee}(), which may close or change it"
+    elif key is None and library.kind != "aws":
+        yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
 
 
 def _touches(evidence: Evidence, key: FunctionKey, position: str, depth: int = 5) -> bool:

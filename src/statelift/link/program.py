@@ -1,11 +1,9 @@
 """ModuleFacts of one code root -> Program: what every name means across its files."""
 
-import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from posixpath import normpath
 
 from statelift.catalogue.objects import CHANGING, effect_of
 from statelift.facts.values import (
@@ -15,11 +13,9 @@ from statelift.facts.values import (
     CellKind,
     Class,
     Connection,
-    FileEffect,
     Function,
     Import,
     ModuleFacts,
-    Value,
 )
 from statelift.model import CodeRoot, EntryPoint
 
@@ -32,7 +28,6 @@ PROCESS_WRITES = frozenset(
     """put delete pop setdefault update append extend remove clear augment method:insert unpacked""".split()
 )
 HANDLER_PARAMETERS = 2  # event and context
-ELSEWHERE = ""  # a path that is not known, or not below /tmp
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,70 +342,6 @@ class Program:
         for path, module in self.modules.items():
             for connection in module.connections:
                 yield path, connection
-
-    @cached_property
-    def files(self) -> dict[str, list[FileEffect]]:
-        """Effects on files below /tmp, by the Python file; paths resolved through constants and parameters."""
-        return {path: self._effects(path, module) for path, module in self.modules.items()}
-
-    def _effects(self, path: str, module: ModuleFacts) -> list[FileEffect]:
-        found: list[FileEffect] = []
-        for effect in module.files:
-            patterns = self._patterns(path, effect.path, HOPS)
-            is_only = len(patterns) == 1
-            for pattern in sorted(patterns - {ELSEWHERE}):
-                is_rewritable = is_only and effect.is_rewritable
-                found.append(replace(effect, path=pattern, is_rewritable=is_rewritable, is_certain=is_only))
-        return found
-
-    def _patterns(self, path: str, pattern: str, hops: int) -> set[str]:
-        """The /tmp paths that a pattern can stand for; `<import …>` and `<param …>` are looked up.
-
-        ELSEWHERE is one of them where it may (also) be a path that is not known, or not below /tmp.
-        """
-        if not pattern.startswith("<"):
-            is_known = pattern.startswith("/tmp")  # noqa: S108 - the folder looked for
-            return {pattern if "{" in pattern else normpath(pattern)} if is_known else {ELSEWHERE}
-        marker, _, rest = pattern[1:].partition(">")
-        kind, _, name = marker.partition(" ")
-        if hops == 0:
-            return {ELSEWHERE}
-        found = self._constant(path, name, hops) if kind == "import" else self._argument(path, name, hops)
-        return {f"{base}{rest}" if base else ELSEWHERE for base in found}
-
-    def _constant(self, path: str, name: str, hops: int) -> set[str]:
-        target = self.resolve(path, name)
-        if target is None or target.kind != "cell":
-            return {ELSEWHERE}
-        cell = self.cells[target.path, target.name]
-        return self._patterns(target.path, cell.file, hops - 1) if cell.definition_count == 1 else {ELSEWHERE}
-
-    def _argument(self, path: str, name: str, hops: int) -> set[str]:
-        qualname, _, parameter = name.rpartition(":")
-        function = self.functions.get((path, qualname))
-        if function is None or (path, qualname) in self.entries:
-            return {ELSEWHERE}
-        names = [each.name for each in function.parameters]
-        default = function.parameters[names.index(parameter)].default
-        wanted = (parameter, str(names.index(parameter) - shift_of(function)))
-        found: set[str] = set()
-        for site, call in self.call_sites.get((path, qualname), ()):
-            given = [argument.file for argument in call.arguments if argument.name in wanted]
-            if given or default is None:
-                found |= self._patterns(site, given[0] if given else ELSEWHERE, hops - 1)
-            else:
-                found |= self._default(path, default, hops - 1)
-        return found or {ELSEWHERE}
-
-    def _default(self, path: str, value: Value, hops: int) -> set[str]:
-        """The paths of a parameter's default: a text, or the name of a constant."""
-        match ast.parse(value.text, mode="eval").body:
-            case ast.Constant(value=str(text)):
-                return self._patterns(path, text, hops)
-            case ast.Name(id=name):
-                return self._constant(path, name, hops)
-            case _:
-                return {ELSEWHERE}
 
 
 def _changes_process(access: Access) -> bool:

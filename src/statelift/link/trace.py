@@ -1,7 +1,7 @@
 """Program and an entry point -> everything that one invocation does to cells and files, in program order."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from statelift.facts.values import Access, Call, FileEffect, Guard
@@ -11,7 +11,9 @@ DEPTH = 10
 LIMIT = 3_000  # steps; a longer trace is cut, and says so
 CALLS = 30_000  # calls that are followed, also where they lead to no step
 
-Condition = tuple[tuple[int, ...], Guard]  # the calls that lead to the function, and a guard in it
+Files = Mapping[str, Sequence[FileEffect]]  # effects by the file that the code stands in
+Condition = tuple[tuple[int, ...], str, int, bool]  # the calls that lead to a function, and a guard in it
+_Conditions = frozenset[Condition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +22,39 @@ class Step:
 
     path: str
     item: Access | FileEffect
-    conditions: frozenset[tuple[tuple[int, ...], str, int, bool]]
+    conditions: _Conditions
     index: int
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The steps of one entry point. `is_cut` says that calls were too deep or too many to follow."""
+    """The steps of one entry point. `is_cut` says that calls were too deep or too many to follow.
+
+    `guards` are what the conditions of its steps ask, each with the file that it stands in.
+    """
 
     entry: FunctionKey
     steps: tuple[Step, ...]
     is_cut: bool
+    guards: Mapping[Condition, tuple[str, Guard]]
 
 
-def traces_of(program: Program) -> Iterator[Trace]:
+def traces_of(program: Program, files: Files) -> Iterator[Trace]:
     """Follow the calls from each entry point."""
-    touching = _touching(program)
+    touching = _touching(program, files)
     items: dict[FunctionKey, list[_Item]] = {}
     for entry in program.entries:
-        tracer = _Tracer(program, touching, items)
+        tracer = _Tracer(program, files, touching, items)
         steps: list[Step] = []
         for path, item, conditions in tracer.follow(entry, (), frozenset(), (entry,)):
             if len(steps) == LIMIT:
                 tracer.is_cut = True
                 break
             steps.append(Step(path, item, conditions, len(steps)))
-        yield Trace(entry, tuple(steps), tracer.is_cut)
+        yield Trace(entry, tuple(steps), tracer.is_cut, tracer.guards)
 
 
-def _touching(program: Program) -> set[FunctionKey]:
+def _touching(program: Program, files: Files) -> set[FunctionKey]:
     """The functions that touch a cell or file, themselves or through what they call: others are not followed."""
     callers: dict[FunctionKey, list[FunctionKey]] = defaultdict(list)
     for caller, calls in program.calls.items():
@@ -57,7 +63,7 @@ def _touching(program: Program) -> set[FunctionKey]:
     found: set[FunctionKey] = set()
     stack = [
         *program.accesses_in,
-        *((path, each.function) for path in program.files for each in program.files[path]),
+        *((path, each.function) for path in files for each in files[path]),
     ]
     while stack:
         key = stack.pop()
@@ -80,7 +86,7 @@ def dominated(writes: list[Step], read: Step) -> bool:
     return any(way <= read.conditions for way in ways)
 
 
-def _without_branch(one: "_Conditions", ways: set["_Conditions"]) -> Iterator["_Conditions"]:
+def _without_branch(one: _Conditions, ways: set[_Conditions]) -> Iterator[_Conditions]:
     for condition in one:
         chain, kind, at, holds = condition
         rest = one - {condition}
@@ -88,16 +94,17 @@ def _without_branch(one: "_Conditions", ways: set["_Conditions"]) -> Iterator["_
             yield rest
 
 
-_Conditions = frozenset[tuple[tuple[int, ...], str, int, bool]]
-
-
 _Item = tuple[Access | FileEffect | Call, FunctionKey | None]
 
 
 class _Tracer:
-    def __init__(self, program: Program, touching: set[FunctionKey], items: dict[FunctionKey, list[_Item]]) -> None:
+    def __init__(
+        self, program: Program, files: Files, touching: set[FunctionKey], items: dict[FunctionKey, list[_Item]]
+    ) -> None:
         self.program = program
+        self.files = files
         self.is_cut = False
+        self.guards: dict[Condition, tuple[str, Guard]] = {}
         self._touching = touching
         self._known = items
         self._calls = 0
@@ -106,7 +113,11 @@ class _Tracer:
         self, key: FunctionKey, chain: tuple[int, ...], outer: _Conditions, active: tuple[FunctionKey, ...]
     ) -> Iterator[tuple[str, Access | FileEffect, _Conditions]]:
         for item, callee in self._items(key):
-            inner = outer | {(chain, guard.kind, guard.at, guard.holds) for guard in item.guards}
+            own: dict[Condition, tuple[str, Guard]] = {
+                (chain, guard.kind, guard.at, guard.holds): (key[0], guard) for guard in item.guards
+            }
+            self.guards |= own
+            inner = outer.union(own)
             if not isinstance(item, Call):
                 yield key[0], item, inner
             elif callee in self._touching:
@@ -131,6 +142,6 @@ class _Tracer:
         if key not in self._known:
             items: list[_Item] = [*self.program.calls.get(key, ())]
             items += [(access, None) for access in self.program.accesses_in.get(key, ())]
-            items += [(effect, None) for effect in self.program.files[key[0]] if effect.function == key[1]]
+            items += [(effect, None) for effect in self.files[key[0]] if effect.function == key[1]]
             self._known[key] = sorted(items, key=lambda each: each[0].order)
         return self._known[key]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from statelift.locate.deployed import Code, Elsewhere, Files, Folder, Image, resolve
 from statelift.locate.evaluate import HOME, UNKNOWN, Module, Scope, Symbol, Value
-from statelift.locate.globs import translated
+from statelift.locate.globs import is_match
 from statelift.locate.hcl import Block, Call
 
 _ARCHIVES = (("data", "archive_file"), ("resource", "archive_file"))
@@ -127,7 +127,7 @@ def _path(value: Value, scope: Scope) -> str | None:
 
 def _excluded(patterns: Value) -> str:
     texts = [each for each in patterns if isinstance(each, str)] if isinstance(patterns, list) else None
-    if texts is None or any(translated(each).fullmatch(_HELPER) for each in texts):
+    if texts is None or any(is_match(each, _HELPER) for each in texts):
         return "The excludes of its archive may leave new files out."
     return ""
 

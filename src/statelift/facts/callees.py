@@ -1,0 +1,51 @@
+"""A call -> the dotted name of what it calls, followed through variables that hold a new object."""
+
+import ast
+import builtins
+import sys
+
+from statelift.facts.syntax import Syntax
+
+BUILTINS = frozenset(dir(builtins))
+
+
+def may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
+    """Whether a function of the program may be called: no builtin, nothing of the standard library."""
+    head = callee.lstrip(".").partition(".")[0]
+    if head in sys.stdlib_module_names:
+        return False
+    match node.func:
+        case ast.Name(id=name):
+            return name not in BUILTINS or bool(syntax.scope(node).binding(name))
+        case ast.Attribute(value=ast.Name() as owner) if callee == f"{owner.id}.{node.func.attr}":
+            return not syntax.is_local(owner)
+        case _:
+            return True
+
+
+def callee_of(syntax: Syntax, node: ast.Call) -> str:
+    """Dotted name of what is called; `Class.method` for `self.method`, `cls.method` and `Class().method`."""
+    func = node.func
+    if not isinstance(func, ast.Attribute):
+        return syntax.dotted(func)
+    owner = syntax.owner_of(func.value)
+    if owner is not None:
+        return f"{owner}.{func.attr}"
+    made = _maker(syntax, func.value)
+    return f"{made}.{func.attr}" if made else syntax.dotted(func)
+
+
+def _maker(syntax: Syntax, node: ast.expr) -> str:
+    """Dotted name of what is called to make an object, followed through a variable that is bound once."""
+    match node:
+        case ast.Call(func=func):
+            return syntax.dotted(func)
+        case ast.Attribute(value=base, attr=attribute) if (owner := syntax.owner_of(base)) is not None:
+            return f"{owner}.{attribute}"
+        case ast.Name(id=name) if syntax.is_local(node):
+            scope = syntax.scope(node).binding(name)
+            given = [] if scope is None else syntax.assigned(scope, name)
+            is_made = len(given) == 1 and isinstance(given[0], ast.Call)
+            return _maker(syntax, given[0]) if is_made else ""
+        case _:
+            return ""

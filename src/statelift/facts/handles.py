@@ -1,0 +1,96 @@
+"""An opened file -> what is written through it, whether it is a plain stream, and what keeps it open."""
+
+import ast
+from collections.abc import Sequence
+
+from statelift.facts.provenance import Provenance
+from statelift.facts.syntax import Syntax
+from statelift.facts.values import Atom
+
+NEEDS_A_FILE = ("subprocess.", "os.", "fcntl.", "mmap.", "numpy.memmap", "numpy.fromfile", "shelve.", "asyncio.")
+READING = frozenset({"read", "readline", "readlines", "readinto", "seek", "__next__"})
+NEEDED = frozenset({"fileno", "name", "truncate", "isatty"})
+CONTAINER = "*"  # a cell of the module keeps the handle
+
+
+class Handles:
+    """Answers questions on the objects that `open` and its like give."""
+
+    def __init__(self, syntax: Syntax, provenance: Provenance) -> None:
+        self.syntax = syntax
+        self.provenance = provenance
+
+    def written(self, node: ast.Call) -> frozenset[Atom]:
+        """Sources of everything that is passed to calls together with the file handle."""
+        return frozenset[Atom]().union(*(self._given_with(each) for each in self._uses(node)))
+
+    def is_plain(self, node: ast.Call) -> bool:
+        """Whether the handle is only read, written and closed: nothing needs a real file behind it."""
+        return not any(self._needs_a_file(each) for each in self._uses(node))
+
+    def is_read(self, node: ast.Call) -> bool:
+        """Whether what was in the file before is read through the handle."""
+        used = [self.syntax.parents[each] for each in self._uses(node)]
+        return any(not isinstance(each, ast.Attribute) or each.attr in READING for each in used)
+
+    def keeper(self, node: ast.Call) -> str:
+        """What keeps the handle open: the class of the object that holds it, "*" for a cell, or ""."""
+        match self.syntax.parents[node]:
+            case ast.Assign(targets=[target]) | ast.AnnAssign(target=target) | ast.NamedExpr(target=target):
+                return self._holder(target)
+            case _:
+                return ""
+
+    def _holder(self, target: ast.expr) -> str:
+        match target:
+            case ast.Name():
+                return "" if self.syntax.is_local(target) else CONTAINER
+            case ast.Attribute(value=owner):
+                return self.syntax.owner_of(owner) or CONTAINER
+            case _:
+                return CONTAINER
+
+    def _uses(self, node: ast.Call) -> Sequence[ast.expr]:
+        """The places where the handle is used: loads of its variable, or the call itself."""
+        name = self._name(node)
+        scope = None if name is None else self.syntax.scope(name).binding(name.id)
+        if name is None or scope is None:
+            return [node]
+        return self.syntax.loads_after(name, scope)
+
+    def _name(self, node: ast.Call) -> ast.Name | None:
+        match self.syntax.parents[node]:
+            case ast.withitem(optional_vars=ast.Name() as name):
+                return name
+            case ast.Assign(targets=[ast.Name() as name]) | ast.NamedExpr(target=ast.Name() as name):
+                return name
+            case _:
+                return None
+
+    def _given_with(self, handle: ast.expr) -> frozenset[Atom]:
+        parent = self.syntax.parents[handle]
+        match parent:
+            case ast.Call(args=arguments) if handle in arguments:
+                return self._atoms([each for each in arguments if each is not handle])
+            case ast.Attribute():
+                call = self.syntax.parents[parent]
+                return self._atoms(call.args) if isinstance(call, ast.Call) else frozenset()
+            case ast.withitem(optional_vars=None) | ast.Expr():
+                return frozenset()
+            case _:
+                return frozenset({Atom("opaque")})
+
+    def _needs_a_file(self, handle: ast.expr) -> bool:
+        match self.syntax.parents[handle]:
+            case ast.Attribute(attr=attribute):
+                return attribute in NEEDED
+            case ast.Call(func=function):
+                return self.syntax.dotted(function).startswith(NEEDS_A_FILE)
+            case ast.keyword() as keyword:
+                call = self.syntax.parents[keyword]
+                return isinstance(call, ast.Call) and self.syntax.dotted(call.func).startswith(NEEDS_A_FILE)
+            case _:
+                return False
+
+    def _atoms(self, nodes: Sequence[ast.expr]) -> frozenset[Atom]:
+        return frozenset[Atom]().union(*(self.provenance.value_of(each).atoms for each in nodes))

@@ -1,0 +1,84 @@
+"""Calls that give paths to other programs, or to the log -> what these do to the files."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from statelift.catalogue.files import LOGS, Effect
+from statelift.facts.effects import Arguments, Found, argument
+from statelift.facts.pieces import may_be_temporary
+
+MENTIONED = re.compile(r"(>>|>|<)?\s*[\"']?(/tmp/[\w./{}@:%+-]*[\w}])")
+REDIRECTED: dict[str, Effect] = {">>": "append", ">": "write", "<": "read"}
+
+
+class Programs:
+    """Effects of `subprocess`, `os.system` and of handlers of `logging`."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self.arguments = arguments
+
+    def run(self, node: ast.Call, name: str) -> Iterator[Found]:
+        """A program that is given paths, or a command that mentions them."""
+        path_of = self.arguments.paths.path_of
+        texts = [path_of(each) or "" for each in self._words(node, name)]
+        for number, text in enumerate(texts):
+            if may_be_temporary(text) and " " not in text:
+                yield Found("tool" if number else "read", name, text)  # the first word is the program itself
+                continue
+            for redirection, path in MENTIONED.findall(text):
+                yield Found(REDIRECTED.get(redirection, "tool"), name, path)
+        folder = argument(node, len(node.args), "cwd")
+        if folder is not None and self.arguments.paths.pattern(folder):
+            yield Found("tool", name, self.arguments.paths.pattern(folder))
+
+    def _words(self, node: ast.Call, name: str) -> Sequence[ast.expr]:
+        """The words of a command, where it is given as a list; otherwise the command."""
+        if name.startswith("asyncio."):
+            return node.args
+        command = argument(node, 0, "args")
+        return [] if command is None else _words_of(self._made(command))
+
+    def _made(self, command: ast.expr) -> ast.expr:
+        """A command that was put into a variable first."""
+        syntax = self.arguments.syntax
+        scope = syntax.scope(command).binding(command.id) if isinstance(command, ast.Name) else None
+        if not isinstance(command, ast.Name) or scope is None:
+            return command
+        given, is_open = syntax.reaching(scope, command)
+        return given[0] if len(given) == 1 and (not is_open or scope.kind == "module") else command
+
+    def logged(self, node: ast.Call, name: str) -> Iterator[Found]:
+        """`logging.FileHandler(path)`, `basicConfig(filename=path)`, and the handlers of `dictConfig({…})`."""
+        values = [key.value for key in node.keywords if key.arg == "filename"]
+        if name == "logging.config.dictConfig":
+            values = [*_filenames(node)]
+        elif name in LOGS:
+            values += node.args[:1]
+        for value in values:
+            path = self.arguments.paths.pattern(value)
+            if path:
+                is_new = any(key.arg == "filemode" and ast.unparse(key.value) == "'w'" for key in node.keywords)
+                yield Found("create" if is_new else "append", name, path, mode="log")
+
+
+def _filenames(node: ast.Call) -> Iterator[ast.expr]:
+    for table in ast.walk(node):
+        if isinstance(table, ast.Dict):
+            for key, value in zip(table.keys, table.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "filename":
+                    yield value
+
+
+def _words_of(command: ast.expr) -> Sequence[ast.expr]:
+    match command:
+        case ast.List(elts=words) | ast.Tuple(elts=words):
+            return words
+        case ast.BinOp(op=ast.Add(), left=ast.List() as left, right=right):
+            return [*left.elts, *_words_of(right)]
+        case ast.Call(func=ast.Attribute(attr="split"), args=[]):
+            return [command.func.value] if isinstance(command.func, ast.Attribute) else []
+        case ast.Call(args=[inner]):  # shlex.split(text)
+            return [inner]
+        case _:
+            return [command]

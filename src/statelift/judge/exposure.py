@@ -1,0 +1,321 @@
+"""What a program does with one /tmp path, in order -> the reads that an earlier invocation's write can reach."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from statelift.catalogue.files import FOLDERS
+from statelift.facts.filetests import RESULT
+from statelift.facts.pieces import generic, is_fresh
+from statelift.facts.values import FileEffect, Guard
+from statelift.judge.evidence import FILE_ERRORS, Evidence
+from statelift.link.trace import Condition, Step, Trace, dominated
+
+Effects = list[tuple[str, FileEffect]]
+WRITES = frozenset({"write", "append", "create", "claim", "fill", "tool", "store"})
+READS = frozenset({"read", "exists", "list", "claim", "store"})
+FILLS = frozenset({"fill", "tool", "opaque"})
+GIVEN = frozenset({"write", "append", "create", "claim", "fill"})  # what code that is not here can find
+
+
+@dataclass(frozen=True)
+class Group:
+    """All effects on one path. `near` are those on folders around it, and on files in it where it is a folder."""
+
+    pattern: str
+    own: Effects
+    near: Effects
+
+    @cached_property
+    def all(self) -> Effects:
+        """Own effects first."""
+        return [*self.own, *self.near]
+
+    @cached_property
+    def writers(self) -> Effects:
+        """Effects that leave something behind under the path. To make sure that a folder is there is none."""
+        return [(path, each) for path, each in self.own if each.effect in WRITES and not is_folder_made(each)]
+
+    def does(self, *effects: str) -> bool:
+        """Whether any effect is of these."""
+        return any(each.effect in effects for _, each in self.all)
+
+
+class Exposure:
+    """Answers which reads of one group an earlier invocation's write can reach."""
+
+    def __init__(self, evidence: Evidence, group: Group) -> None:
+        self.evidence = evidence
+        self.group = group
+        self.paths = {id(effect): path for path, effect in group.all}
+
+    def reads(self) -> list[FileEffect]:
+        """Reads (content or existence) that no write of the same invocation precedes on every way."""
+        if self._is_left_clean():
+            return []
+        found: dict[int, FileEffect] = {}
+        for way in self._ways:
+            for step in way.steps:
+                effect = _effect(step)
+                if self._is_read(effect, way, step) and not self._is_filled(step, way):
+                    found[id(effect)] = effect
+        known = {id(_effect(step)) for way in self._ways for step in way.steps}
+        for _, effect in self.group.all:
+            if id(effect) not in known and self._is_read(effect) and self._is_apart(effect):
+                found[id(effect)] = effect
+        return list(found.values())
+
+    def is_missed(self, write: FileEffect) -> bool:
+        """Whether every way to a write goes by the file that is missing (or stale): a test, or a failed read."""
+        ways = [(way, step) for way in self._ways for step in way.steps if _effect(step) is write]
+        return bool(ways) and all(self._is_missed(way, step) for way, step in ways)
+
+    def _is_missed(self, way: "_Way", write: Step) -> bool:
+        if any(self._says(path, guard, holds=False) for path, guard in way.guards_of(write)):
+            return True
+        tried = {(chain, at) for chain, kind, at, _ in write.conditions if kind == "except"}
+        before = [
+            step for step in way.steps if step.index < write.index and _effect(step).effect in ("read", "exists")
+        ]
+        if any((chain, at) in tried for step in before for chain, kind, at, _ in step.conditions if kind == "try"):
+            return True
+        return any(_is_left_before(_effect(step), _effect(write)) for step in before)
+
+    def depending(self) -> Iterator[Step]:
+        """The steps that only run where the file is not there; those on other files and cells included."""
+        for way in self._ways:
+            for step in way.trace.steps:
+                if any(self._says(*way.trace.guards[each], holds=False) for each in step.conditions):
+                    yield step
+
+    def is_told(self) -> bool:
+        """Whether a function of the program gives another literal where the file was there: `{"cached": True}`."""
+        hits: set[tuple[str, ...]] = set()
+        misses: set[tuple[str, ...]] = set()
+        for key in {(path, each.function) for path, each in self.group.own}:
+            function = self.evidence.program.functions.get(key)
+            for each in () if function is None else function.returns:
+                if any(self._says(key[0], guard, holds=True) for guard in each.guards):
+                    hits.add(each.literals)
+                elif any(self._says(key[0], guard, holds=False) for guard in each.guards):
+                    misses.add(each.literals)
+        flags = {"True", "False"}
+        return any(set(one) & flags != set(other) & flags for one in hits for other in misses)
+
+    @cached_property
+    def _ways(self) -> list["_Way"]:
+        """What each entry point does to the path."""
+        found = (_Way(trace, self._steps_of(trace)) for trace in self.evidence.traces)
+        return [way for way in found if way.steps]
+
+    def _steps_of(self, trace: Trace) -> list[Step]:
+        return [step for step in trace.steps if id(step.item) in self.paths]
+
+    # ------------------------------------------------------------ reads
+
+    def _is_read(self, effect: FileEffect, way: "_Way | None" = None, step: Step | None = None) -> bool:
+        match effect.effect:
+            case "tool":
+                return any(each.effect != "tool" for _, each in self.group.writers)
+            case "opaque":
+                return any(each.effect in GIVEN for _, each in self.group.writers)
+            case "claim":
+                guards = [(self.paths[id(effect)], each) for each in effect.guards]
+                asked = guards if way is None or step is None else way.guards_of(step)
+                return not is_fresh(effect.path) and not any(self._says(*each, holds=False) for each in asked)
+            case "exists" | "list" if effect.decides == "nothing":
+                return False
+            case kind:
+                return kind in READS and not is_fresh(effect.path)
+
+    def _is_apart(self, read: FileEffect) -> bool:
+        """Whether a read that no entry point is known to come to can be the first: no entry point always writes."""
+        return not any(
+            fills(_effect(step), read) and not _branches(step) for way in self._ways for step in way.steps
+        )
+
+    # ------------------------------------------------------------ tests
+
+    def _says(self, path: str, guard: Guard, *, holds: bool) -> bool:
+        """Whether a guard says that the file is there (or fresh), or that it is not."""
+        return any(
+            (each.holds is holds and each.relation == "present") or each.relation == "other"
+            for each in guard.files
+            if self._is_own(path, each.subject)
+        )
+
+    def _is_own(self, path: str, subject: str) -> bool:
+        if subject.startswith(RESULT):
+            return self._gives_it(path, subject.removeprefix(RESULT).removesuffix(">"))
+        known = {generic(each.path) for _, each in self.group.own} | {self.group.pattern}
+        return not known.isdisjoint(map(generic, self.evidence.files.patterns(path, subject)))
+
+    def _gives_it(self, path: str, callee: str) -> bool:
+        """Whether a function of the program reads the file."""
+        key = self.evidence.program.callee(path, callee)
+        return any((at, each.function) == key and each.effect in READS for at, each in self.group.own)
+
+    # ------------------------------------------------------------ kills
+
+    def _is_filled(self, read: Step, way: "_Way") -> bool:
+        return dominated([self._freed(step, way) for step in way.steps if self._can_fill(step, read)], read)
+
+    def _can_fill(self, write: Step, read: Step) -> bool:
+        one, other = _effect(write), _effect(read)
+        return one is not other and fills(one, other) and self._is_same_text(one, other)
+
+    def _is_same_text(self, one: FileEffect, other: FileEffect) -> bool:
+        """Unknown pieces that an object got when it was made are the same where one object is made."""
+        owners = set(re.findall(r"@([^{}:!?~]+)", one.path)) - {one.function, other.function}
+        return all(self._is_made_once(owner) for owner in owners)
+
+    def _is_made_once(self, qualname: str) -> bool:
+        sites = [
+            sites for key, sites in self.evidence.program.call_sites.items() if key[1] == qualname.partition(":")[0]
+        ]
+        return sum(map(len, sites)) <= 1
+
+    def _freed(self, step: Step, way: "_Way") -> Step:
+        """A removal leaves nothing, also where there was nothing to remove."""
+        effect = _effect(step)
+        if effect.effect != "remove":
+            return step
+        free = {each for each in step.conditions if self._is_needless(effect, *way.trace.guards[each])}
+        return replace(step, conditions=step.conditions - free)
+
+    def _is_needless(self, removal: FileEffect, path: str, guard: Guard) -> bool:
+        """Whether a guard of a removal only asks whether there is anything to remove."""
+        if guard.kind == "try":
+            return bool(set(guard.catches) & FILE_ERRORS)
+        asked = {each for test in guard.files for each in self.evidence.files.patterns(path, test.subject) if each}
+        is_existence = guard.mode == "all" and all(
+            test.relation == "present" and test.holds for test in guard.files
+        )
+        return is_existence and any(map(is_same_tree, asked, [removal.path] * len(asked)))
+
+    def _is_left_clean(self) -> bool:
+        """Whether every write is undone by a removal in a `finally` around it, also after an exception."""
+        written = {id(each) for _, each in self.group.writers}
+        seen = {id(step.item) for way in self._ways for step in way.steps}
+        return written <= seen and all(
+            self._is_undone(step, way) for way in self._ways for step in way.steps if id(step.item) in written
+        )
+
+    def _is_undone(self, write: Step, way: "_Way") -> bool:
+        removals = [
+            self._freed(step, way)
+            for step in way.steps
+            if step.index > write.index and _is_removed_by(_effect(write), _effect(step))
+        ]
+        return any(_is_final(removal, write) for removal in removals)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The steps of one entry point that touch a path."""
+
+    trace: Trace
+    steps: list[Step]
+
+    def guards_of(self, step: Step) -> list[tuple[str, Guard]]:
+        return [self.trace.guards[each] for each in step.conditions]
+
+
+def _is_left_before(read: FileEffect, write: FileEffect) -> bool:
+    """Whether the function has ended with what was read, where it comes to the write."""
+    return read.function == write.function and 0 < read.leaves < write.order
+
+
+def _is_final(removal: Step, write: Step) -> bool:
+    """Whether a removal happens in a `finally` that every way out of the write goes through."""
+    ends = {each for each in removal.conditions if each[1] == "finally" and each not in write.conditions}
+    is_around = bool(ends) and all(_is_within(write, end) for end in ends)
+    return is_around and removal.conditions - ends <= write.conditions
+
+
+def _is_within(step: Step, end: Condition) -> bool:
+    return any((chain, at) == (end[0], end[2]) for chain, _, at, _ in step.conditions)
+
+
+def _is_removed_by(write: FileEffect, removal: FileEffect) -> bool:
+    return removal.effect == "remove" and removal.is_certain and is_below(write.path, removal.path)
+
+
+def fills(one: FileEffect, other: FileEffect) -> bool:
+    """Whether what one effect leaves is all that the other one can find."""
+    if not one.is_certain:
+        return False
+    match one.effect:
+        case "remove":
+            return is_cleared(other.path, one.path)
+        case "write":
+            is_listed = other.effect == "list" and "{" not in one.path and covers(other.path, one.path)
+            return one.path == other.path or is_listed
+        case "claim" if one.api not in FOLDERS:
+            return one.path == other.path
+        case "append" | "create" | "claim":
+            return one.path == other.path and other.effect == "exists"
+        case "fill" | "tool" | "opaque":
+            return other.effect != "list" and is_below(other.path, one.path)
+        case _:
+            return False
+
+
+def is_same_tree(one: str, other: str) -> bool:
+    """Whether one path is the other, or lies in it."""
+    one, other = generic(one), generic(other)
+    return is_below(one, other) or is_below(other, one)
+
+
+def is_cleared(path: str, removed: str) -> bool:
+    """Whether a removal, of a path or of all that a pattern names, leaves nothing at a path (or pattern)."""
+    if "*" in removed:
+        return path == removed or ("*" not in path and covers(removed, path))
+    return is_below(path.partition("*")[0].rstrip("/"), removed)
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is the folder itself or lies in it."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
+def covers(listed: str, path: str) -> bool:
+    """Whether a listing, by folder or by pattern, can show a file of the path."""
+    listed, sample = generic(listed).replace("{}", "*"), generic(path).replace("{}", "x")
+    if "*" not in listed:
+        return is_below(sample, listed)
+    return fnmatchcase(sample, listed) or is_below(sample, listed)
+
+
+def is_folder_made(effect: FileEffect) -> bool:
+    """Whether the call makes sure that a folder is there, and does not mind if it was."""
+    return effect.api in FOLDERS and effect.effect == "create"
+
+
+def _branches(step: Step) -> list[str]:
+    return [kind for _, kind, _, _ in step.conditions if kind not in ("loop", "try")]
+
+
+def _effect(step: Step) -> FileEffect:
+    assert isinstance(step.item, FileEffect)
+    return step.item
+
+
+def near_of(pattern: str, own: Effects, others: Effects) -> Iterator[tuple[str, FileEffect]]:
+    """The effects on other paths that concern a group: listings, removals and fillings of folders around it."""
+    is_folder = any(each.effect in ("fill", "tool") for _, each in own)
+    for path, effect in others:
+        other = generic(effect.path)
+        match effect.effect:
+            case "list":
+                is_near = covers(other, pattern) or (is_folder and is_below(other, pattern))
+            case "remove":
+                is_near = other != pattern and covers(other, pattern)
+            case "fill" | "tool" | "opaque":
+                is_near = other != pattern and is_below(pattern, other)
+            case _:
+                is_near = False
+        if is_near:
+            yield path, effect

@@ -1,0 +1,145 @@
+"""How a connection is ended -> the edits that leave it open, or why there are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from statelift.catalogue import Library
+from statelift.facts.values import Block, Close, Connection, Ending, Entry
+from statelift.model import Edit, Span
+
+CALL = "()"
+NOTHING = "contextlib.nullcontext"
+
+
+@dataclass(slots=True)
+class Kept:
+    """Edits, the helper functions and modules that they name, and what cannot be written."""
+
+    edits: list[Edit] = field(default_factory=list)
+    helpers: set[tuple[str, str]] = field(default_factory=set)  # path, function of the helper file
+    modules: set[tuple[str, str]] = field(default_factory=set)  # path, module
+    flaws: list[str] = field(default_factory=list)
+
+
+def keep_open(
+    connection: Connection, supply: str, path: str, library: Library, endings: Sequence[tuple[str, Ending]]
+) -> Kept:
+    """Put `supply` in the constructor's place ("": that stays), and rewrite every ending, its own among them."""
+    kept = Kept()
+    instead = library.instead_of_close.get(connection.constructor)
+    if any(ending.closes or ending.entries for _, ending in endings) and instead is None:
+        kept.flaws.append(f"{library.name}: what has to stand where it is closed is not known")
+        return kept
+    writer = _Writer(kept, library, instead or "")
+    block = connection.ending.block
+    if instead == "" and block is not None and supply and _is_unwrappable(connection.ending):
+        writer.unwrap(path, connection, block, supply)
+        writer.close(path, connection.ending, within=block)
+    else:
+        writer.supply(path, connection, supply)
+        writer.close(path, connection.ending)
+    for site, ending in endings:
+        if ending is not connection.ending:
+            writer.enter(site, ending.entries)
+            writer.close(site, ending)
+    return kept
+
+
+def _is_unwrappable(ending: Ending) -> bool:
+    return len(ending.entries) == 1 and not ending.is_late
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    kept: Kept
+    library: Library
+    instead: str
+
+    def supply(self, path: str, connection: Connection, text: str) -> None:
+        """The constructor's place, with what has to be around it where a with statement enters it."""
+        own = [entry for entry in connection.ending.entries if entry.span == connection.span]
+        around = self._around(own[0]) if own else ""
+        self._need(path, around)
+        text = f"{around}({text})" if around else text
+        if text:
+            self.kept.edits.append(Edit(path, connection.span.start, connection.span.end, text))
+        self.enter(path, [entry for entry in connection.ending.entries if entry.span != connection.span])
+
+    def enter(self, path: str, entries: Sequence[Entry]) -> None:
+        """With statements and closing() that end it through a variable or a function."""
+        for entry in entries:
+            around = self._around(entry)
+            self._need(path, around)
+            if entry.form == "closing":
+                self.kept.edits.append(Edit(path, entry.span.start, entry.span.end, around))
+            elif around:
+                self.kept.edits.append(Edit(path, entry.span.start, entry.span.start, f"{around}("))
+                self.kept.edits.append(Edit(path, entry.span.end, entry.span.end, ")"))
+
+    def _around(self, entry: Entry) -> str:
+        """What a with statement has to enter instead; "" where it may stay as it is."""
+        effect = "close" if entry.form == "closing" else self.library.with_effect
+        if self.instead not in ("", f"rollback{CALL}") or not effect:
+            self.kept.flaws.append(f"{self.library.name}: what its with statement ends is not known")
+        match effect:
+            case "transaction":
+                return ""
+            case "transaction-close":
+                return "transaction"
+            case _:
+                return NOTHING if not self.instead else "lent"
+
+    def _need(self, path: str, around: str) -> None:
+        if around == NOTHING:
+            self.kept.modules.add((path, "contextlib"))
+        elif around:
+            self.kept.helpers.add((path, around))
+
+    # ------------------------------------------------------------ close()
+
+    def close(self, path: str, ending: Ending, within: Block | None = None) -> None:
+        """Every close(): it goes, or becomes what has to be called instead."""
+        gone: list[Span] = []
+        for close in ending.closes:
+            if self.instead.endswith(CALL):
+                word = self.instead.removesuffix(CALL)
+                self.kept.edits.append(Edit(path, close.word.start, close.word.end, word))
+            elif not close.is_alone:
+                self.kept.flaws.append("its close() is part of a larger statement")
+            elif self.instead:
+                self.kept.edits.append(Edit(path, close.word.start, close.statement.end, self.instead))
+            else:
+                gone += self._removed(path, close)
+        self._move(path, within, gone)
+
+    def _removed(self, path: str, close: Close) -> list[Span]:
+        """Take a close() out: its line, the `finally` that it is all of, or at least the call."""
+        if close.line is not None:
+            self.kept.edits.append(Edit(path, close.line.start, close.line.end, ""))
+            return [close.line]
+        if close.block is not None and close.block.tail is not None:
+            self._move(path, close.block, [close.block.tail])
+            self._remove(path, close.block.head)
+            self._remove(path, close.block.tail)
+            return [close.block.tail]
+        self.kept.edits.append(Edit(path, close.statement.start, close.statement.end, "pass"))
+        return []
+
+    def _remove(self, path: str, span: Span | None) -> None:
+        if span is not None:
+            self.kept.edits.append(Edit(path, span.start, span.end, ""))
+
+    # ------------------------------------------------------------ blocks
+
+    def unwrap(self, path: str, connection: Connection, block: Block, supply: str) -> None:
+        """`with open() as name:` becomes `name = supply`; `close` moves the body."""
+        assert block.head is not None
+        name = connection.ending.bound_to
+        text = f"{name} = {supply}" if name else supply
+        self.kept.edits.append(Edit(path, block.head.start, block.head.end, f"{block.margin}{text}{block.newline}"))
+
+    def _move(self, path: str, block: Block | None, gone: Sequence[Span]) -> None:
+        """Take a body out of its statement, but for the lines that are gone."""
+        for margin in block.margins if block is not None else ():
+            if not any(span.start <= margin.start < span.end for span in gone):
+                self.kept.edits.append(Edit(path, margin.start, margin.end, ""))
