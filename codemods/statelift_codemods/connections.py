@@ -37,9 +37,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Connection
+from statelift.facts.values import Access, Argument, Close, Connection
 from statelift.judge.values import Judgement
-from statelift.keeping import Kept, keep_open
+from statelift.keeping import Kept, forgetting, keep_open, leave_open, leave_open_at
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
@@ -50,7 +50,9 @@ COOKIES = frozenset({"requests", "httpx"})  # a new client has none, so a kept o
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
-    """One proposal: the constructor call becomes a getter call."""
+    """One proposal: the constructor call becomes a getter call, or a kept connection is not closed any more."""
+    if judgement.verdict is Verdict.BROKEN and judgement.connection is not None:
+        yield _unclosed(judgement, workspace, judgement.connection[1])
     if judgement.verdict is not Verdict.PER_CALL or judgement.tier is Tier.MANUAL or judgement.connection is None:
         return
     path, connection = judgement.connection
@@ -136,16 +138,8 @@ def _definitions(
         return
     inner = f"_kept{name}"
     parameters = ", ".join(_parameter(argument) for argument in varying)
-    yield EnsureHelperPart(path, inner, define(inner))
-    yield EnsureHelperPart(path, name, _FORGETTING.format(name=name, inner=inner, parameters=parameters))
-
-
-_FORGETTING = '''def {name}({parameters}):
-    """The kept client without the cookies of earlier calls."""
-    client = {inner}({parameters})
-    client.cookies.clear()
-    return client
-'''
+    for part, text in forgetting(name, define(inner), inner, parameters):
+        yield EnsureHelperPart(path, part, text)
 
 
 def _pinged(workspace: Workspace, path: str, connection: Connection, library: Library) -> Iterator[Edit]:
@@ -247,6 +241,27 @@ def _service(connection: Connection) -> str:
         if argument.name in ("0", "service_name") and written and not argument.is_inherited:
             return written[1].replace("-", "_").replace(".", "_")
     return "aws"
+
+
+# ---------------------------------------------------------------- kept already, and closed
+
+
+def _unclosed(judgement: Judgement, workspace: Workspace, connection: Connection) -> Proposal:
+    library = constructors()[connection.constructor]
+    closes = [(path, _close(access)) for path, access in judgement.accesses]
+    kept = leave_open(connection, library, judgement.endings)
+    there = leave_open_at(connection, library, closes)
+    kept.edits += there.edits
+    kept.flaws += there.flaws
+    title = f"leave {_short(connection.text)} open between calls"
+    return _flawed(Proposal("open", title, _kept(kept, workspace), judgement.tier), kept)
+
+
+def _close(access: Access) -> Close:
+    """A use of a cell that calls a method which closes."""
+    start = access.name.end + 1
+    word = Span(start, start + len(access.op.rpartition(":")[2]))
+    return Close(word, access.statement, None, is_alone=access.is_statement)
 
 
 # ---------------------------------------------------------------- SQL connections

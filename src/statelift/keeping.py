@@ -25,24 +25,45 @@ def keep_open(
     connection: Connection, supply: str, path: str, library: Library, endings: Sequence[tuple[str, Ending]]
 ) -> Kept:
     """Put `supply` in the constructor's place ("": that stays), and rewrite every ending, its own among them."""
-    kept = Kept()
-    instead = library.instead_of_close.get(connection.constructor)
-    if any(ending.closes or ending.entries for _, ending in endings) and instead is None:
-        kept.flaws.append(f"{library.name}: what has to stand where it is closed is not known")
+    kept = leave_open(connection, library, [each for each in endings if each[1] is not connection.ending])
+    own = connection.ending
+    writer = _writer(kept, connection, library, own)
+    if writer is None:
         return kept
-    writer = _Writer(kept, library, instead or "")
-    block = connection.ending.block
-    if instead == "" and block is not None and supply and _is_unwrappable(connection.ending):
-        writer.unwrap(path, connection, block, supply)
-        writer.close(path, connection.ending, within=block)
+    if not writer.instead and own.block is not None and supply and _is_unwrappable(own):
+        writer.unwrap(path, connection, own.block, supply)
+        writer.close(path, own.closes, within=own.block)
     else:
         writer.supply(path, connection, supply)
-        writer.close(path, connection.ending)
-    for site, ending in endings:
-        if ending is not connection.ending:
-            writer.enter(site, ending.entries)
-            writer.close(site, ending)
+        writer.close(path, own.closes)
     return kept
+
+
+def leave_open(connection: Connection, library: Library, endings: Sequence[tuple[str, Ending]]) -> Kept:
+    """Rewrite the endings of a connection that is kept, wherever they stand."""
+    kept = Kept()
+    for path, ending in endings:
+        writer = _writer(kept, connection, library, ending)
+        if writer is not None:
+            writer.enter(path, ending.entries)
+            writer.close(path, ending.closes)
+    return kept
+
+
+def leave_open_at(connection: Connection, library: Library, closes: Sequence[tuple[str, Close]]) -> Kept:
+    """As `leave_open`, for single calls of close()."""
+    kept = Kept()
+    for path, close in closes:
+        _Writer(kept, library, library.instead_of_close.get(connection.constructor, "")).close(path, [close])
+    return kept
+
+
+def _writer(kept: Kept, connection: Connection, library: Library, ending: Ending) -> "_Writer | None":
+    instead = library.instead_of_close.get(connection.constructor)
+    if instead is None and (ending.closes or ending.entries):
+        kept.flaws.append(f"{library.name}: what has to stand where it is closed is not known")
+        return None
+    return _Writer(kept, library, instead or "")
 
 
 def _is_unwrappable(ending: Ending) -> bool:
@@ -97,10 +118,10 @@ class _Writer:
 
     # ------------------------------------------------------------ close()
 
-    def close(self, path: str, ending: Ending, within: Block | None = None) -> None:
+    def close(self, path: str, closes: Sequence[Close], within: Block | None = None) -> None:
         """Every close(): it goes, or becomes what has to be called instead."""
         gone: list[Span] = []
-        for close in ending.closes:
+        for close in closes:
             if self.instead.endswith(CALL):
                 word = self.instead.removesuffix(CALL)
                 self.kept.edits.append(Edit(path, close.word.start, close.word.end, word))
@@ -143,3 +164,20 @@ class _Writer:
         for margin in block.margins if block is not None else ():
             if not any(span.start <= margin.start < span.end for span in gone):
                 self.kept.edits.append(Edit(path, margin.start, margin.end, ""))
+
+
+# ---------------------------------------------------------------- clients with cookies
+
+
+def forgetting(name: str, definition: str, inner: str, parameters: str = "") -> tuple[tuple[str, str], ...]:
+    """Names and texts of a getter that gives out what `inner` keeps (`definition`) without the cookies in it."""
+    text = _FORGETTING.format(name=name, inner=inner, parameters=parameters)
+    return (inner, definition), (name, text)
+
+
+_FORGETTING = '''def {name}({parameters}):
+    """The kept client without the cookies of earlier calls."""
+    client = {inner}({parameters})
+    client.cookies.clear()
+    return client
+'''

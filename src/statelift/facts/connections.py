@@ -48,18 +48,26 @@ class Connections:
                     client, is_marked = _client_of(events), any(each.arg == "unique_id" for each in node.keywords)
                     subject = "" if client is None else self.subjects.cell(client)
                     if subject and not is_marked and self.syntax.function(node) != MODULE:
-                        yield Hook(
-                            subject=subject,
-                            text=ast.unparse(node.func),
-                            function=self.syntax.function(node),
-                            place=self.syntax.place(node),
-                            guards=self.guards.of(node),
-                            registered=ast.unparse(node.args[1]) if len(node.args) > 1 else "",
-                            is_plain=len(node.args) == 2 and self.syntax.module_function(node.args[1]) is not None,
-                            end=self.syntax.span(node).end - 1,
-                        )
+                        yield self._hook(node, subject)
                 case _:
                     pass
+
+    def _hook(self, node: ast.Call, subject: str) -> Hook:
+        given = {each.arg: each.value for each in node.keywords}
+        named = [*node.args, *(given[name] for name in ("event_name", "handler") if name in given)]
+        is_whole = len(named) == len(node.args) + len(node.keywords) == 2
+        event = named[0].value if is_whole and isinstance(named[0], ast.Constant) else None
+        return Hook(
+            subject=subject,
+            text=ast.unparse(node.func),
+            function=self.syntax.function(node),
+            place=self.syntax.place(node),
+            guards=self.guards.of(node),
+            event=event if isinstance(event, str) else "",
+            registered=ast.unparse(named[1]) if is_whole else "",
+            is_plain=is_whole and self.syntax.module_function(named[1]) is not None,
+            end=max((self.syntax.span(each).end for each in named), default=0),
+        )
 
     def _function(self, node: ast.Call) -> str:
         """The function whose call evaluates the node; of a lambda that a module-level name stands for, the name."""

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from statelift.facts.callees import callee_of
 from statelift.facts.syntax import Syntax, pairs_of
 
 CLOSING = frozenset(
@@ -196,14 +197,7 @@ class Journey:
             position = parent.arg or "**"
         else:
             position = str(call.args.index(node)) if node in call.args else "*"
-        self._flow(f"passed:{self._callee(call)}:{position}", path)
-
-    def _callee(self, call: ast.Call) -> str:
-        match call.func:
-            case ast.Attribute(value=owner, attr=attribute) if (known := self.syntax.owner_of(owner)) is not None:
-                return f"{known}.{attribute}"
-            case _:
-                return self.syntax.dotted(call.func)
+        self._flow(f"passed:{callee_of(self.syntax, call)}:{position}", path)
 
     def _touch(self, node: ast.expr) -> None:
         self.touched = self.touched or node

@@ -325,7 +325,8 @@ class Connection:
 class Hook:
     """A function that a call registers with a client: `text` is what is called, `subject` the client's cell.
 
-    `is_plain`: a function of the module, which remembers nothing; `end` is the offset of the closing bracket.
+    `event` is its literal name, or "". `is_plain`: a function of the module, which remembers nothing; `end` is the
+    offset behind the last argument.
     """
 
     subject: str
@@ -333,6 +334,7 @@ class Hook:
     function: str
     place: Place
     guards: tuple[Guard, ...]
+    event: str
     registered: str
     is_plain: bool
     end: int

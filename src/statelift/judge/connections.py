@@ -72,14 +72,16 @@ def _judge(evidence: Evidence, make: "_Maker", library: Library) -> Judgement:
 
 
 _NO_NAME = "no constructor is written there that a getter could call"
+_STALE = "a kept connection that the server has just dropped fails where a new one would not"
 _SESSION = "a session holds the objects of one call; it is the engine that should be kept"
 
 
 def _implicit(make: "_Maker", library: Library) -> Judgement:
     reason = f"{make.connection.constructor}() opens a connection for this one request, and drops it"
     judgement = make(Verdict.PER_CALL, "opens a connection of its own", (reason,))
-    tier = Tier.MANUAL if library.tier == "manual" else Tier.REVIEW
-    return judgement.lowered(tier, library.hazards)
+    if library.tier == "manual":
+        return judgement.lowered(Tier.MANUAL, library.hazards)
+    return judgement.lowered(Tier.REVIEW, _STALE)
 
 
 class _Maker:

@@ -176,7 +176,7 @@ def _gathered(evidence: Evidence, path: str, hook: Hook) -> Iterator[Judgement]:
 
 
 def _hook_tier(hook: Hook) -> tuple[Tier, str]:
-    if hook.is_plain:
+    if hook.is_plain and hook.event:
         return Tier.REVIEW, "with a unique_id it is registered once"
     return (
         Tier.MANUAL,

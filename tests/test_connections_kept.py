@@ -1,0 +1,576 @@
+"""Programs before and after their connections are kept: the same answers and effects, and one connection only.
+
+The drivers here have transactions, cookies and buffers: a change that loses one of them is seen.
+"""
+
+import contextlib
+import importlib
+import sys
+from types import ModuleType
+
+import pytest
+
+from statelift.compose import compose_changes
+from statelift.discover import read_file
+from statelift.model import Options, Tier
+from statelift.planning import make_plan
+
+
+class World:
+    """What a server sees: opened connections, rows that were committed, cookies that were sent, records."""
+
+    def __init__(self):
+        self.opened, self.rows, self.sent, self.delivered, self.alive = [], [], [], [], set()
+
+    def kill_all(self):
+        self.alive.clear()
+
+
+class DriverError(Exception):
+    """What a driver raises."""
+
+
+class Sql:
+    """A connection with a transaction. `effect` is what its with statement does."""
+
+    effect = "close"
+
+    def __init__(self, world, arguments):
+        self.world, self.pending = world, []
+        world.opened.append(arguments)
+        world.alive.add(id(self))
+
+    def _ask(self):
+        if id(self) not in self.world.alive:
+            raise DriverError("the server has gone away")
+
+    def cursor(self):
+        self._ask()
+        return Cursor(self)
+
+    def execute(self, text, values=()):
+        return self.cursor().execute(text, values)
+
+    def ping(self, reconnect=False):
+        assert not reconnect, "a silent reconnect would lose the transaction"
+        self._ask()
+
+    def commit(self):
+        self._ask()
+        self.world.rows += self.pending
+        self.pending = []
+
+    def rollback(self):
+        self._ask()
+        self.pending = []
+
+    def close(self):
+        self.pending = []
+        self.world.alive.discard(id(self))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.effect.startswith("transaction"):
+            self.rollback() if kind else self.commit()
+        if self.effect.endswith("close"):
+            self.close()
+
+
+class Cursor:
+    """Statements go into the transaction; a select sees it."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def execute(self, text, values=()):
+        self.connection._ask()
+        if text.startswith("fail"):
+            raise DriverError(text)
+        if text.startswith("insert"):
+            self.connection.pending.append((text, tuple(values)))
+        return self
+
+    def fetchall(self):
+        return [*self.connection.world.rows, *self.connection.pending]
+
+    def close(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def sql(name, effect):
+    def make(world):
+        kind = type("Connection", (Sql,), {"effect": effect})
+        return {name: {"connect": lambda *a, **k: kind(world, (a, tuple(sorted(k.items())))), "Error": DriverError}}
+
+    return make
+
+
+class Client:
+    """An HTTP client with a cookie jar."""
+
+    def __init__(self, world, options):
+        self.world, self.cookies, self.is_closed = world, {}, False
+        world.opened.append(options)
+
+    def get(self, url, **options):
+        if self.is_closed:
+            raise DriverError("closed")
+        self.world.sent.append((url, dict(self.cookies)))
+        self.cookies["session"] = url
+        return url
+
+    def close(self):
+        self.is_closed = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+class Producer:
+    """Keeps records until they are flushed."""
+
+    def __init__(self, world):
+        self.world, self.records, self.is_closed = world, [], False
+        world.opened.append(())
+
+    def send(self, topic, value):
+        if self.is_closed:
+            raise DriverError("closed")
+        self.records.append((topic, value))
+
+    def flush(self, timeout=None):
+        self.world.delivered += self.records
+        self.records = []
+
+    def close(self, timeout=None):
+        self.flush()
+        self.is_closed = True
+
+
+def http(world):
+    names = {"Client": lambda **options: Client(world, options), "get": lambda url: Client(world, {}).get(url)}
+    return {"httpx": names, "requests": {**names, "Session": lambda: Client(world, {})}}
+
+
+def kafka(world):
+    return {"kafka": {"KafkaProducer": lambda **options: Producer(world)}}
+
+
+class Mongo(Client):
+    """A client without cookies."""
+
+    def get(self, key):
+        if self.is_closed:
+            raise DriverError("closed")
+        self.world.sent.append(key)
+        return key
+
+
+def mongo(world):
+    return {"pymongo": {"MongoClient": lambda *a, **k: Mongo(world, k)}}
+
+
+DRIVERS = (
+    sql("pymysql", "close"), sql("psycopg2", "transaction"), sql("psycopg", "transaction-close"), http, kafka, mongo
+)  # fmt: skip
+PROGRAMS = {
+    "close": """
+        import pymysql
+        def handler(event, context):
+            db = pymysql.connect(host="db")
+            with db.cursor() as cursor:
+                cursor.execute(event["sql"])
+                rows = cursor.fetchall()
+            if event.get("commit"):
+                db.commit()
+            db.close()
+            return rows
+        """,
+    "finally": """
+        import pymysql
+        def handler(event, context):
+            db = pymysql.connect(host="db")
+            try:
+                db.cursor().execute(event["sql"])
+                if event.get("commit"):
+                    db.commit()
+                return db.cursor().fetchall()
+            finally:
+                db.close()
+        """,
+    "with that closes": """
+        import pymysql
+        def handler(event, context):
+            with pymysql.connect(host="db") as db:
+                cursor = db.cursor()
+                cursor.execute(event["sql"])
+                if event.get("commit"):
+                    db.commit()
+                return cursor.fetchall()
+        """,
+    "with that commits": """
+        import psycopg2
+        def handler(event, context):
+            with psycopg2.connect("dbname=shop") as db, db.cursor() as cursor:
+                cursor.execute(event["sql"])
+                return cursor.fetchall()
+        """,
+    "with that commits and closes": """
+        import psycopg
+        def handler(event, context):
+            with psycopg.connect("dbname=shop") as db:
+                return db.execute(event["sql"]).fetchall()
+        """,
+    "with on a variable": """
+        import psycopg
+        def handler(event, context):
+            db = psycopg.connect("dbname=shop")
+            with db:
+                return db.execute(event["sql"]).fetchall()
+        """,
+    "closing": """
+        from contextlib import closing
+        import psycopg2
+        def handler(event, context):
+            with closing(psycopg2.connect("dbname=shop")) as db:
+                db.cursor().execute(event["sql"])
+                if event.get("commit"):
+                    db.commit()
+                return db.cursor().fetchall()
+        """,
+    "closing on a variable": """
+        import contextlib
+        import psycopg2
+        def handler(event, context):
+            db = psycopg2.connect("dbname=shop")
+            with contextlib.closing(db):
+                with db:
+                    db.cursor().execute(event["sql"])
+                return db.cursor().fetchall()
+        """,
+    "stack": """
+        from contextlib import ExitStack, closing
+        import pymysql
+        def handler(event, context):
+            with ExitStack() as stack:
+                db = stack.enter_context(closing(pymysql.connect(host="db")))
+                cursor = stack.enter_context(db.cursor())
+                cursor.execute(event["sql"])
+                if event.get("commit"):
+                    db.commit()
+                return cursor.fetchall()
+        """,
+    "helper": """
+        import pymysql
+        def connect():
+            return pymysql.connect(host="db")
+        def write(text):
+            db = connect()
+            db.cursor().execute(text)
+            db.commit()
+            db.close()
+        def read():
+            db = connect()
+            try:
+                return db.cursor().fetchall()
+            finally:
+                db.close()
+        def handler(event, context):
+            if event.get("commit"):
+                write(event["sql"])
+            return read()
+        """,
+    "context manager": """
+        from contextlib import contextmanager
+        import psycopg2
+        @contextmanager
+        def database():
+            db = psycopg2.connect("dbname=shop")
+            try:
+                yield db
+                db.commit()
+            finally:
+                db.close()
+        def handler(event, context):
+            with database() as db:
+                db.cursor().execute(event["sql"])
+                return db.cursor().fetchall()
+        """,
+    "client": """
+        import httpx
+        def handler(event, context):
+            with httpx.Client(timeout=3) as client:
+                client.get("login")
+                return client.get(event["sql"])
+        """,
+    "session": """
+        import requests
+        def handler(event, context):
+            session = requests.Session()
+            try:
+                return session.get(event["sql"])
+            finally:
+                session.close()
+        """,
+    "implicit": """
+        import requests
+        def handler(event, context):
+            return [requests.get(event["sql"]), requests.get("again")]
+        """,
+    "producer": """
+        from kafka import KafkaProducer
+        def handler(event, context):
+            producer = KafkaProducer(bootstrap_servers="b")
+            try:
+                producer.send("orders", event["sql"])
+            finally:
+                producer.close(timeout=3)
+        """,
+    "mongo": """
+        from pymongo import MongoClient
+        def handler(event, context):
+            with MongoClient("mongodb://db") as client:
+                found = client.get(event["sql"])
+
+                # nothing more
+                return found
+        """,
+    "mongo by another name": """
+        from pymongo import MongoClient
+        def handler(event, context):
+            client, name = MongoClient("mongodb://db"), event["sql"]
+            other = client
+            found = client.get(name)
+            other.close()
+            return found
+        """,
+}
+EVENTS = [
+    {"sql": "insert 1", "commit": True},
+    {"sql": "insert 2"},
+    {"sql": "select"},
+    {"sql": "fail"},
+    {"sql": "insert 3", "commit": True},
+    {"sql": "select"},
+]
+
+
+def lines(program):
+    head = len(program) - len(program.lstrip()) - 1
+    return "".join(f"{line[head:]}\n" for line in program.strip("\n").splitlines())
+
+
+def migrate(folder, select=("SL",)):
+    """Write all SAFE and REVIEW changes."""
+    plan = make_plan([folder], Options(select=select))
+    changes = [change for change in plan.changes if change.tier is not Tier.MANUAL]
+    assert changes, [(each.symbol, each.reasons) for each in plan.findings]
+    for write in compose_changes(changes, lambda path: read_file(folder, path)):
+        (folder / write.path).write_bytes(write.after)
+
+
+@contextlib.contextmanager
+def imported(folder, world):
+    """The program of a folder, in a container of its own."""
+    before = dict(sys.modules)
+    for driver in DRIVERS:
+        for name, members in driver(world).items():
+            sys.modules[name] = ModuleType(name)
+            vars(sys.modules[name]).update(members)
+    for name in ("app", "statelift_state"):
+        sys.modules.pop(name, None)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield importlib.import_module("app")
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - set(before):
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def run(folder, kills=()):
+    """Replies of all events, and the world behind them. `kills`: the events before which the server restarts."""
+    world, replies = World(), []
+    with imported(folder, world) as app:
+        for number, event in enumerate(EVENTS):
+            if number in kills:
+                world.kill_all()
+            try:
+                replies.append(app.handler(dict(event), None))
+            except DriverError as error:
+                replies.append(str(error))
+    return replies, world
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def writing(program):
+        made = tmp_path / "code"
+        made.mkdir(exist_ok=True)
+        (made / "app.py").write_text(lines(program))
+        sys.dont_write_bytecode = True
+        return made
+
+    return writing
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_kept_connection_does_what_a_new_one_did(name, folder):
+    place = folder(PROGRAMS[name])
+    replies, world = run(place)
+    migrate(place)
+    for kills in ((), (1, 4), range(len(EVENTS))):
+        after, kept = run(place, kills)
+        assert after == replies
+        assert (kept.rows, kept.sent, kept.delivered) == (world.rows, world.sent, world.delivered)
+        if not kills:
+            assert len(kept.opened) == 1 < len(world.opened)
+
+
+def test_a_rotated_password_opens_another_connection(folder):
+    place = folder("""
+        import psycopg2
+        import vault
+        def handler(event, context):
+            secret = vault.read()
+            db = psycopg2.connect(user="app", password=secret["password"])
+            try:
+                return db.cursor().fetchall()
+            finally:
+                db.close()
+        """)
+    migrate(place)
+    world = World()
+    sys.modules["vault"] = ModuleType("vault")
+    passwords = iter(["one", "one", "two", "two"])
+    sys.modules["vault"].read = lambda: {"password": next(passwords)}
+    try:
+        with imported(place, world) as app:
+            for _ in range(4):
+                app.handler({}, None)
+    finally:
+        del sys.modules["vault"]
+    assert [dict(options)["password"] for _, options in world.opened] == ["one", "two"]
+    assert len(world.alive) == 1, "the connection with the old password is closed"
+
+
+def test_a_closed_connection_that_the_container_keeps_is_left_open(folder):
+    place = folder("""
+        import psycopg2
+        db = None
+        def handler(event, context):
+            global db
+            if db is None:
+                db = psycopg2.connect("dbname=shop")
+            with db:
+                db.cursor().execute(event["sql"])
+            rows = db.cursor().fetchall()
+            db.close()
+            return rows
+        """)
+    broken, _ = run(place)
+    assert broken[1] == "the server has gone away"
+    migrate(place)
+    replies, world = run(place)
+    assert "the server has gone away" not in replies
+    assert len(world.opened) == 1
+
+
+# ---------------------------------------------------------------- what is not written
+
+LEFT = {
+    "never closed": """
+        import pymysql
+        def connect():
+            return pymysql.connect(host="db")
+        def handler(event, context):
+            return connect().cursor().fetchall()
+        """,
+    "closed through a part": """
+        from pymongo import MongoClient
+        def handler(event, context):
+            shop = MongoClient("mongodb://db").shop
+            found = shop.orders.find_one(event)
+            shop.client.close()
+            return found
+        """,
+    "close as a value": """
+        from pymongo import MongoClient
+        def handler(event, context):
+            client = MongoClient("mongodb://db")
+            end = client.close
+            found = client.shop.find_one(event)
+            end()
+            return found
+        """,
+    "hook through a table": """
+        import boto3
+        def handler(event, context):
+            table = boto3.resource("dynamodb").Table("t")
+            table.meta.client.meta.events.register("before-sign", lambda **given: print(event))
+            return table.scan()
+        """,
+    "hook on a session": """
+        import boto3
+        def handler(event, context):
+            session = boto3.Session()
+            session.events.register("before-sign", lambda **given: print(event))
+            return session.client("s3").list_buckets()
+        """,
+    "another database": """
+        import redis
+        def handler(event, context):
+            cache = redis.Redis(host="cache")
+            cache.execute_command("SELECT", event["tenant"])
+            return cache.get("k")
+        """,
+    "pool": """
+        from psycopg2.pool import SimpleConnectionPool
+        def handler(event, context):
+            pool = SimpleConnectionPool(1, 1, "dbname=shop")
+            return pool.getconn().cursor().fetchall()
+        """,
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_cannot_be_kept_is_not_rewritten(name, folder):
+    plan = make_plan([folder(LEFT[name])], Options())
+    assert plan.findings or plan.left_alone
+    assert [change for change in plan.changes if change.tier is not Tier.MANUAL] == []
+
+
+def test_a_connection_that_is_open_while_another_is_opened_is_not_kept(folder):
+    place = folder("""
+        import pymysql
+        def audit(text):
+            db = pymysql.connect(host="db")
+            db.cursor().execute(text)
+            db.commit()
+            db.close()
+        def handler(event, context):
+            db = pymysql.connect(host="db")
+            db.cursor().execute(event["sql"])
+            audit("insert audit")
+            if event.get("commit"):
+                db.commit()
+            db.close()
+        """)
+    replies, world = run(place)
+    migrate(place)
+    after, kept = run(place)
+    assert (after, kept.rows) == (replies, world.rows)
+    assert 1 < len(kept.opened) < len(world.opened)
