@@ -81,7 +81,7 @@ class Exposure:
         ]
         if any((chain, at) in tried for step in before for chain, kind, at, _ in step.conditions if kind == "try"):
             return True
-        return any(_is_left_before(_effect(step), _effect(write)) for step in before)
+        return any(_is_left_before(step, write) for step in before)
 
     def depending(self) -> Iterator[Step]:
         """The steps that only run where the file is not there; those on other files and cells included."""
@@ -223,9 +223,11 @@ class _Way:
         return [self.trace.guards[each] for each in step.conditions]
 
 
-def _is_left_before(read: FileEffect, write: FileEffect) -> bool:
-    """Whether the function has ended with what was read, where it comes to the write."""
-    return read.function == write.function and 0 < read.leaves < write.order
+def _is_left_before(step: Step, later: Step) -> bool:
+    """Whether the function comes to the write only where it tried to read, and so end, before."""
+    read, write = _effect(step), _effect(later)
+    is_on_the_way = {each for each in step.conditions if each[1] != "try"} <= later.conditions
+    return is_on_the_way and read.function == write.function and 0 < read.leaves < write.order
 
 
 def _is_final(removal: Step, write: Step) -> bool:
