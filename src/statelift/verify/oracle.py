@@ -111,8 +111,9 @@ class Oracle:
             [answers[index]] = world.run([(_only(world), heard.events[index])])
             self._spent += 1
             _check(answers[index])
+        is_judged = [event.call not in self._rules.unjudged for event in heard.events]
         expected = tuple(
-            seen(answers[index], self._rules) if index in answers and not is_refused(found) else found
+            seen(answers[index], self._rules) if index in answers and is_judged[index] and not is_refused(found) else found
             for index, found in enumerate(heard.found)
         )
         return Verdicts(expected, max(map(compare, expected, heard.found)))

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from statelift.analysis import Analysis
 from statelift.compose import compose_changes
 from statelift.link.program import Program
-from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Plan, Verdict
+from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Finding, Plan, Verdict
 from statelift.runtime import HELPER_FILE
 from statelift.verify.compare import Rules, rules_of
 from statelift.verify.driver import Metric, Pair
@@ -46,8 +46,20 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """State that no chosen change takes out of the container: what it is, where, and the calls that touch it."""
+
+    symbol: str
+    place: str
+    calls: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """One code root to verify. `alone` gives the program with one change only; `is_stateful`: it is about state."""
+    """One code root to verify. `alone` gives the program with one change only; `is_stateful`: it is about state.
+
+    `reach` names the calls that each change can make answer differently, `kept` the state that stays in memory.
+    """
 
     name: str
     root: str
@@ -56,6 +68,8 @@ class Subject:
     changes: tuple[Change, ...] = ()
     statements: tuple[Statement, ...] = ()
     is_stateful: bool = True
+    reach: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    kept: tuple[Kept, ...] = ()
     sources: Sources = Sources()
     alone: Callable[[str], CodeTree] = field(default=lambda _: CodeTree(()))
 
@@ -129,6 +143,8 @@ def _subject(
         changes=tuple(changes),
         statements=tuple(written),
         is_stateful=not changes or any(_concerns_state(plan, change) for change in changes),
+        reach=_reach(plan, entries, changes),
+        kept=tuple(_kept(plan, root, entries, changes)),
         sources=given.sources,
         alone=lambda id_: migrated(_with_needs(by_id, id_)),
     )
@@ -151,6 +167,33 @@ def _uses(plan: Plan, root: CodeRoot, changes: Sequence[Change]) -> dict[str, fr
 def _generated(changes: Sequence[Change]) -> frozenset[str]:
     """The functions that the changes bring along: not every branch of theirs has to run."""
     return frozenset(op.part for change in changes for op in change.ops if isinstance(op, EnsureHelperPart))
+
+
+def _reach(plan: Plan, entries: Sequence[Entry], changes: Sequence[Change]) -> dict[str, frozenset[str]]:
+    """The calls that each change is about, by its id."""
+    return {
+        change.id: _calls(finding, entries)
+        for change in changes
+        for finding in plan.findings
+        if change.id in finding.changes
+    }
+
+
+def _kept(
+    plan: Plan, root: CodeRoot, entries: Sequence[Entry], changes: Sequence[Change]
+) -> Iterator[Kept]:  # fmt: skip
+    """The state of this code root that stays where it is: for a person to rewrite, rejected, or suppressed."""
+    chosen = {change.id for change in changes}
+    for finding in (*plan.findings, *(each.finding for each in plan.suppressed)):
+        is_here = finding.place.path in root.files
+        if is_here and finding.verdict in _STATE and not chosen & set(finding.changes):
+            yield Kept(finding.symbol, f"{finding.place.path}:{finding.place.line}", _calls(finding, entries))
+
+
+def _calls(finding: Finding, entries: Sequence[Entry]) -> frozenset[str]:
+    """The calls that reach a finding; all of them where nothing is known."""
+    found = {entry.call for entry in entries if set(entry.names) & set(finding.handlers)}
+    return frozenset(found or {entry.call for entry in entries})
 
 
 def _with_needs(by_id: Mapping[str, Change], id_: str) -> list[Change]:
