@@ -50,11 +50,12 @@ def interpreter(request: pytest.FixtureRequest) -> Iterator[Path]:
 @pytest.mark.parametrize("has_namespaces", [True, False])
 def test_the_program_has_the_packages_and_the_data_of_its_interpreter(interpreter: Path, has_namespaces: bool):
     tree = CodeTree((("app.py", PROGRAM.encode()),))
-    with Sandbox(str(interpreter), hash_seeds=(0,), has_namespaces=has_namespaces) as sandbox:
-        with World(sandbox, tree, Setting()) as world:
-            container = world.start_container(["app"])
-            event = Event("app:handler", json.dumps({"user": "ann", "n": 1}))
-            [seen] = world.run([(container, event)])
+    event = Event("app:handler", json.dumps({"user": "ann", "n": 1}))
+    with (
+        Sandbox(str(interpreter), hash_seeds=(0,), has_namespaces=has_namespaces) as sandbox,
+        World(sandbox, tree, Setting()) as world,
+    ):
+        [seen] = world.run([(world.start_container(["app"]), event)])
     expected = {"text": "hello", "known": 0, "prefix": str(interpreter.parents[1])}
     assert (seen.outcome.kind, json.loads(seen.outcome.payload or "null")) == ("reply", expected), seen.trace
 

@@ -1,8 +1,11 @@
-"""fixtures -> subjects: programs with an expected output, ready for verify, with their events and what lies outside."""
+"""fixtures -> subjects: programs with an expected output, their events and what lies outside, ready for verify."""
 
+import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from statelift.analysis import analyse
 from statelift.model import Options, Tier
@@ -41,7 +44,14 @@ def steps_of(name: str, subject: Subject) -> list[Step]:
     return read_steps(beside("events.json"), subject.entries)
 
 
-def _places(name: str):  # type: ignore[no-untyped-def]
+def expected_of(name: str) -> dict[str, Any]:
+    """What was written by hand of a fixture: `expected.json`."""
+    _, beside = _places(name)
+    found: dict[str, Any] = json.loads(beside("expected.json").read_text())
+    return found
+
+
+def _places(name: str) -> tuple[Path, Callable[[str], Path]]:
     """The folder of the program, and how the files beside it are found."""
     if name.startswith("seeds/"):
         return FIXTURES / name / "before", lambda file: FIXTURES / name / file

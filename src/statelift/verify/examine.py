@@ -10,7 +10,7 @@ from statelift.verify.events import Step
 from statelift.verify.generate import generated_steps
 from statelift.verify.judging import Evidence, broken_by, result_of
 from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, STEADY, Manner, Script
+from statelift.verify.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
 from statelift.verify.shrink import shrunk
 from statelift.verify.subjects import Kept, Subject
 from statelift.verify.verdicts import Counterexample, Result, Shown, Verdict
@@ -23,11 +23,15 @@ Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is tried: `runs` of `events` generated ones each, after those with the user's steps."""
+    """How much is tried: `runs` of `events` generated ones each, after those with the user's steps.
+
+    At most `concurrency` events run at the same time.
+    """
 
     runs: int = 4
     events: int = EVENTS
     seed: int = 0
+    concurrency: int = MOST
     shrink_seconds: float = 30.0
 
 
@@ -46,23 +50,30 @@ class _Examination:
     def telling(self) -> tuple[list[Course], Course | None]:
         """Runs of the original in new containers, up to one that tells them from a single container."""
         courses: list[Course] = []
-        batches = [list(self.steps[:_MANY])] if self.steps else []
-        batches += [self.invented(number) for number in range(_PROBES)]
-        for number, batch in enumerate(batches):
-            course = run_steps(self.sandbox, unchanged(self.pair), batch, FRESH, self.effort.seed + number)
+        for number, (manner, batch) in enumerate(self._probes()):
+            course = run_steps(self.sandbox, unchanged(self.pair), batch, manner, self.effort.seed + number)
             courses.append(course)
             if course.divergence is not None:
                 return courses, course
         return courses, None
 
+    def _probes(self) -> Iterator[tuple[Manner, list[Step]]]:
+        if self.steps:
+            yield FRESH, list(self.steps[:_MANY])
+        for number in range(_PROBES):
+            yield FRESH, self.invented(number)
+        if len(self.steps) > _MANY:
+            yield STEADY, list(self.steps)
+
     def planned(self) -> Iterator[tuple[Manner, list[Step], int]]:
         """The runs: the user's steps in several manners, then generated ones."""
-        seed = self.effort.seed
+        seed, most = self.effort.seed, self.effort.concurrency
         if self.steps:
             for manner in (FRESH, MIXED, FAULTY) if len(self.steps) <= _MANY else (MIXED,):
-                yield manner, list(self.steps), seed
+                yield manner.at_most(most), list(self.steps), seed
         for number in range(self.effort.runs):
-            yield (STEADY, CROWDED, FAULTY, MIXED)[number % 4], self.invented(number), seed + number
+            manner = (STEADY, CROWDED, FAULTY, MIXED)[number % 4]
+            yield manner.at_most(most), self.invented(number), seed + number
 
     def course(self, manner: Manner, batch: Sequence[Step], seed: int, kept: dict[str, Kept]) -> Course:
         """One run. Answers that depend on state that stays in the container are noted and left out."""
@@ -101,20 +112,29 @@ class _Examination:
         return Counterexample(best, tuple(_shown(best.script, course)), script), course
 
     def blamed(self, found: Divergence, course: Course) -> dict[str, bool]:
-        """Of each change, whether the difference can be its own: it ran, and shows the difference alone, too."""
+        """Of each change, whether the difference can be its own: it ran, and shows the difference alone, too.
+
+        Where the original parts from itself in this run, that says nothing of changes that move no state.
+        """
         changes = self.subject.changes
         if len(changes) < 2:
             return {}
-        ran = {
+        suspects = {
             id_
             for statement in self.subject.statements
             if statement.has_run(course.lines)
             for id_ in statement.changes
         }
-        return {change.id: change.id in ran and self._parts_alone(change.id, found) for change in changes}
+        suspects = {id_ for id_ in suspects if self._parts_with(id_, found)}
+        if suspects & self.subject.about_state and self._parts_with("", found):
+            suspects &= self.subject.about_state
+        return {change.id: change.id in suspects for change in changes}
 
-    def _parts_alone(self, id_: str, found: Divergence) -> bool:
-        pair = replace(self.pair, migrated=self.subject.alone(id_))
+    def _parts_with(self, id_: str, found: Divergence) -> bool:
+        """Whether the original with this change alone (or with none) parts in this run, too."""
+        migrated = self.subject.alone(id_) if id_ else self.pair.original
+        metrics = tuple(each for each in self.pair.metrics if each.change == id_)
+        pair = replace(self.pair, migrated=migrated, metrics=metrics)
         return replay(self.sandbox, pair, found.script).divergence is not None
 
 

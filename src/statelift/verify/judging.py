@@ -116,7 +116,7 @@ def _about_kept(kept: Mapping[str, Kept]) -> Judged | None:
 
 
 def _stays(kept: Kept) -> str:
-    return f"depends on {kept.symbol} ({kept.place}), which stays in the container: it answers as the container lives"
+    return f"depends on {kept.symbol} ({kept.place}), which stays in the container: new ones answer differently"
 
 
 def _error(each: Seen) -> str:
@@ -138,7 +138,7 @@ def broken_by(courses: Sequence[Course]) -> str:
 def _sentence(example: Counterexample) -> str:
     difference = example.divergence.difference
     is_concurrent = any(len(turn.placed) > 1 for turn in example.divergence.script.turns)
-    when = ", where events run at the same time" if is_concurrent else ""
+    when = ", where events run at the same time (--concurrency 1 assumes they never do)" if is_concurrent else ""
     parted = f"the original {difference.expected}, the migrated program {difference.found}"
     return f"{difference.aspect}{when}: {parted}"
 

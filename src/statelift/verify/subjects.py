@@ -58,7 +58,8 @@ class Kept:
 class Subject:
     """One code root to verify. `alone` gives the program with one change only; `is_stateful`: it is about state.
 
-    `reach` names the calls that each change can make answer differently, `kept` the state that stays in memory.
+    `about_state` are the changes that move state, `reach` names the calls that each change can make answer
+    differently, `kept` the state that stays in memory.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Subject:
     changes: tuple[Change, ...] = ()
     statements: tuple[Statement, ...] = ()
     is_stateful: bool = True
+    about_state: frozenset[str] = frozenset()
     reach: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     kept: tuple[Kept, ...] = ()
     sources: Sources = Sources()
@@ -134,6 +136,7 @@ def _subject(
         _rules(changes, given), tuple(_metrics(plan, program, changes)),
     )  # fmt: skip
     by_id = {change.id: change for change in changes}
+    moving = frozenset(change.id for change in changes if _concerns_state(plan, change))
     written = changed_statements(original, after, _uses(plan, root, changes), _generated(changes))
     return Subject(
         name=root.path or ".",
@@ -142,7 +145,8 @@ def _subject(
         entries=entries,
         changes=tuple(changes),
         statements=tuple(written),
-        is_stateful=not changes or any(_concerns_state(plan, change) for change in changes),
+        is_stateful=not changes or bool(moving),
+        about_state=moving,
         reach=_reach(plan, entries, changes),
         kept=tuple(_kept(plan, root, entries, changes)),
         sources=given.sources,
@@ -238,4 +242,4 @@ def _metrics(plan: Plan, program: Program, changes: Sequence[Change]) -> Iterato
                 names = [_METRIC.search(op.text) for op in change.ops if isinstance(op, Edit)]
                 found = next((name[1] for name in names if name), None)
                 if found is not None:
-                    yield Metric(program.dotted(finding.place.path), finding.symbol, found)
+                    yield Metric(program.dotted(finding.place.path), finding.symbol, found, change.id)
