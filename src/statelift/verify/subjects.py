@@ -113,11 +113,14 @@ def _paths(change: Change) -> Iterator[str]:
 
 
 def _is_inside(path: str, root: CodeRoot) -> bool:
-    return path in root.files or path == _joined(root.path, HELPER_FILE)
+    helpers = {
+        "/".join(part for part in (root.path, folder, HELPER_FILE) if part) for folder in _helper_folders(root)
+    }
+    return path in root.files or path in helpers
 
 
-def _joined(root: str, path: str) -> str:
-    return f"{root}/{path}" if root else path
+def _helper_folders(root: CodeRoot) -> set[str]:
+    return {"", *(entry.ref.helper for entry in root.entries if entry.ref is not None)}
 
 
 def _subject(
