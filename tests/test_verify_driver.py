@@ -1,111 +1,27 @@
-"""The original against the migrated program: every fixture, and what becomes of a difference."""
+"""The original against the migrated program: small ones, and what becomes of a difference."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from statelift.analysis import analyse
-from statelift.model import Options, Tier
-from statelift.planning import plan_of
-from statelift.selecting import chosen_changes
 from statelift.verify.compare import rules_of
 from statelift.verify.driver import Course, Metric, Pair, replay, run_steps
-from statelift.verify.events import Entry, Step, read_steps
-from statelift.verify.examine import Effort, examine, unchanged
+from statelift.verify.events import Entry, Step
+from statelift.verify.examine import Effort, examine
 from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, FAULTY, FRESH, MIXED, STEADY, Adversary
+from statelift.verify.schedule import CRASHING, FAULTY, FRESH, MIXED, Adversary
 from statelift.verify.shrink import shrunk
-from statelift.verify.subjects import Sources, Subject, read_given, subjects_of
+from statelift.verify.subjects import Subject
 from statelift.verify.values import CodeTree, Fault, Table
 from statelift.verify.verdicts import Verdict
 from statelift.verify.world import Setting
-
-SEEDS = Path(__file__).parents[1] / "fixtures" / "seeds"
-CASES = sorted(case.parent.name for case in SEEDS.glob("*/after"))
-# Its hit rate joins a counter that is migrated with a dict that is not: the plan says so, and it differs.
-NOT_EQUAL = {"unique_instances"}
-# One container and new ones answer alike: what is lost shows only in output or metrics.
-SILENT = {"counter_sam", "counter_write_only", "request_counter", "clients_sam", "mysql_per_call"}
-# The changes are REVIEW, and name it: at the same time, the last one wins.
-RACING = {"cart_on_disk", "transfer_funds"}
-LONG = {"request_counter"}  # a thousand events
-STAND_INS = {
-    "redis.py": b"class Redis:\n    def __init__(self, **_):\n        self.known = {}\n    def get(self, key):\n"
-    b"        return self.known.get(key)\n    def set(self, key, value):\n        self.known[key] = value\n",
-    "mysql/__init__.py": b"",
-    "mysql/connector.py": b"class Error(Exception):\n    pass\n\n\nclass Connection:\n    def cursor(self):\n"
-    b"        return self\n    def execute(self, text, values=()):\n        self.id = values[0] if values else 0\n"
-    b"    def fetchone(self):\n        return (f'name {self.id}',) if self.id < 100 else None\n"
-    b"    def close(self):\n        pass\n    rollback = commit = close\n    def ping(self, reconnect=False):\n"
-    b"        pass\n\n\ndef connect(**_):\n    return Connection()\n",
-}
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as made:
         yield made
-
-
-def subject_of(name: str) -> Subject:
-    resources = SEEDS / name / "resources.json"
-    given = read_given(Sources(resources=str(resources) if resources.exists() else ""))
-    analysis = analyse([SEEDS / name / "before"], Options())
-    plan = plan_of(analysis, Options())
-    [subject] = subjects_of(plan, analysis, chosen_changes(plan, Tier.REVIEW, only_accepted=False), given)
-    if name not in ("clients_sam", "mysql_per_call"):
-        return subject
-    pair = subject.pair
-    return replace(
-        subject, pair=replace(pair, original=with_stand_ins(pair.original), migrated=with_stand_ins(pair.migrated))
-    )
-
-
-def with_stand_ins(tree: CodeTree) -> CodeTree:
-    return CodeTree(tuple(sorted({**dict(tree.files), **STAND_INS}.items())))
-
-
-def steps_of(name: str, subject: Subject) -> list[Step]:
-    return read_steps(SEEDS / name / "events.json", subject.entries)
-
-
-# ---------------------------------------------------------------- fixtures
-
-
-@pytest.mark.parametrize("name", [name for name in CASES if name not in LONG])
-def test_the_events_of_a_fixture_tell_state_and_the_migrated_program_answers_alike(sandbox: Sandbox, name: str):
-    subject = subject_of(name)
-    steps = steps_of(name, subject)
-    churned = run_steps(sandbox, unchanged(subject.pair), steps, FRESH, 0)
-    assert (churned.divergence is not None) is (name not in SILENT)
-    course = run_steps(sandbox, subject.pair, steps, FRESH, 0)
-    assert (course.divergence is None) is (name not in NOT_EQUAL), course.divergence
-    assert not course.broken
-    assert not course.silent
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if name not in NOT_EQUAL | LONG])
-def test_a_fixture_withstands_every_manner(sandbox: Sandbox, name: str):
-    subject = subject_of(name)
-    steps = steps_of(name, subject)
-    courses = [run_steps(sandbox, subject.pair, steps, manner, 1) for manner in (STEADY, MIXED, FAULTY, CRASHING)]
-    if name not in RACING:
-        assert [course.divergence for course in courses] == [None] * 4
-    lines = {line for course in courses for line in course.lines}
-    assert [each for each in subject.statements if not each.has_run(lines)] == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(LONG))
-def test_a_fixture_with_very_many_events(sandbox: Sandbox, name: str):
-    subject = subject_of(name)
-    course = run_steps(sandbox, subject.pair, steps_of(name, subject), STEADY, 0)
-    assert course.divergence is None
-    assert len(course.expected) > 1000
 
 
 # ---------------------------------------------------------------- small programs

@@ -73,7 +73,8 @@ def test_each_container_has_a_tmp_of_its_own_that_dies_with_it(any_sandbox: Sand
     text = """
         import os, pathlib, tempfile
         def handler(event, context):
-            found = sorted(os.listdir("/tmp")) + [os.path.exists("/tmp/first")]
+            found = sorted(name for name in os.listdir("/tmp") if os.path.isfile(f"/tmp/{name}"))
+            found.append(os.path.exists("/tmp/first"))
             open(f"/tmp/{event}", "w").write("x")
             pathlib.Path("/tmp/p").write_text("y")
             with tempfile.NamedTemporaryFile() as file:
@@ -96,7 +97,7 @@ def test_managed_instances_share_one_tmp(sandbox: Sandbox) -> None:
         import os
         def handler(event, context):
             open(f"/tmp/{event}", "w").close()
-            return sorted(os.listdir("/tmp"))
+            return sorted(name for name in os.listdir("/tmp") if os.path.isfile(f"/tmp/{name}"))
     """
     with World(sandbox, program(text), Setting()) as world:
         first = world.start_container()

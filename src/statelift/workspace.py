@@ -65,13 +65,19 @@ class Workspace:
     @property
     def helper_path(self) -> str:
         """Where the generated helper file of this code root lies."""
-        root = self.program.root.path
-        return f"{root}/{HELPER_FILE}" if root else HELPER_FILE
+        return "/".join(part for part in (self.program.root.path, self._helper_folder, HELPER_FILE) if part)
+
+    @property
+    def _helper_folder(self) -> str:
+        """The folder below the code root from which every function is deployed with new files."""
+        folders = {entry.ref.helper for entry in self.program.root.entries if entry.ref is not None}
+        return folders.pop() if len(folders) == 1 else ""
 
     def helper(self, path: str, name: str, parts: Iterable[str]) -> tuple[Operation, ...]:
         """The import of `name` into `path`, and the helper parts behind it."""
         needed = (EnsureHelperPart(self.helper_path, part) for part in sorted(set(parts)))
-        return (EnsureImport(path, HELPER_MODULE, name), *needed)
+        module = ".".join(part for part in (self._helper_folder.replace("/", "."), HELPER_MODULE) if part)
+        return (EnsureImport(path, module, name), *needed)
 
     def resource_name(self, name: str) -> str:
         """A name for a resource that no other code root has: two programs never share what each had of its own."""
@@ -123,12 +129,18 @@ class Workspace:
         for entry in entries:
             if entry.ref is not None and entry.ref.packaging:
                 yield Tier.REVIEW, f"{HELPER_FILE} may not be deployed: {entry.ref.packaging}"
+            elif entry.ref is not None and entry.ref.helper != self._helper_folder:
+                yield (
+                    Tier.REVIEW,
+                    f"{HELPER_FILE} may not be deployed: {entry.ref.template} takes it from elsewhere",
+                )
 
     @property
     def is_packaged(self) -> bool:
         """Whether a new file in the code root is provably deployed with every entry point."""
         entries = self.program.root.entries
-        return all(entry.ref is not None and not entry.ref.packaging for entry in entries)
+        folders = {entry.ref.helper for entry in entries if entry.ref is not None}
+        return len(folders) == 1 and all(entry.ref is not None and not entry.ref.packaging for entry in entries)
 
     def unused_name(self, path: str, wished: str, make: Callable[[str], str] | None = None) -> str:
         """`wished`, or the first variant of it that is free in the module.

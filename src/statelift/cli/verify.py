@@ -31,6 +31,7 @@ class _Wanted:
     events: tuple[Path, ...]
     runs: int
     seed: int
+    concurrency: int
     python: str | None
     is_original: bool
 
@@ -46,6 +47,10 @@ class _Wanted:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same run.")
 @click.option(
+    "--concurrency", type=click.IntRange(1, 3), default=3, show_default=True,
+    help="Most events at the same time; 1 assumes that they never overlap.",
+)  # fmt: skip
+@click.option(
     "--ignore", multiple=True, metavar="PATH", help="Do not compare this part of replies: body.requestId."
 )
 @click.option("--resources", type=_FILE, help="What is there before the first event: env, tables, buckets.")
@@ -55,14 +60,14 @@ class _Wanted:
 @click.option("--yes", is_flag=True, help="Do not ask before the program is run.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(
-    paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, ignore: Sequence[str],
+    paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, concurrency: int, ignore: Sequence[str],
     resources: Path | None, http: Path | None, python: str | None, original_only: bool, yes: bool, form: str,
 ) -> int:  # fmt: skip
     """Run the original and the migrated program against a simulated AWS, and compare what they answer."""
     from statelift.verify.subjects import Sources
 
     _check_extra()
-    wanted = _Wanted(tuple(events), runs, seed, python, original_only)
+    wanted = _Wanted(tuple(events), runs, seed, concurrency, python, original_only)
     sources = Sources(_text(paths[0] if is_plan(paths) else None), _text(resources), _text(http), tuple(ignore))
     plan, analysis = _planned(paths)
     subjects = _subjects(plan, analysis, _given(sources), is_original=original_only)
@@ -149,7 +154,7 @@ def _examined(subjects: "Sequence[Subject]", wanted: _Wanted, root: Path) -> "tu
     from statelift.verify.sandbox import Sandbox, VerifySetupError
 
     work = examine_original if wanted.is_original else examine
-    effort = Effort(runs=wanted.runs, seed=wanted.seed)
+    effort = Effort(runs=wanted.runs, seed=wanted.seed, concurrency=wanted.concurrency)
     try:
         steps = [_steps(subject, wanted, root) for subject in subjects]
         with Sandbox(wanted.python) as sandbox, _progress() as progress:

@@ -86,7 +86,8 @@ class GuardedTree:
                 return self._try(statement, outer)
             case ast.Match(cases=cases):
                 for case in cases:
-                    self._walk(case.body, (*outer, (Guard("case", case.body[0].lineno, holds=True), None)))
+                    self._walk(case.body, (*outer, _case(case, holds=True)))
+                    outer = (*outer, _case(case, holds=False))
             case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body) | ast.ClassDef(body=body):
                 self._walk(body, ())
             case _:
@@ -137,6 +138,10 @@ def _not_both(outer: ast.If, inner: ast.If) -> Condition:
     """Behind `if a: if b: return`: not both of them hold."""
     both = ast.BoolOp(ast.And(), [outer.test, inner.test])
     return (Guard("if", _at(inner.test), holds=False), both)
+
+
+def _case(case: ast.match_case, *, holds: bool) -> Condition:
+    return (Guard("case", case.body[0].lineno, holds), None)
 
 
 def _mark(kind: Literal["loop", "try", "finally"], statement: ast.stmt) -> Condition:

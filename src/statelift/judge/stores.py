@@ -8,10 +8,12 @@ from statelift.facts.values import Access, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
 from statelift.link.sources import IMMUTABLE, STORABLE
+from statelift.link.trace import Step, excludes
 from statelift.model import Tier, Verdict
 
 SAFE_OPERATIONS = frozenset({"put", "require", "get", "contains", "lacks", "delete", "pop", "setdefault"})
 REVIEW_OPERATIONS = frozenset({"items", "len"})
+READS = frozenset({"get", "require", "contains", "lacks"})
 WRITES = frozenset({"put", "delete", "pop", "setdefault"})
 ADVICE = {
     "nested": "the stored value is changed in place: read it, change it and put it back in one step",
@@ -56,6 +58,7 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     yield from _unkeyed(evidence, uses)
     yield from _key_and_value(evidence, uses)
     yield from _check_then_act(evidence, judgement, uses)
+    yield from _read_then_written(evidence, uses)
     yield from _read_results(evidence, uses)
 
 
@@ -164,6 +167,30 @@ def _check_then_act(evidence: Evidence, judgement: Judgement, uses: Uses) -> Ite
                 Tier.REVIEW,
                 (f"line {use.place.line} acts on a check of the store: another invocation may come in between"),
             )
+
+
+def _read_then_written(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
+    """Single operations are atomic; a read and a later write of the same event are two."""
+    mine = {id(use) for _, use in uses}
+    for trace in evidence.traces:
+        steps = [step for step in trace.steps if id(step.item) in mine]
+        reads = [step for step in steps if _op(step) in READS]
+        for write in (step for step in steps if _op(step) in WRITES):
+            before = next((r for r in reads if r.index < write.index and not excludes(r, write)), None)
+            if before is not None:
+                yield (
+                    Tier.REVIEW,
+                    f"line {_line(before)} reads it and line {_line(write)} writes it in the same event: "
+                    "another invocation may come in between",
+                )
+
+
+def _op(step: Step) -> str:
+    return step.item.op if isinstance(step.item, Access) else ""
+
+
+def _line(step: Step) -> int:
+    return step.item.place.line
 
 
 def _read_results(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:

@@ -78,6 +78,12 @@ def dominates(write: Step, read: Step) -> bool:
     return write.index < read.index and write.conditions <= read.conditions
 
 
+def excludes(one: Step, other: Step) -> bool:
+    """Whether no invocation comes to both steps: they lie in different branches."""
+    opposites = {(chain, kind, at, not holds) for chain, kind, at, holds in one.conditions}
+    return bool(opposites & other.conditions)
+
+
 def dominated(writes: list[Step], read: Step) -> bool:
     """Whether one of the writes happens on every way to the read: both branches of an `if` make one way."""
     ways = {write.conditions for write in writes if write.index < read.index}

@@ -1,13 +1,13 @@
 """A Terraform function -> where its code is: archives that Terraform zips, and zips that something else made."""
 
 import posixpath
-import re
 from collections.abc import Iterator
 
-from statelift.locate.deployed import Code, Elsewhere, Files, Folder, Image, resolve
-from statelift.locate.evaluate import HOME, UNKNOWN, Module, Scope, Symbol, Value
+from statelift.locate.deployed import Code, Elsewhere, Files, Folder, Image, module_homes, split_handler
+from statelift.locate.evaluate import UNKNOWN, Module, Scope, Symbol, Value
 from statelift.locate.globs import is_match
 from statelift.locate.hcl import Block, Call
+from statelift.locate.paths import located, shown
 
 _ARCHIVES = (("data", "archive_file"), ("resource", "archive_file"))
 _OBJECTS = ("aws_s3_object", "aws_s3_bucket_object")
@@ -50,9 +50,7 @@ def code_of_module(block: Block, scope: Scope, files: Files) -> Code:
 
 def resolved(path: str, module: Module) -> str | None:
     """A path of a Terraform file, relative to the project; None outside of it."""
-    if path.startswith(HOME):
-        return resolve("", path.removeprefix(HOME).lstrip("/"))
-    return resolve(module.root, path) if HOME not in path else None
+    return located(path, module.root)
 
 
 def _source(path: str, entry: Value, files: Files) -> Folder:
@@ -162,22 +160,18 @@ def _made_elsewhere(value: str | None, scope: Scope, handler: str | None, files:
     if found is None and value is None:
         return Elsewhere("is a value that only the deployment knows")
     if found is None:
-        return Elsewhere(f"is the ready-made archive {(value or '').replace(HOME, '')}")
+        return Elsewhere(f"is the ready-made archive {shown(value or '')}")
     name = posixpath.basename(value) if value else "Its archive"
     return Folder(found, f"{name} is zipped by something else than Terraform, which may leave new files out.")
 
 
 def _guessed(archive: str | None, scope: Scope, handler: str | None, files: Files) -> str | None:
     """The folder with the handler's module: named like the zip, beside it, beside the template, or the only one."""
-    stem = (handler or "").rpartition(".")[0].replace(".", "/")
-    if not re.fullmatch(r"[\w./-]+", stem):
+    if handler is None or "." not in handler:
         return None
-    ends = (f"/{stem}.py", f"/{stem}/__init__.py")
-    roots = {
-        f"/{path}"[: -len(end)].lstrip("/") for path in files.names for end in ends if f"/{path}".endswith(end)
-    }
+    roots = module_homes(split_handler(handler)[0], files)
     nearby = [scope.module.folder, scope.module.root]
     if archive is not None:
         nearby = [posixpath.splitext(archive)[0], posixpath.dirname(archive), *nearby]
     near = next((folder for folder in nearby if folder in roots), None)
-    return near if near is not None else next(iter(roots)) if len(roots) == 1 else None
+    return near if near is not None else roots[0] if len(roots) == 1 else None

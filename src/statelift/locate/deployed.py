@@ -98,3 +98,23 @@ def resolve(folder: str, uri: str) -> str | None:
     if path.startswith(("/", "../")) or path == "..":
         return None
     return "" if path == "." else path
+
+
+def module_file(root: str, module: str, files: Collection[str]) -> str | None:
+    """The file of a dotted module below a code root."""
+    stem = posixpath.join(root, module.replace(".", "/"))
+    return next((name for name in (f"{stem}.py", f"{stem}/__init__.py") if name in files), None)
+
+
+def module_homes(module: str, files: Files) -> list[str]:
+    """The folders that could be the code root of a dotted module, sorted."""
+    stem = module.replace(".", "/")
+    ends = (f"/{stem}.py", f"/{stem}/__init__.py")
+    rooted = [f"/{name}" for name in files.names]
+    return sorted({path[: -len(end)].lstrip("/") for path in rooted for end in ends if path.endswith(end)})
+
+
+def split_handler(handler: str) -> tuple[str, str]:
+    """`src/app.handler` -> ("src.app", "handler"), as the runtime reads it."""
+    module, attribute = handler.rsplit(".", 1)
+    return module.replace("/", "."), attribute

@@ -1,7 +1,7 @@
 """Expressions of one Terraform module -> what they are before anything is deployed, or UNKNOWN.
 
-Paths below the project's root start with HOME: `${path.module}/src` says where it lies, a bare `src` is relative
-to where terraform runs.
+Paths below the project's root are marked: `${path.module}/src` says where it lies, a bare `src` is relative to
+where terraform runs.
 """
 
 import posixpath
@@ -24,8 +24,8 @@ from statelift.locate.hcl import (
     Reference,
     Text,
 )
+from statelift.locate.paths import marked, parent_of
 
-HOME = "\0/"
 _MOST_TEXT = 10_000
 _MOST_OPEN = 50  # values that are being looked up: a local can name itself
 
@@ -144,9 +144,9 @@ class Scope:
             case "local", [name, *_]:
                 return _inside(self.module.local(name), steps[1:])
             case "path", ["module"]:
-                return HOME + self.module.folder
+                return marked(self.module.folder)
             case "path", ["root" | "cwd"]:
-                return HOME + self.module.root
+                return marked(self.module.root)
             case "each", ["key"]:
                 return self.key
             case "each", ["value", *_]:
@@ -205,7 +205,7 @@ def _result(name: str, arguments: list[Value]) -> Value:
         case (("abspath" | "pathexpand" | "toset" | "tolist" | "tomap" | "nonsensitive" | "tostring"), [value]):
             return value
         case (("basename" | "dirname"), [str(path)]):
-            return posixpath.basename(path) if name == "basename" else posixpath.dirname(path)
+            return posixpath.basename(path) if name == "basename" else parent_of(path)
         case "join", [str(separator), list(items)]:
             pieces = [piece for item in items for piece in (separator, item)][1:]
             return _joined(pieces) if items else ""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from statelift.locate.cdk import find_in_cdk
+from statelift.locate.chalice import find_in_chalice
 from statelift.locate.deployed import Deployed, Files
 from statelift.locate.place import place
 from statelift.locate.serverless import find_in_services
@@ -14,6 +16,8 @@ _FINDERS: tuple[Callable[[Files], Iterator[Deployed | Problem]], ...] = (
     find_in_templates,
     find_in_services,
     find_in_terraform,
+    find_in_cdk,
+    find_in_chalice,
 )
 
 

@@ -4,9 +4,20 @@ The runtime imports `module` of `module.function` from the code root; a slash in
 """
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
-from statelift.locate.deployed import Deployed, Elsewhere, Files, Folder, Image, Inline
+from statelift.locate.deployed import (
+    Deployed,
+    Elsewhere,
+    Files,
+    Folder,
+    Image,
+    Inline,
+    module_file,
+    module_homes,
+    split_handler,
+)
 from statelift.locate.images import ImageError, contents_of, guessed_contents
 from statelift.model import FunctionRef, Problem
 
@@ -39,18 +50,6 @@ def problem(function: Deployed, kind: str, message: str) -> Problem:
     return Problem(function.template, function.line, kind, text)
 
 
-def module_file(root: str, module: str, files: Collection[str]) -> str | None:
-    """The file of a dotted module below a code root."""
-    stem = posixpath.join(root, module.replace(".", "/"))
-    return next((name for name in (f"{stem}.py", f"{stem}/__init__.py") if name in files), None)
-
-
-def split_handler(handler: str) -> tuple[str, str]:
-    """`src/app.handler` -> ("src.app", "handler"), as the runtime reads it."""
-    module, attribute = handler.rsplit(".", 1)
-    return module.replace("/", "."), attribute
-
-
 def _in_folder(
     function: Deployed, folder: Folder, handler: str | None, files: Files
 ) -> Iterator[FunctionRef | Problem]:
@@ -62,6 +61,10 @@ def _in_folder(
     stem = posixpath.join(folder.path, module.replace(".", "/"))
     path = module_file(folder.path, module, files.names)
     if path is None and not function.runtime and any(stem + end in files.names for end in _OTHER_LANGUAGES):
+        return
+    built = _built(folder, module, files) if path is None else None
+    if built is not None:
+        yield from _in_folder(function, built, handler, files)
         return
     if path is None:
         where = f"neither {stem}.py nor {stem}/__init__.py is in this project"
@@ -82,6 +85,21 @@ def _in_folder(
             settings=function.settings,
             helper=folder.helper,
         )
+
+
+def _built(folder: Folder, module: str, files: Files) -> Folder | None:
+    """The only folder that holds the module, where a build step makes the package from it."""
+    is_made = not any(True for _ in files.below(folder.path))
+    if not is_made and not folder.packaging:
+        return None
+    above = folder.path
+    while is_made and above and not any(True for _ in files.below(above)):
+        above = posixpath.dirname(above)
+    homes = [home for home in module_homes(module, files) if not above or f"{home}/".startswith(f"{above}/")]
+    if len(homes) != 1 or homes[0] == folder.path:
+        return None
+    reason = f"{folder.path} is made by a build step that may leave new files out."
+    return replace(folder, path=homes[0], packaging=folder.packaging or reason)
 
 
 def _in_image(function: Deployed, image: Image, files: Files) -> Iterator[FunctionRef | Problem]:

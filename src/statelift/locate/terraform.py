@@ -9,8 +9,9 @@ from dataclasses import replace
 from statelift.locate.archives import code_of, code_of_module
 from statelift.locate.declared import DECIDED_LATER
 from statelift.locate.deployed import Deployed, Files, resolve
-from statelift.locate.evaluate import HOME, UNKNOWN, Module, Scope, Symbol, Value
+from statelift.locate.evaluate import UNKNOWN, Module, Scope, Symbol, Value
 from statelift.locate.hcl import Block, Body, MissingParserError, read_hcl
+from statelift.locate.paths import text_only
 from statelift.locate.tree import TemplateError
 from statelift.model import Problem, Settings
 
@@ -187,7 +188,7 @@ def _named(role: Value) -> str:
 
 def _texts(variables: Value) -> tuple[tuple[str, str | None], ...]:
     pairs = variables.items() if isinstance(variables, dict) else ()
-    return tuple((name, value if isinstance(value, str) and HOME not in value else None) for name, value in pairs)
+    return tuple((name, text_only(value)) for name, value in pairs)
 
 
 def _whole(value: Value) -> int | None:

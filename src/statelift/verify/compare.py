@@ -30,11 +30,14 @@ class Match(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is not compared. `ignored` are paths into replies, `own` the names of the state store's resources."""
+    """What is not compared. `ignored` are paths into replies, `own` the names of the state store's resources,
+    `unjudged` the calls whose answers count for nothing.
+    """
 
     ignored: tuple[tuple[str, ...], ...] = ()
     parts: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
+    unjudged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,12 @@ NO_RULES = Rules()
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A counter of the original (`module`, `name`) that the migrated program sends as the metric `metric`."""
+    """A counter of the original (`module`, `name`) that a change sends as the metric `metric`."""
 
     module: str
     name: str
     metric: str
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,14 @@ class Oracle:
             self._spent += 1
             _check(answers[index])
         expected = tuple(
-            seen(answers[index], self._rules) if index in answers and not is_refused(found) else found
+            seen(answers[index], self._rules) if index in answers and self._is_judged(heard, index) else found
             for index, found in enumerate(heard.found)
         )
         return Verdicts(expected, max(map(compare, expected, heard.found)))
+
+    def _is_judged(self, heard: _Heard, index: int) -> bool:
+        """Whether the original has a say: not where the helper refused, nor where the call is left out."""
+        return heard.events[index].call not in self._rules.unjudged and not is_refused(heard.found[index])
 
     # ------------------------------------------------------------ another order in an earlier turn
 

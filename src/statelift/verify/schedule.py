@@ -1,14 +1,14 @@
 """A seed -> Turns: which events run at the same time, in which containers, and which containers die in between."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from statelift.verify.events import START, Json, Memory, Step, event_of
 from statelift.verify.values import Event, Faults
 
 _PAUSES = (1.0, 10.0, 10.0, 10.0, 61.0, 901.0, 3601.0, 90_000.0)  # seconds between two turns: expiries pass
-_MOST = 3  # events at the same time
+MOST = 3  # events at the same time
 NO_FAULTS = Faults()
 _POOL = 4  # containers that live at the same time
 
@@ -44,11 +44,15 @@ class Manner:
     hash_seeds: int = 2
     faults: Faults = NO_FAULTS
 
+    def at_most(self, count: int) -> "Manner":
+        """The same with at most so many events at the same time."""
+        return replace(self, concurrency=min(self.concurrency, count), least=min(self.least, count))
+
 
 FRESH = Manner("a new container for every event", reuse=0.0, recycle=1.0)
-MIXED = Manner("containers reused, recycled and running at the same time", concurrency=_MOST)
+MIXED = Manner("containers reused, recycled and running at the same time", concurrency=MOST)
 STEADY = Manner("containers reused and recycled, one event at a time", recycle=0.15)
-CROWDED = Manner("always several events at the same time", concurrency=_MOST, least=2, recycle=0.1)
+CROWDED = Manner("always several events at the same time", concurrency=MOST, least=2, recycle=0.1)
 FAULTY = Manner(
     "stale reads, throttling, errors and lost answers", concurrency=2,
     faults=Faults(stale=0.5, throttled=0.05, error=0.02, lost=0.06),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from statelift.analysis import Analysis
 from statelift.compose import compose_changes
 from statelift.link.program import Program
-from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Plan, Verdict
+from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Finding, Plan, Verdict
 from statelift.runtime import HELPER_FILE
 from statelift.verify.compare import Rules, rules_of
 from statelift.verify.driver import Metric, Pair
@@ -46,8 +46,21 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """State that no chosen change takes out of the container: what it is, where, and the calls that touch it."""
+
+    symbol: str
+    place: str
+    calls: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """One code root to verify. `alone` gives the program with one change only; `is_stateful`: it is about state."""
+    """One code root to verify. `alone` gives the program with one change only; `is_stateful`: it is about state.
+
+    `about_state` are the changes that move state, `reach` names the calls that each change can make answer
+    differently, `kept` the state that stays in memory.
+    """
 
     name: str
     root: str
@@ -56,6 +69,9 @@ class Subject:
     changes: tuple[Change, ...] = ()
     statements: tuple[Statement, ...] = ()
     is_stateful: bool = True
+    about_state: frozenset[str] = frozenset()
+    reach: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    kept: tuple[Kept, ...] = ()
     sources: Sources = Sources()
     alone: Callable[[str], CodeTree] = field(default=lambda _: CodeTree(()))
 
@@ -97,11 +113,14 @@ def _paths(change: Change) -> Iterator[str]:
 
 
 def _is_inside(path: str, root: CodeRoot) -> bool:
-    return path in root.files or path == _joined(root.path, HELPER_FILE)
+    helpers = {
+        "/".join(part for part in (root.path, folder, HELPER_FILE) if part) for folder in _helper_folders(root)
+    }
+    return path in root.files or path in helpers
 
 
-def _joined(root: str, path: str) -> str:
-    return f"{root}/{path}" if root else path
+def _helper_folders(root: CodeRoot) -> set[str]:
+    return {"", *(entry.ref.helper for entry in root.entries if entry.ref is not None)}
 
 
 def _subject(
@@ -120,6 +139,7 @@ def _subject(
         _rules(changes, given), tuple(_metrics(plan, program, changes)),
     )  # fmt: skip
     by_id = {change.id: change for change in changes}
+    moving = frozenset(change.id for change in changes if _concerns_state(plan, change))
     written = changed_statements(original, after, _uses(plan, root, changes), _generated(changes))
     return Subject(
         name=root.path or ".",
@@ -128,7 +148,10 @@ def _subject(
         entries=entries,
         changes=tuple(changes),
         statements=tuple(written),
-        is_stateful=not changes or any(_concerns_state(plan, change) for change in changes),
+        is_stateful=not changes or bool(moving),
+        about_state=moving,
+        reach=_reach(plan, entries, changes),
+        kept=tuple(_kept(plan, root, entries, changes)),
         sources=given.sources,
         alone=lambda id_: migrated(_with_needs(by_id, id_)),
     )
@@ -151,6 +174,33 @@ def _uses(plan: Plan, root: CodeRoot, changes: Sequence[Change]) -> dict[str, fr
 def _generated(changes: Sequence[Change]) -> frozenset[str]:
     """The functions that the changes bring along: not every branch of theirs has to run."""
     return frozenset(op.part for change in changes for op in change.ops if isinstance(op, EnsureHelperPart))
+
+
+def _reach(plan: Plan, entries: Sequence[Entry], changes: Sequence[Change]) -> dict[str, frozenset[str]]:
+    """The calls that each change is about, by its id."""
+    return {
+        change.id: _calls(finding, entries)
+        for change in changes
+        for finding in plan.findings
+        if change.id in finding.changes
+    }
+
+
+def _kept(
+    plan: Plan, root: CodeRoot, entries: Sequence[Entry], changes: Sequence[Change]
+) -> Iterator[Kept]:  # fmt: skip
+    """The state of this code root that stays where it is: for a person to rewrite, rejected, or suppressed."""
+    chosen = {change.id for change in changes}
+    for finding in (*plan.findings, *(each.finding for each in plan.suppressed)):
+        is_here = finding.place.path in root.files
+        if is_here and finding.verdict in _STATE and not chosen & set(finding.changes):
+            yield Kept(finding.symbol, f"{finding.place.path}:{finding.place.line}", _calls(finding, entries))
+
+
+def _calls(finding: Finding, entries: Sequence[Entry]) -> frozenset[str]:
+    """The calls that reach a finding; all of them where nothing is known."""
+    found = {entry.call for entry in entries if set(entry.names) & set(finding.handlers)}
+    return frozenset(found or {entry.call for entry in entries})
 
 
 def _with_needs(by_id: Mapping[str, Change], id_: str) -> list[Change]:
@@ -195,4 +245,4 @@ def _metrics(plan: Plan, program: Program, changes: Sequence[Change]) -> Iterato
                 names = [_METRIC.search(op.text) for op in change.ops if isinstance(op, Edit)]
                 found = next((name[1] for name in names if name), None)
                 if found is not None:
-                    yield Metric(program.dotted(finding.place.path), finding.symbol, found)
+                    yield Metric(program.dotted(finding.place.path), finding.symbol, found, change.id)

@@ -74,7 +74,7 @@ def own_tmp(folder: str, root: str) -> None:
     """Give this process `folder` as its /tmp, and everything else to read only. Needs `enter` before."""
     if _libc.unshare(_NEW_MOUNTS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
-    _mount(folder, _TMP, _BIND)
+    _show_as_tmp(folder)
     _set_read_only("/", on=True)
     _set_read_only(_TMP, on=False)
     os.chdir(root)
@@ -85,9 +85,24 @@ def exchange_tmp(folder: str) -> None:
     if _libc.unshare(_NEW_MOUNTS) != 0 or _libc.umount2(_TMP.encode(), _DETACH) != 0:
         raise OSError(ctypes.get_errno(), "exchanging /tmp")
     opened = opened_below(_TMP)
-    _mount(folder, _TMP, _BIND)
+    _show_as_tmp(folder)
     _set_read_only(_TMP, on=False)
     reopen(opened)
+
+
+def _show_as_tmp(folder: str) -> None:
+    for path in interpreters_own():
+        place = folder + path[len(_TMP) :]
+        os.makedirs(place, exist_ok=True)
+        _mount(path, place, _BIND)
+    _mount(folder, _TMP, _BIND | _RECURSIVE)
+
+
+def interpreters_own() -> list[str]:
+    """The folders below /tmp that the interpreter itself is made of, where a build put it there."""
+    wanted = {os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, *sys.path) if path}
+    below = [path for path in sorted(wanted) if path.startswith(_TMP + "/") and os.path.isdir(path)]
+    return [path for path in below if not any(path.startswith(other + "/") for other in below)]
 
 
 def opened_below(folder: str) -> list[tuple[int, str, int, int]]:

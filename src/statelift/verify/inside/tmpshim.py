@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from . import isolate
+
 _TMP = "/tmp"  # noqa: S108 - it is the subject here
 _ONE_PATH = (
     *("open", "stat", "lstat", "listdir", "scandir", "mkdir", "makedirs", "remove", "unlink", "rmdir", "access"),
@@ -24,11 +26,12 @@ _TWO_PATHS = ("rename", "replace", "link", "symlink")
 def install(folder: str) -> None:
     """Show `folder` as /tmp to this process."""
     unlink = os.unlink
+    kept = tuple(isolate.interpreters_own())
     for name in _ONE_PATH:
-        setattr(os, name, _translated(getattr(os, name), folder, 1))
+        setattr(os, name, _translated(getattr(os, name), folder, kept, 1))
     for name in _TWO_PATHS:
-        setattr(os, name, _translated(getattr(os, name), folder, 2))
-    opened = _translated(io.open, folder, 1)
+        setattr(os, name, _translated(getattr(os, name), folder, kept, 2))
+    opened = _translated(io.open, folder, kept, 1)
     builtins.open = io.open = opened
     tempfile.tempdir = _TMP
     for method in vars(tempfile._TemporaryFileCloser).values():  # type: ignore[attr-defined]
@@ -36,20 +39,22 @@ def install(folder: str) -> None:
             method.__defaults__ = tuple(os.unlink if value is unlink else value for value in defaults)
 
 
-def _translated(function: Callable[..., Any], folder: str, count: int) -> Callable[..., Any]:
+def _translated(
+    function: Callable[..., Any], folder: str, kept: tuple[str, ...], count: int
+) -> Callable[..., Any]:  # fmt: skip
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        return function(*(_place(arg, folder) for arg in args[:count]), *args[count:], **options)
+        return function(*(_place(arg, folder, kept) for arg in args[:count]), *args[count:], **options)
 
     return call
 
 
-def _place(path: Any, folder: str) -> Any:
+def _place(path: Any, folder: str, kept: tuple[str, ...]) -> Any:
     if isinstance(path, int):
         return path
     text = os.fspath(path)
     if isinstance(text, bytes):
-        return os.fsencode(_place(os.fsdecode(text), folder))
-    if text == _TMP or text.startswith(_TMP + "/"):
+        return os.fsencode(_place(os.fsdecode(text), folder, kept))
+    if (text == _TMP or text.startswith(_TMP + "/")) and not text.startswith(kept):
         return folder + text[len(_TMP) :]
     return path

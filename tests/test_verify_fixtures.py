@@ -1,0 +1,154 @@
+"""Every fixture with an expected migration goes through verify, with the events that were written for it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+import pytest
+from fixture_subjects import expected_of, migrated_cases, steps_of, subject_of
+
+from statelift.verify.driver import Course, Pair, run_steps
+from statelift.verify.events import Memory, Step, answer_of, event_of
+from statelift.verify.examine import Effort, examine, fair, unchanged
+from statelift.verify.sandbox import Sandbox
+from statelift.verify.schedule import FRESH, STEADY
+from statelift.verify.verdicts import Verdict
+from statelift.verify.world import World
+
+CASES = migrated_cases()
+LONG = "seeds/request_counter"  # a thousand events: it has a test of its own
+SHORT = [name for name in CASES if name != LONG]
+# The changes are REVIEW, because between reading and writing another event may come. It does, here.
+RACING = {"projects/package", "seeds/cart_on_disk", "seeds/transfer_funds"}
+# A person has to rewrite some state (the plan says manual): what depends on it cannot be compared.
+STAYS = {"projects/plain": {"jobs:start"}, "seeds/unique_instances": {"app:handler"}}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as made:
+        yield made
+
+
+@cache
+def case(name: str):
+    subject = subject_of(name)
+    return subject, steps_of(name, subject)
+
+
+def is_about_state(name: str) -> bool:
+    return bool({"state", "leak"} & {finding["verdict"] for finding in expected_of(name)["findings"]})
+
+
+def telling(sandbox: Sandbox, pair: Pair, steps: Sequence[Step]) -> Course:
+    """The original in new containers against itself in one."""
+    return run_steps(sandbox, unchanged(pair), steps, FRESH if len(steps) < 100 else STEADY, 0)
+
+
+def judged(sandbox: Sandbox, name: str, concurrency: int, runs: int = 0):
+    subject, steps = case(name)
+    effort = Effort(runs=runs, concurrency=concurrency, shrink_seconds=5.0)
+    return examine(sandbox, subject, steps, effort, lambda *_: None)
+
+
+# ---------------------------------------------------------------- the events are worth something
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_events_of_a_state_fixture_tell_new_containers_from_one(sandbox: Sandbox, name: str):
+    subject, steps = case(name)
+    assert (telling(sandbox, subject.pair, steps).divergence is not None) is is_about_state(name)
+
+
+def test_events_that_use_no_state_would_fail_here(sandbox: Sandbox):
+    subject, steps = case("seeds/sessions")
+    logins = [step for step in steps if step.call == "app:login"]
+    assert len(logins) > 1
+    assert telling(sandbox, subject.pair, logins).divergence is None
+
+
+SINGLE = ("COUNTERS_TABLE_NAME", "TMP_FILES_BUCKET_NAME")  # their keys are written in the program
+
+
+def touched(sandbox: Sandbox, pair: Pair, steps: Sequence[Step]) -> dict[str, tuple[set[str], set[bool]]]:
+    """For each own table and bucket: the keys that events used, and whether reads found something."""
+    found: dict[str, tuple[set[str], set[bool]]] = {}
+    memory = Memory()
+    with World(sandbox, pair.migrated, pair.setting) as world:
+        container = world.start_container(pair.modules)
+        for number, step in enumerate(steps):
+            held = {name: {plain(key) for key in keys} for name, keys in world.snapshot_state().items()}
+            [seen] = world.run([(container, event_of(step, memory, number, 1_700_000_000.0 + number))])
+            memory.note(answer_of(seen.outcome.payload))
+            for effect in seen.effects:
+                if effect.target in pair.rules.own:
+                    keys, hits = found.setdefault(effect.target, (set(), set()))
+                    key = key_of(effect)
+                    keys.add(key)
+                    hits.add(key in held[effect.target])
+                    held[effect.target].add(key)
+    return found
+
+
+def key_of(effect) -> str:
+    if effect.service == "s3":
+        return effect.request.split()[1].partition("?")[0].split("/", 2)[2]
+    return plain(json.dumps(json.loads(effect.request)["Key"]))
+
+
+def plain(key: str) -> str:
+    return json.dumps(json.loads(key)) if key.startswith("{") else key
+
+
+@pytest.mark.parametrize("name", [name for name in SHORT if is_about_state(name)])
+def test_events_hit_and_miss_with_two_keys(sandbox: Sandbox, name: str):
+    subject, steps = case(name)
+    pair = subject.pair
+    used = touched(sandbox, pair, steps)
+    environment = {value: key for key, value in pair.setting.environment.items()}
+    assert used.keys() == pair.rules.own
+    for resource, (keys, hits) in used.items():
+        is_single = environment[resource] in SINGLE
+        assert hits == {True, False}, resource
+        assert len(keys) >= (1 if is_single else 2), resource
+
+
+def test_one_key_or_hits_alone_would_fail_here(sandbox: Sandbox):
+    subject, steps = case("seeds/sessions")
+    [(keys, hits)] = touched(sandbox, subject.pair, [step for step in steps if step.call == "app:login"]).values()
+    assert (len(keys) > 1, hits) == (True, {False})
+
+
+# ---------------------------------------------------------------- the migrated programs answer alike
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_fixture_answers_alike_in_every_manner(sandbox: Sandbox, name: str):
+    result = judged(sandbox, name, concurrency=1 if name in RACING else 3)
+    expected = Verdict.INCONCLUSIVE if name in STAYS else Verdict.EQUIVALENT
+    if not is_about_state(name):
+        assert result.verdict in (Verdict.EQUIVALENT, Verdict.VACUOUS)
+    else:
+        assert result.verdict is expected, result.reason
+    assert (result.covered, result.counterexample) == (result.statements, None)
+    assert {part.name for part in result.handlers if part.verdict is Verdict.INCONCLUSIVE} == STAYS.get(name, set())
+
+
+@pytest.mark.parametrize("name", sorted(RACING))
+def test_what_the_review_has_to_decide_is_shown(sandbox: Sandbox, name: str):
+    result = judged(sandbox, name, concurrency=3, runs=4)
+    assert result.verdict is Verdict.DIVERGES
+    assert "at the same time" in result.reason
+    assert any(event.is_concurrent for event in result.counterexample.events)
+    tiers = {change.id: change.tier.word for change in case(name)[0].changes}
+    assert {tiers[part.name] for part in result.changes if part.verdict is Verdict.DIVERGES} == {"review"}
+
+
+@pytest.mark.slow
+def test_a_fixture_with_very_many_events(sandbox: Sandbox):
+    subject, steps = case(LONG)
+    before = telling(sandbox, subject.pair, steps)
+    assert before.divergence is not None
+    course = run_steps(sandbox, subject.pair, steps, fair(STEADY, [before]), 0)
+    assert course.divergence is None
+    assert len(course.expected) > 1000
