@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from statelift.facts.scopes import FUNCTIONS, Scope
-from statelift.facts.syntax import Syntax
+from statelift.facts.syntax import Syntax, pairs_of
 
 DEPTH = 5
 LOOKING_CALLS = frozenset(
@@ -78,7 +78,7 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
         case ast.Dict(keys=keys, values=values):
             return _in_dict(fates_of(syntax, parent, depth), node, keys, values)
         case ast.List() | ast.Tuple() | ast.Set():
-            return _of_element(fates_of(syntax, parent, depth), "*")
+            return _in_display(syntax, parent, node, depth)
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             return _of_element(fates_of(syntax, parent, depth - 1), "*")
         case (
@@ -91,6 +91,22 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
             return _matched(syntax, parent, depth)
         case _:
             return frozenset({"read" if isinstance(parent, LOOKING_NODES) else "unknown"})
+
+
+def _in_display(syntax: Syntax, display: ast.expr, element: ast.expr, depth: int) -> frozenset[str]:
+    target = _unpacked_to(syntax, display, element)
+    if target is not None:
+        return _bound(syntax, target, depth)
+    return _of_element(fates_of(syntax, display, depth), "*")
+
+
+def _unpacked_to(syntax: Syntax, display: ast.expr, element: ast.expr) -> ast.expr | None:
+    """The target that gets an element of a display: `now, calls = time.time(), CALLS[client]`."""
+    match syntax.parents[display]:
+        case ast.Assign(targets=[target], value=value) if value is display:
+            return next((name for name, given in pairs_of(target, value) if given is element), None)
+        case _:
+            return None
 
 
 def _matched(syntax: Syntax, match: ast.Match, depth: int) -> frozenset[str]:

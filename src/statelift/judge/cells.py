@@ -20,6 +20,7 @@ WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate",
 KILLS = frozenset({"rebind", "clear"})
 CHANGES = ("mutated", "augmented", "inside:")
 MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
+LOGGERS = "logging.getLogger"
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
 OWN_OPERATIONS = frozenset({"dynamic", "rebind", "unbind", "truth", "read", "escape"})
 TAKING = frozenset("advance pop remove discard delete rebind method:popleft method:popitem method:pop".split())
@@ -61,7 +62,7 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     if not writes:
         return _unwritten(evidence, make, uses, reachable)
     if cell.home == "process" and not any(_is_plain_read(use) for _, use in reachable):
-        return _registry(make) if cell.kind == "list" else None
+        return _registry(make) if cell.kind == "list" or cell.callee == LOGGERS else None
     for reasons, verdict in (
         (_request_scoped(evidence, key, reachable), Verdict.REQUEST_SCOPED),
         (_latch(cell, reachable), Verdict.LATCH),
@@ -282,7 +283,7 @@ def _registry(make: _Maker) -> Judgement:
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     module = evidence.program.modules.get(make.key[0])
     dynamic = module is not None and module.has_dynamic_names
-    if make.cell.callee == "logging.getLogger":
+    if make.cell.home == "process" and make.cell.callee == LOGGERS:
         return _registry(make)
     counter = judge_counter(make, uses) or judge_tally(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
