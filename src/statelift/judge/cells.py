@@ -8,7 +8,7 @@ from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
-from statelift.judge.evidence import Evidence, uses_of
+from statelift.judge.evidence import MISSES, Evidence, uses_of
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import CellKey
@@ -62,7 +62,8 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     if not writes:
         return _unwritten(evidence, make, uses, reachable)
     if cell.home == "process" and not any(_is_plain_read(use) for _, use in reachable):
-        return _registry(make) if cell.kind == "list" or cell.callee == LOGGERS else None
+        is_growing = cell.kind == "list" or cell.callee == LOGGERS
+        return _registry(make) if is_growing and not _is_set_up_once(evidence, key, writes) else None
     for reasons, verdict in (
         (_request_scoped(evidence, key, reachable), Verdict.REQUEST_SCOPED),
         (_latch(cell, reachable), Verdict.LATCH),
@@ -272,6 +273,13 @@ def _tells(use: Access) -> bool:
 
 def _is_plain_read(use: Access) -> bool:
     return not is_write(None, use.op) or bool(use.fates - {"dropped"})
+
+
+def _is_set_up_once(evidence: Evidence, key: CellKey, writes: Uses) -> bool:
+    """Whether every way to a write leads over a test that some cell of the container has nothing yet."""
+    ways = [way for path, use in writes for way in evidence.ways.of(key, path, use)]
+    tests = [[t for frame in way for guard in frame.guards for t in guard.tests] for way in ways]
+    return all(any((test.relation, test.holds) in MISSES for test in each) for each in tests)
 
 
 def _registry(make: _Maker) -> Judgement:
