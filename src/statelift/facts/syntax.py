@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from statelift.facts.flow import Condition, GuardedTree
@@ -36,6 +37,9 @@ class Syntax:
         self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
         self._dotted: dict[ast.AST, str] = {}
+        self._moments: dict[ast.Name, Moment] = {}
+        self._seen_by: dict[ast.Name, tuple[list[Binding], bool]] = {}
+        self._readers: dict[tuple[Scope, str], dict[ast.Name, list[ast.Name]]] = {}
         self.module_functions = {each.name: each for each in self.tree.body if isinstance(each, FUNCTIONS)}
         self.open_objects = frozenset(self._made_by(lambda callee: callee in OPEN_OBJECTS))
         self.loggers = frozenset(self._made_by(lambda callee: callee.rpartition(".")[2] in MAKERS_OF_LOGGERS))
@@ -135,23 +139,38 @@ class Syntax:
         return [binding.value for binding in found], not is_killed
 
     def _reaching(self, load: ast.Name, bindings: Sequence[Binding]) -> tuple[list[Binding], bool]:
-        flow = Flow(self._flow_key(load), (load.lineno, load.col_offset))
-        return flow.reaching([(each, self._moment(each.target)) for each in bindings])
+        if load not in self._seen_by:
+            flow = Flow(self._flow_key(load), (load.lineno, load.col_offset))
+            self._seen_by[load] = flow.reaching([(each, self._moment(each.target)) for each in bindings])
+        return self._seen_by[load]
 
     def loads_after(self, target: ast.Name, scope: Scope) -> list[ast.Name]:
         """The places that can read what an assignment binds."""
         loads = self.loads(scope, target.id)
         if self.scopes.of[target].function() is not scope.function():
             return loads
-        bindings = self._assigned.get(scope, {}).get(target.id, [])
-        return [
-            load
-            for load in loads
-            if self.scopes.of[load].function() is not scope.function()
-            or any(each.target is target for each in self._reaching(load, bindings)[0])
-        ]
+        asked = (scope, target.id)
+        if asked not in self._readers:
+            self._readers[asked] = self._readers_of(scope, loads, self._assigned.get(scope, {}).get(target.id, []))
+        return self._readers[asked].get(target, [])
+
+    def _readers_of(
+        self, scope: Scope, loads: Sequence[ast.Name], bindings: Sequence[Binding]
+    ) -> dict[ast.Name, list[ast.Name]]:
+        """The reads of one variable by the assignment that they can see; those of inner functions see each."""
+        found: dict[ast.Name, list[ast.Name]] = defaultdict(list)
+        for load in loads:
+            is_elsewhere = self.scopes.of[load].function() is not scope.function()
+            for binding in bindings if is_elsewhere else self._reaching(load, bindings)[0]:
+                found[binding.target].append(load)
+        return found
 
     def _moment(self, target: ast.Name) -> Moment:
+        if target not in self._moments:
+            self._moments[target] = self._moment_of(target)
+        return self._moments[target]
+
+    def _moment_of(self, target: ast.Name) -> Moment:
         statement = self.statement(target)
         is_simple = isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
         line, column = (statement.end_lineno, statement.end_col_offset) if is_simple else (None, None)
