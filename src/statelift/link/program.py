@@ -198,6 +198,10 @@ class Program:
         made = self.resolve(key[0], callee) if callee else None
         return made if made is not None and made.kind == "class" else None
 
+    def attribute_of(self, owner: Target, attribute: str) -> CellKey | None:
+        """The cell that an attribute of an object of this class is, its bases included."""
+        return self._inherited(owner, attribute, HOPS)
+
     def _inherited(self, owner: Target, attribute: str, hops: int) -> CellKey | None:
         key = (owner.path, f"{owner.name}.{attribute}")
         if key in self.cells or hops == 0:
