@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.facts.values import Access, Argument, Call, Cell, Function, ModuleFacts, Value
-from statelift.judge.evidence import Evidence
+from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import live_value
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey, FunctionKey, Program
@@ -48,7 +48,9 @@ def as_step(evidence: Evidence, judgement: Judgement) -> Judgement:
     if refusals:
         return replace(judgement, reasons=(*judgement.reasons, *refusals))
     reasons = (judgement.reasons[0], STEP, *dict.fromkeys(_assumptions(evidence, judgement)))
-    return replace(judgement, tier=Tier.REVIEW, reasons=reasons, is_step=True)
+    reached = [(path, use) for path, use in judgement.accesses if evidence.is_reachable(path, use.function)]
+    subject = replace(judgement.subject, uses=uses_of(reached))  # other code means what it meant
+    return replace(judgement, subject=subject, tier=Tier.REVIEW, reasons=reasons, is_step=True)
 
 
 def _assumptions(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
