@@ -210,7 +210,7 @@ def _name(path: str, connection: Connection, workspace: Workspace, define: Calla
     """A name per different constructor text of the module: it does not depend on what else is accepted."""
     wished = _wished(connection)
     texts: dict[str, None] = {}
-    for other in workspace.program.modules[path].connections:
+    for other in workspace.program.connections_of(path):
         is_generated = other.function.startswith((wished, "<lambda>"))  # by an earlier run, unless it is judged now
         if _wished(other) == wished and (other == connection or not is_generated):
             texts.setdefault(_identity(other))
@@ -270,7 +270,7 @@ def _close(access: Access) -> Close:
 def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
     library = constructors()[connection.constructor]
     probe, asking = _probe(connection, library)
-    varying = [argument for argument in connection.arguments if argument.has_locals]
+    varying = [argument for argument in connection.arguments if _may_vary(workspace, path, argument)]
     opening = _opening(workspace, path, connection, varying)
     imports = "".join(f"{line}\n" for line in dict.fromkeys(connection.local_imports))
 
@@ -288,6 +288,12 @@ def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Con
     )
     title = f"keep {_short(connection.text)} open, and validate it before use"
     return _flawed(Proposal("slot", title, ops, judgement.tier), kept)
+
+
+def _may_vary(workspace: Workspace, path: str, argument: Argument) -> bool:
+    """Whether an argument has to be handed over each time: another value means another connection."""
+    kinds = {source.kind for source in workspace.evidence.sources.of(path, argument.value)}
+    return argument.has_locals or bool(kinds & {"cell", "opaque"})
 
 
 def _opening(workspace: Workspace, path: str, connection: Connection, varying: list[Argument]) -> str:

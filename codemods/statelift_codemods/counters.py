@@ -34,10 +34,12 @@ from collections.abc import Iterator
 from statelift.facts.values import Access, Cell
 from statelift.infra.names import camel, env_name, table_id
 from statelift.judge.counters import increment_of, is_own_operand
+from statelift.judge.steps import as_step
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
 from statelift.model import Edit, EnsureHelperPart, Operation, Tier
 from statelift.runtime import render_inline_metric
+from statelift.stepping import keep
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL201", "SL202")
@@ -46,14 +48,18 @@ Uses = list[tuple[str, Access]]
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
-    """A metric for a counter that nobody reads, an atomic counter otherwise."""
-    if judgement.tier is Tier.MANUAL or judgement.cell is None:
+    """A metric where nobody reads it, else an atomic counter; where neither fits, it is kept around each call."""
+    if judgement.is_step:
+        yield keep(judgement, workspace)
+    if judgement.is_step or judgement.tier is Tier.MANUAL or judgement.cell is None:
         return
     uses = [(path, use) for path, use in judgement.accesses if not is_own_operand(use, list(judgement.accesses))]
     proposal = (_metric if judgement.rule == "SL201" else _counter)(judgement, workspace, uses)
     for tier, reason in _obstacles(judgement, workspace, uses):
         proposal = proposal.lowered(tier, reason)
-    yield proposal
+    is_alone = proposal.tier is not Tier.MANUAL and not [*_combined(*judgement.cell[0], uses, workspace)]
+    stepped = judgement if is_alone else as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
+    yield keep(stepped, workspace) if stepped.is_step else proposal
 
 
 def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterator[tuple[Tier, str]]:

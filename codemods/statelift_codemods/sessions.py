@@ -40,6 +40,7 @@ from statelift.infra.names import env_name, table_id
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
 from statelift.model import Edit, Operation, Tier, Verdict
+from statelift.stepping import keep
 from statelift.structural import NotReproducedError, wrap_in_with
 from statelift.workspace import Proposal, Workspace
 
@@ -65,6 +66,9 @@ PLAIN = (ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Tuple, ast.List, 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """One proposal: the dict becomes a Store."""
     if judgement.verdict is not Verdict.STATE or judgement.tier is Tier.MANUAL or judgement.cell is None:
+        return
+    if judgement.is_step:
+        yield keep(judgement, workspace)
         return
     key, cell = judgement.cell
     table = _table(key, workspace)

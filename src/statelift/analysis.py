@@ -85,7 +85,8 @@ def analyse_project(
     kept = {root: files for root, files in groups.items() if any(may_hold_state(reader(path)) for path in files)}
     reader.check(path for root, files in groups.items() if root not in kept for path in files)
     facts = _facts(sorted({path for files in kept.values() for path in files}), reader, progress)
-    named = project.wanted if len(project.wanted) < len(python) else ()
+    known = sum(path in project.files for path in python)
+    named = project.wanted if len(project.wanted) < known else ()
     roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers, named=named)
     tests = {path: reader(path) for path in python if is_test(path) and reader.has(path)}
     places = {ref.root for ref in located.functions} | {root.path for root in roots if root.entries}

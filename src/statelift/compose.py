@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
-from statelift.infra.patch import patch_template
+from statelift.infra.patching import patch_file
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import (
     Change,
@@ -128,7 +128,7 @@ def _file(path: str, operations: tuple[Operation, ...], read: Read) -> FileWrite
         if before is None:
             raise ComposeError(f"{path} does not exist any more. Make a new plan.")
         return FileWrite(
-            path, before, patched(before, tuple(infra)) if infra else _module(path, before, operations)
+            path, before, patched(path, before, tuple(infra)) if infra else _module(path, before, operations)
         )
     except ComposeError:
         raise
@@ -165,9 +165,9 @@ def _helper(path: str, before: bytes | None, parts: Sequence[str]) -> bytes:
 
 
 @lru_cache(maxsize=KEPT)
-def patched(before: bytes, operations: tuple[InfraOperation, ...]) -> bytes:
-    """As `patch_template`, whose Refusal passes through."""
-    return patch_template(before, operations)
+def patched(path: str, before: bytes | None, operations: tuple[InfraOperation, ...]) -> bytes:
+    """As `patch_file`, whose Refusal passes through."""
+    return patch_file(path, before, operations)
 
 
 @lru_cache(maxsize=KEPT)

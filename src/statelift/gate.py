@@ -141,12 +141,20 @@ def _with_provable_template(change: Change, read: Read) -> Change:
             by_template.setdefault(operation.template, []).append(operation)
     for template, operations in by_template.items():
         try:
-            patched(read(template), tuple(operations))
+            patched(template, _bytes(template, read), tuple(operations))
         except Refusal as refusal:
             reason = f"{template} is not patched: {refusal}"
             ops = tuple(_detached(operation) for operation in change.ops)
             change = replace(change, ops=ops, tier=max(change.tier, Tier.REVIEW), reasons=(*change.reasons, reason))
     return change
+
+
+def _bytes(path: str, read: Read) -> bytes | None:
+    """None for a file that an addition would make."""
+    try:
+        return read(path)
+    except FileNotFoundError:
+        return None
 
 
 def _detached(operation: Operation) -> Operation:

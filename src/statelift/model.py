@@ -237,7 +237,8 @@ class FunctionRef:
     `root` is the code root's folder ("" for the run's root); `path` the Python file that holds the handler,
     or None where it cannot be found; `packaging` is "" where a new file in the helper's folder is provably
     inside the deployed artefact, otherwise the sentence that says why not; `patchable` likewise for the
-    template. `helper` is the folder below `root` that a new file has to go to, "" for the root itself.
+    template. `sharing` says who else gets rights that this function is given, "" where nobody does.
+    `helper` is the folder below `root` that a new file has to go to, "" for the root itself.
     """
 
     template: str
@@ -253,6 +254,7 @@ class FunctionRef:
     line: int = 1
     settings: Settings = Settings()
     helper: str = ""
+    sharing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def _changes(workspace: Workspace, judgement: Judgement, finding: str) -> Iterat
             rule=judgement.rule,
             tier=max(judgement.tier, proposal.tier),
             title=proposal.title,
-            reasons=(*judgement.reasons, *proposal.reasons),
+            reasons=tuple(dict.fromkeys((*judgement.reasons, *proposal.reasons))),
             ops=proposal.ops,
             alternatives_of=finding if len(proposals) > 1 else None,
         )

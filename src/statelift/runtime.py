@@ -20,8 +20,8 @@ HELPER_FILE = "statelift_state.py"
 
 # The sections of the file in their order; each is a template of that name.
 _SECTIONS = (
-    *("setting", "dynamodb", "s3", "outcome", "encode", "decode", "key"),
-    *("store", "counter", "metric", "files", "connection"),
+    *("setting", "dynamodb", "s3", "outcome", "conflict", "encode", "decode", "key"),
+    *("store", "counter", "stateless", "metric", "files", "connection"),
 )
 
 
@@ -35,6 +35,7 @@ class Part:
 
 _TABLE = ("setting", "dynamodb")
 _KEYED = (*_TABLE, "encode", "key", "store")
+_STEP = (*_TABLE, "encode", "decode", "outcome")
 _BUCKET = ("setting", "s3", "files")
 _GET, _UPDATE, _DELETE = "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
 # Without the right to list, a missing object is answered with 403 instead of 404.
@@ -49,8 +50,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "store.delete": Part((*_KEYED, "outcome"), (_GET, _UPDATE, _DELETE)),
         "store.pop": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE, _DELETE)),
         "store.setdefault": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE)),
-        "store.edit": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE)),
-        "store.mutate": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE)),
+        "store.edit": Part((*_KEYED, "decode", "outcome", "conflict"), (_GET, _UPDATE)),
+        "store.mutate": Part((*_KEYED, "decode", "outcome", "conflict"), (_GET, _UPDATE)),
         "store.items": Part((*_TABLE, "decode", "store"), ("dynamodb:Scan",)),
         "store.keys": Part(("store.items",), ("dynamodb:Scan",)),
         "store.values": Part(("store.items",), ("dynamodb:Scan",)),
@@ -60,6 +61,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "counter.add": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),
         "counter.reset": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),
         "counter.value": Part((*_TABLE, "counter"), (_GET,)),
+        "stateless.handler": Part((*_STEP, "conflict", "stateless"), (_GET, _UPDATE)),
         "metric.count": Part(("metric",)),
         "files.open_read": Part(_BUCKET, _LOOK),
         "files.open_write": Part(_BUCKET, ("s3:PutObject",)),
@@ -76,12 +78,12 @@ PARTS: Mapping[str, Part] = MappingProxyType(
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({name: part.actions for name, part in PARTS.items()})
 
 _MODULES = (
-    *("base64", "contextlib", "datetime", "decimal", "errno", "functools", "hashlib"),
-    *("io", "itertools", "json", "math", "os", "posixpath", "time", "uuid"),
+    *("base64", "collections", "contextlib", "datetime", "decimal", "errno", "functools", "hashlib"),
+    *("importlib", "inspect", "io", "itertools", "json", "math", "os", "posixpath", "time", "uuid"),
 )
 _STANDARD_NAMES = (
     ("collections.abc", ("Callable", "Hashable", "Iterator")),
-    ("typing", ("IO", "Any", "Generic", "TypeVar")),
+    ("typing", ("IO", "Any", "Generic", "TypeVar", "cast")),
 )
 _AWS_NAMES = (
     ("botocore.config", ("Config",)),

@@ -123,6 +123,7 @@ class Workspace:
         if needs_resource:
             yield from _shared(entries)
             yield from _unpatched(entries)
+            yield from _told(entries)
         yield from self._unpackaged(entries)
 
     def _unpackaged(self, entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
@@ -167,6 +168,12 @@ def _shared(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
     if len(deployed) > 1:
         names = " and ".join(deployed)
         yield Tier.REVIEW, f"{names} are separate functions that share it: {APART}"
+
+
+def _told(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
+    """What a reviewer should know of the rights; it lowers nothing."""
+    for sentence in sorted({entry.ref.sharing for entry in entries if entry.ref is not None and entry.ref.sharing}):
+        yield Tier.SAFE, sentence
 
 
 def _unpatched(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:

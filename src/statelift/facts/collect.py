@@ -9,6 +9,7 @@ from statelift.facts.callees import callee_of, may_be_own
 from statelift.facts.cells import cells_of
 from statelift.facts.connections import Connections
 from statelift.facts.endings import ending_of
+from statelift.facts.environment import environment_writes
 from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
 from statelift.facts.filetests import FileTests
@@ -17,7 +18,7 @@ from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.subjects import Subjects
-from statelift.facts.syntax import MODULE, Syntax
+from statelift.facts.syntax import Syntax
 from statelift.facts.values import (
     Argument,
     Call,
@@ -70,7 +71,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         unbound=tuple(unbound_accesses(syntax, accesses, names)),
         is_script=_is_script(syntax.tree),
         has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.walk.only(ast.Call)),
-        environment_writes=tuple(_environment_writes(syntax)),
+        environment_writes=tuple(environment_writes(syntax)),
         mentions=frozenset(_handed_on(syntax)),
     )
 
@@ -275,34 +276,3 @@ def _is_dynamic(syntax: Syntax, node: ast.AST) -> bool:
             return syntax.scope(node).binding(name) is None
         case _:
             return False
-
-
-def _environment_writes(syntax: Syntax) -> Iterator[str]:
-    """What functions write into the environment; `'AWS_DEFAULT_SESSION'` stands for boto3's default session."""
-    for node in syntax.walk.only(ast.Subscript, ast.Attribute, ast.Call, ast.Assign):
-        if isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)) and syntax.function(node) != MODULE:
-            yield from _environment_write(syntax, node)
-        match node:
-            case ast.Assign(value=value) if syntax.dotted(value) == "os.environ":
-                yield "*"  # another name for it: nobody knows what is written through that
-            case _:
-                pass
-
-
-def _environment_write(syntax: Syntax, node: ast.Subscript | ast.Attribute | ast.Call) -> Iterator[str]:
-    match node:
-        case ast.Subscript(value=value, slice=key, ctx=ast.Store() | ast.Del()):
-            if syntax.dotted(value) == "os.environ":
-                yield ast.unparse(key) if isinstance(key, ast.Constant) else "*"
-        case ast.Attribute(attr="DEFAULT_SESSION", ctx=ast.Store()):
-            yield "'AWS_DEFAULT_SESSION'"
-        case ast.Call(func=func):
-            match syntax.dotted(func):
-                case "boto3.setup_default_session":
-                    yield "'AWS_DEFAULT_SESSION'"
-                case "os.putenv" | "os.environ.update" | "os.environ.setdefault" | "os.environ.pop":
-                    yield "*"
-                case _:
-                    pass
-        case _:
-            pass

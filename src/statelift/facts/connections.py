@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -13,8 +15,9 @@ from statelift.facts.journeys import REGISTERING
 from statelift.facts.provenance import Provenance
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import MODULE, Syntax
-from statelift.facts.values import Argument, Connection, Ending, Hook, Owner
+from statelift.facts.values import Argument, Connection, Ending, Hook, Owner, Value
 
+LAST_NAMES = frozenset(name.rpartition(".")[2] for name in CONSTRUCTORS)
 SESSIONS = frozenset({"boto3.Session", "boto3.session.Session"})
 LOOP_SESSIONS = frozenset({"aioboto3.Session", "aiobotocore.session.get_session"})
 SETTING = re.compile(
@@ -36,7 +39,7 @@ class Connections:
     def collect(self) -> Iterator[Connection]:
         """Every constructor call that runs when a function is called."""
         for node in self.syntax.walk.only(ast.Call):
-            name = self._constructor(node) or self._dynamic(node)
+            name = self._constructor(node) or self._dynamic(node) or self._handed_on(node)
             if name and self._function(node) != MODULE:
                 yield self._connection(node, name)
 
@@ -81,7 +84,7 @@ class Connections:
                 return self.syntax.function(node)
 
     def _constructor(self, node: ast.Call) -> str:
-        name = self.syntax.outside(node.func)
+        name = self.syntax.outside(self._meant(node.func)[0])
         if name in CONSTRUCTORS:
             parent = self.syntax.parents[node]
             is_chained = isinstance(parent, ast.Attribute) and parent.attr in ("client", "resource")
@@ -93,6 +96,19 @@ class Connections:
                 return f"boto3.{made}" if maker in SESSIONS and made != "create_client" else maker
             case _:
                 return ""
+
+    def _meant(self, maker: ast.expr, hops: int = 3) -> tuple[ast.expr, ast.Call | None]:
+        """What a name stands for, also through `partial(driver.connect, …)`, with that call."""
+        match maker:
+            case ast.Name(id=name) if hops:
+                scope = self.syntax.scope(maker).binding(name)
+                given = [] if scope is None else self.syntax.assigned(scope, name)
+                is_other = len(given) == 1 and given[0] is not maker
+                return self._meant(given[0], hops - 1) if is_other else (maker, None)
+            case ast.Call(func=func, args=[made, *_]) if self.syntax.outside(func) == "functools.partial":
+                return self._meant(made, hops - 1)[0], maker
+            case _:
+                return maker, None
 
     def _dynamic(self, node: ast.Call) -> str:
         """`getattr(boto3, kind)(…)`, also through a variable: a client, but which one is not written down."""
@@ -107,6 +123,13 @@ class Connections:
                 return "boto3.client" if is_meant else ""
             case _:
                 return ""
+
+    def _handed_on(self, node: ast.Call) -> str:
+        """A name that some module gives, which may have a constructor from its library: the program tells."""
+        name = self.syntax.outside(node.func)
+        head, _, last = name.rpartition(".")
+        is_own = head and name not in CONSTRUCTORS and head.partition(".")[0] not in sys.stdlib_module_names
+        return name if is_own and last in LAST_NAMES else ""
 
     def _session(self, owner: ast.expr) -> ast.Call | None:
         """The call that makes a session: the expression itself, or what its variable is bound to, once."""
@@ -149,7 +172,7 @@ class Connections:
             cell=self._cell(node),
             owner=self._owner(node),
             setting=self._setting,
-            is_dynamic=not self._constructor(node),
+            is_dynamic=bool(self._dynamic(node)),
         )
 
     def _ending(self, node: ast.Call) -> Ending:
@@ -171,12 +194,39 @@ class Connections:
         session = self._session(node.func.value) if isinstance(node.func, ast.Attribute) else None
         if session is not None:
             yield from (replace(each, is_inherited=True) for each in self._arguments(session))
+        partial = self._meant(node.func)[1]
+        if partial is not None:
+            yield from (replace(each, has_locals=False) for each in [*self._arguments(partial)][1:])
         for position, value in enumerate(node.args):
             name = "*" if isinstance(value, ast.Starred) else str(position)
-            yield Argument(name, self.provenance.value_of(value), self._has_locals(value))
+            yield Argument(name, self._value(value), self._has_locals(value))
         for keyword in node.keywords:
-            value = keyword.value
-            yield Argument(keyword.arg or "**", self.provenance.value_of(value), self._has_locals(value))
+            yield Argument(keyword.arg or "**", self._value(keyword.value), self._has_locals(keyword.value))
+
+    def _value(self, node: ast.expr) -> Value:
+        """The value of an argument; `self.region` is what the class gives it, where it does so once."""
+        own = self.provenance.value_of(node)
+        match node:
+            case ast.Attribute(value=owner, attr=attribute) if (name := self.syntax.owner_of(owner)) is not None:
+                given = self._attributes.get(f"{name}.{attribute}", [])
+                if len(given) == 1 and given[0] is not None:
+                    made = self.provenance.value_of(given[0])
+                    return replace(own, atoms=made.atoms, type=made.type)
+            case _:
+                pass
+        return own
+
+    @cached_property
+    def _attributes(self) -> dict[str, list[ast.expr | None]]:
+        """What methods assign to the attributes of their objects; None where that is not one expression."""
+        found: dict[str, list[ast.expr | None]] = defaultdict(list)
+        for node in self.syntax.walk.only(ast.Attribute):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                owner = self.syntax.owner_of(node.value)
+                parent = self.syntax.parents[node]
+                given = parent.value if isinstance(parent, (ast.Assign, ast.AnnAssign)) else None
+                found[f"{owner}.{node.attr}"].append(given)
+        return found
 
     def _has_locals(self, node: ast.expr) -> bool:
         names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]

@@ -17,7 +17,7 @@ ADDING = REGISTERING | frozenset("append extend add insert".split())
 CHANGING = ADDING | frozenset("update set set_cookie setdefault pop clear".split())
 SETTERS = frozenset(
     """autocommit set_session set_isolation_level set_client_encoding set_charset set_autocommit select_db
-    change_user select client_setname set_read_only set_credentials""".split()
+    change_user select client_setname set_read_only set_credentials connect login open auth_password""".split()
 )  # methods that change the session behind a connection
 COMMANDS = frozenset({"SELECT", "AUTH", "CLIENT"})  # the same, sent by a method called execute_command
 LOOKING = frozenset("str repr bool print isinstance id type len hash hasattr callable".split())
@@ -71,7 +71,7 @@ class Journey:
                 self._push(parent, (*path, MADE))
             case ast.Call() | ast.keyword():
                 self._argument(parent, node, path)
-            case ast.Return() | ast.Yield() | ast.YieldFrom():
+            case ast.Return() | ast.Yield() | ast.YieldFrom() | ast.Lambda():
                 self._flow("returned", path)
             case ast.Await() | ast.BoolOp() | ast.Starred():
                 self._push(parent, path)
@@ -217,7 +217,8 @@ def _changes(name: str, path: Path, call: ast.Call) -> bool:
         case [ast.Constant(value=str(command))] if name == "execute_command" and not path:
             return command.upper() in COMMANDS
         case _:
-            return (name in CHANGING and _is_setting(path)) or (name in SETTERS and not path)
+            is_setter = name in SETTERS and not path and bool(call.args or call.keywords)
+            return is_setter or (name in CHANGING and _is_setting(path))
 
 
 def _tail(path: Path) -> Iterator[str]:

@@ -341,6 +341,18 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentWrite:
+    """A function changes an environment variable.
+
+    `name` is `*` where any may be meant; `parameter` is the one of the function that tells which.
+    """
+
+    function: str
+    name: str
+    parameter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """A name that an import binds: `target` is the dotted module, or module and attribute."""
 
@@ -445,6 +457,6 @@ class ModuleFacts:
     unbound: tuple[Access, ...]
     is_script: bool
     has_dynamic_names: bool
-    environment_writes: tuple[str, ...]
+    environment_writes: tuple[EnvironmentWrite, ...]
     mentions: frozenset[str] = frozenset()
     hooks: tuple[Hook, ...] = ()

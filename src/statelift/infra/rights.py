@@ -47,6 +47,24 @@ def ensure_statement(
     return document.with_item(mine.path, _value(statement), min(larger) - 1 if larger else None)
 
 
+def ensure_listed(document: Document, path: Path, statement: Statement, owned: Sequence[str]) -> Document:
+    """The same where the list at `path` holds statements and no policies. Raises Refusal."""
+    node = document.node(path)
+    if node is None:
+        return document.with_entry(path[:-1], str(path[-1]), [_value(statement)])
+    known = [value_of(item) for item in node.value] if isinstance(node, SequenceNode) else []
+    mine = (_resource(statement), _rank(statement))
+    larger: list[int] = []
+    for position, other in enumerate(known):
+        if not isinstance(other, dict) or _resource(other) not in owned:
+            continue
+        if _rank(other) == _rank(statement) and isinstance(other.get("Action"), list):
+            return _with_actions(document, (*path, position, "Action"), statement)
+        if (_resource(other), _rank(other)) > mine:
+            larger.append(position)
+    return document.with_item(path, _value(statement), min(larger) - 1 if larger else None)
+
+
 def _new_policy(site: Site, resource: str, statement: Statement) -> Value:
     document: dict[str, Value] = {"Version": "2012-10-17", "Statement": [_value(statement)]}
     if not site.role:
@@ -72,6 +90,11 @@ def _policies(document: Document, path: Path, inside: Path) -> list[Policy]:
 def _resource(statement: Statement) -> str:
     """The one resource that an allowing statement is about, "" where it is about something else."""
     target = statement.get("Resource")
+    match target:
+        case {"Fn::Join": ["", [Tagged() as first, *_]]}:
+            target = first
+        case _:
+            pass
     match = _ARN.fullmatch(target.text) if isinstance(target, Tagged) else None
     return match[1] if match and statement.get("Effect") == "Allow" else ""
 

@@ -9,6 +9,7 @@ from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
+from statelift.judge.steps import as_step, kept_reasons
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import CellKey
@@ -65,6 +66,7 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
         is_growing = cell.kind == "list" or cell.callee == LOGGERS
         return _registry(make) if is_growing and not _is_set_up_once(evidence, key, writes) else None
     for reasons, verdict in (
+        (kept_reasons(evidence, key, subject.handlers), Verdict.REQUEST_SCOPED),
         (_request_scoped(evidence, key, reachable), Verdict.REQUEST_SCOPED),
         (_latch(cell, reachable), Verdict.LATCH),
         (lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT),
@@ -295,7 +297,9 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
         return _registry(make)
     counter = judge_counter(make, uses) or judge_tally(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
-    if make.cell.home in ADVICE:
+    may_be_kept = counter is not None or not _is_only_aliased(make, uses)
+    judgement = as_step(evidence, judgement) if may_be_kept else judgement
+    if make.cell.home in ADVICE and not judgement.is_step:
         judgement = judgement.lowered(Tier.MANUAL, ADVICE[make.cell.home])
     if dynamic:
         reason = "rule 2: the module uses globals(), eval() or exec(), so its names may change unseen"
@@ -305,7 +309,7 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
 
 def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     reads = [use for _, use in uses if not is_write(make.cell, use.op) or _tells(use)]
-    if is_container(make.cell) and not any(is_write(make.cell, use.op) for _, use in uses):
+    if _is_only_aliased(make, uses):
         return _aliased(evidence, make, uses)
     if make.cell.kind == "dict" or make.cell.callee in DICTS:
         if not reads:
@@ -324,6 +328,10 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
         ),
         Tier.MANUAL,
     )  # fmt: skip
+
+
+def _is_only_aliased(make: _Maker, uses: Uses) -> bool:
+    return is_container(make.cell) and not any(is_write(make.cell, use.op) for _, use in uses)
 
 
 def _aliased(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:

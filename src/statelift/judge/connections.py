@@ -9,7 +9,7 @@ from statelift.judge.evidence import Evidence
 from statelift.judge.holding import holding_of
 from statelift.judge.kept import caching_function, lazy_reason
 from statelift.judge.lasting import broken, judge_lasting
-from statelift.judge.sharing import dependence, obstacles
+from statelift.judge.sharing import FIXED, dependence, obstacles
 from statelift.judge.values import Judgement, Subject
 from statelift.model import Tier, Use, Verdict
 
@@ -64,7 +64,7 @@ def _judge(evidence: Evidence, make: "_Maker", library: Library) -> Judgement:
     dependent = dependence(evidence, path, connection, holding)
     if dependent:
         return make(Verdict.EVENT_DEPENDENT, "is never shared", (dependent,))
-    judgement = make(Verdict.PER_CALL, "is built again on every call", (_why(connection),))
+    judgement = make(Verdict.PER_CALL, "is built again on every call", (_why(evidence, path, connection),))
     judgement = replace(judgement, endings=tuple(holding.endings()))
     for tier, reason in obstacles(evidence, path, connection, library, holding):
         judgement = judgement.lowered(tier, reason)
@@ -110,5 +110,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _why(connection: Connection) -> str:
-    return f"{connection.function}() builds it in line {connection.place.line}, with arguments that stay the same"
+def _why(evidence: Evidence, path: str, connection: Connection) -> str:
+    kinds = {source.kind for each in connection.arguments for source in evidence.sources.of(path, each.value)}
+    same = ", with arguments that stay the same" if kinds <= FIXED else ""
+    return f"{connection.function}() builds it in line {connection.place.line}{same}"

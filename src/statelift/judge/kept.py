@@ -1,9 +1,10 @@
 """A connection -> whether the container keeps it: in a cell, with an object, or in a decorated function."""
 
-from statelift.facts.values import Access, Connection, Guard, Test
+from statelift.facts.values import Access, Call, Connection, Guard, Test
 from statelift.judge.caches import FILLS, cache_reasons, lazy_reasons
-from statelift.judge.evidence import Evidence, is_miss
+from statelift.judge.evidence import MISSES, Evidence, is_miss
 
+KEEPING = FILLS | {"rebind"}
 CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
 
 
@@ -12,6 +13,11 @@ def lazy_reason(evidence: Evidence, path: str, connection: Connection) -> str:
     is_stored = is_kept(evidence, path, connection)
     if is_stored and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
         return f"line {connection.place.line} builds it only where {connection.cell} does not hold it yet"
+    if is_stored and _is_repair(evidence, path, connection.cell, connection.function, connection.guards):
+        return f"line {connection.place.line} builds it only where {connection.cell} does not work any more"
+    holder = _keeper(evidence, path, connection)
+    if holder:
+        return f"{connection.function}() is asked only where {holder} does not hold one yet"
     if _is_under_miss(evidence, path, connection.function, connection.guards):
         return "it is built only while something that the container keeps is not there yet"
     if _kept_per_key(evidence, path, connection):
@@ -30,6 +36,40 @@ def is_kept(evidence: Evidence, path: str, connection: Connection) -> bool:
     return bool(connection.cell) and (cell is None or evidence.lifetimes.lasts(key, cell))
 
 
+def _is_repair(evidence: Evidence, path: str, cell: str, function: str, guards: tuple[Guard, ...]) -> bool:
+    """Whether code runs only after the cell's connection was tried, and failed."""
+    tries = {guard.at for guard in guards if guard.kind == "except"}
+    return any(
+        use.subject == cell and any(guard.kind != "except" and guard.at in tries for guard in use.guards)
+        for use in evidence.program.accesses_in.get((path, function), ())
+        if use.op not in ("rebind", "unbind")
+    )
+
+
+def _keeper(evidence: Evidence, path: str, connection: Connection) -> str:
+    """The cell into which every caller puts what the function returns, where it holds nothing yet; or ""."""
+    sites = evidence.program.call_sites.get((path, connection.function), ())
+    if "returned" not in connection.ending.flows or not sites:
+        return ""
+    found = {_kept_at(evidence, site, call) for site, call in sites}
+    return min(found) if "" not in found else ""
+
+
+def _kept_at(evidence: Evidence, path: str, call: Call) -> str:
+    """The cell that keeps what a call gives, where the call is made only while it has nothing."""
+    for use in evidence.program.accesses_in.get((path, call.function), ()):
+        if use.op not in KEEPING or not use.span.start <= call.span.start < use.span.end:
+            continue
+        target = evidence.program.resolve(path, use.subject)
+        key = (path, use.subject) if target is None else (target.path, target.name)
+        cell = evidence.program.cells.get(key)
+        is_lasting = cell is not None and evidence.lifetimes.lasts(key, cell)
+        is_missing = any(is_miss(guard, use.subject, "") for guard in call.guards)
+        if is_lasting and (is_missing or _is_repair(evidence, path, use.subject, call.function, call.guards)):
+            return use.subject
+    return ""
+
+
 def _is_under_miss(evidence: Evidence, path: str, function: str, guards: tuple[Guard, ...], depth: int = 3) -> bool:
     """Whether code runs only where a lazily built cell is empty, itself or in every function that calls it."""
     if any(_is_first_time(evidence, path, guard, test) for guard in guards for test in guard.tests):
@@ -42,7 +82,9 @@ def _is_under_miss(evidence: Evidence, path: str, function: str, guards: tuple[G
 
 
 def _is_first_time(evidence: Evidence, path: str, guard: Guard, test: Test) -> bool:
-    """Whether a test holds only while a lazily built cell is still empty."""
+    """Whether a test holds only while a lazily built cell is still empty: not when it is old or asked anew."""
+    if guard.mode == "any" or (test.relation, test.holds) not in MISSES:
+        return False
     target = evidence.program.resolve(path, test.subject)
     key = (path, test.subject) if target is None else (target.path, target.name)
     cell = evidence.program.cells.get(key)

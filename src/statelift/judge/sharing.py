@@ -1,17 +1,23 @@
 """A connection that is built on every call -> why it must not be shared, and what lowers the tier of sharing it."""
 
+import re
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Changed, Connection, Ending, Function
+from statelift.facts.values import Argument, Changed, Connection, Ending, EnvironmentWrite, Function
 from statelift.judge.evidence import Evidence
 from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
 from statelift.link.program import FunctionKey, shift_of
-from statelift.link.sources import Source
+from statelift.link.sources import Source, argument_of
 from statelift.model import Tier
 
-AMBIENT = {"aws": ("AWS_",)}
+AMBIENT = {
+    "aws": ("AWS_",),
+    "sql": ("PG", "MYSQL", "ORACLE"),
+    "sql-pool": ("PG", "MYSQL", "ORACLE"),
+    "http": ("HTTP_", "HTTPS_", "NO_PROXY", "ALL_PROXY", "SSL_CERT", "REQUESTS_CA", "http_", "https_", "all_proxy"),
+}  # what clients of a kind read by themselves; the others read nothing
 CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 OPTIONS = frozenset(
     """botocore.config.Config botocore.client.Config urllib3.util.Retry urllib3.util.retry.Retry urllib3.Retry
@@ -19,14 +25,14 @@ OPTIONS = frozenset(
 )  # their objects are plain settings
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
+UNKNOWN = frozenset({"opaque", "cell"})
 
 
 def _ambient(evidence: Evidence, connection: Connection) -> str:
     """Why the library's own defaults (credentials, region, host) change from call to call, or ""."""
-    written = {name.strip("'") for m in evidence.program.modules.values() for name in m.environment_writes}
-    library = constructors()[connection.constructor]
-    prefixes = AMBIENT.get(library.kind, ("PG", "MYSQL", "REDIS", "DATABASE", "DB_"))
-    found = sorted(name for name in written if name == "*" or name.startswith(prefixes))
+    written = _written(evidence)
+    prefixes = AMBIENT.get(constructors()[connection.constructor].kind)
+    found = sorted(name for name in written if prefixes and (name == "*" or name.startswith(prefixes)))
     what = "the environment" if found[:1] == ["*"] else "".join(found[:1])
     return f"a function of the program changes {what}, which such a client reads by itself" if found else ""
 
@@ -37,26 +43,30 @@ def dependence(evidence: Evidence, path: str, connection: Connection, holding: H
     if ambient:
         return ambient
     for site, ending in holding.endings():
-        if ending.changed is not None and not _is_repeatable(evidence, site, ending.changed):
+        if ending.changed is not None and _belongs_to_request(evidence, site, ending.changed):
             return f"{ending.changed.text} changes it after it is built: a shared client would keep that"
+    library = constructors()[connection.constructor]
+    is_compared = not library.is_self_healing and connection.constructor in library.checks
     for argument in connection.arguments:
         sources = evidence.sources.of(path, argument.value)
         text = argument.value.text
         if any(source.kind in ("event", "context") for source in sources):
             return f"its argument {text} comes from the request"
+        if any(source.kind == "env" and _is_rewritten(evidence, source) for source in sources):
+            return f"its argument {text} reads what the program itself writes into the environment"
         if any("assume_role" in source.detail for source in sources):
             return f"its argument {text} holds assumed credentials, which expire and belong to one role"
         if argument.name in CREDENTIALS and not {source.kind for source in sources} <= FIXED:
             return f"its argument {text} holds credentials that are not constant"
-        if any(source.kind in ("opaque", "cell") for source in sources):
+        if not is_compared and any(source.kind in UNKNOWN for source in sources):
             return f"its argument {text} cannot be followed to a constant or the environment"
     return ""
 
 
-def _is_repeatable(evidence: Evidence, path: str, changed: Changed) -> bool:
-    """Whether what is set is the same on every call, so that setting it once more changes nothing."""
+def _belongs_to_request(evidence: Evidence, path: str, changed: Changed) -> bool:
+    """Whether what is set may differ from call to call by what is asked, or gathers."""
     kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
-    return bool(changed.given) and kinds <= FIXED and not changed.is_added
+    return changed.is_added or not changed.given or bool(kinds & {"event", "context", "opaque", "cell"})
 
 
 def obstacles(
@@ -127,14 +137,13 @@ def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tup
     text = argument.value.text
     if argument.name in ("*", "**"):
         yield Tier.REVIEW, f"its arguments are unpacked from {text}"
-    for source in sorted(evidence.sources.of(path, argument.value)):
+    sources = evidence.sources.of(path, argument.value)
+    if any(source.kind in UNKNOWN for source in sources):
+        yield Tier.REVIEW, f"{text} cannot be followed: another value opens another connection"
+    for source in sorted(sources):
         if source.kind in ("external", "nondet") and not _is_option(source):
-            yield (
-                Tier.REVIEW,
-                f"{text} is computed by {source.detail or 'a call'}() on every call; the getter asks once",
-            )
-        if source.kind == "env" and _is_rewritten(evidence, source):
-            yield Tier.REVIEW, f"the program itself changes the environment that {text} reads"
+            once = "another answer opens another one" if argument.has_locals else "the getter asks once"
+            yield Tier.REVIEW, f"{text} is computed by {source.detail or 'a call'}() on every call; {once}"
 
 
 def _is_option(source: Source) -> bool:
@@ -142,8 +151,32 @@ def _is_option(source: Source) -> bool:
 
 
 def _is_rewritten(evidence: Evidence, source: Source) -> bool:
-    written = {name for module in evidence.program.modules.values() for name in module.environment_writes}
-    return any(name == "*" or name in source.detail for name in written)
+    return any(name == "*" or repr(name) in source.detail for name in _written(evidence))
+
+
+def _written(evidence: Evidence) -> set[str]:
+    """The environment variables that a handler's call may change."""
+    return {
+        name
+        for path, module in evidence.program.modules.items()
+        for write in module.environment_writes
+        if evidence.is_reachable(path, write.function)
+        for name in _names(evidence, path, write)
+    }
+
+
+def _names(evidence: Evidence, path: str, write: EnvironmentWrite) -> Iterator[str]:
+    """The variables that a function changes: what its callers name, where they name it."""
+    function = evidence.program.functions.get((path, write.function))
+    sites = evidence.program.call_sites.get((path, write.function), ())
+    positions = {each.name: number for number, each in enumerate(function.parameters)} if function else {}
+    if function is None or not sites or write.parameter not in positions:
+        yield write.name
+        return
+    for _, call in sites:
+        given = argument_of(call, write.parameter, positions[write.parameter] - shift_of(function))
+        literal = re.fullmatch(r"['\"](\w+)['\"]", given.text) if given is not None else None
+        yield write.name if literal is None else literal[1]
 
 
 def _surroundings(
@@ -186,18 +219,24 @@ def _uses(
     if ending.touched and not library.reopens:
         yield Tier.MANUAL, f"{ending.touched} may close it: what is kept would be of no more use"
     if ending.changed is not None:
-        is_only = len(_alike(evidence, path, connection)) == 1
-        tier = Tier.REVIEW if is_only else Tier.MANUAL
-        also = "" if is_only else "; other places open the same connection without that"
-        yield tier, f"{ending.changed.text} sets the same on it once more in every call{also}"
+        yield _setting(evidence, path, ending.changed, connection)
     if "stored" in ending.flows and not is_kept(evidence, path, connection):
         tier = Tier.MANUAL if _is_sql(library) else Tier.REVIEW
         yield tier, "it is stored in an object, and may be changed or closed elsewhere"
-    if not library.reopens and _may_lead_back(evidence, ending):
+    if library.kind == "nosql" and _may_lead_back(evidence, ending):
         yield (
             Tier.REVIEW,
             "something that was reached through it leaves the function, and `.client` leads back to it",
         )
+
+
+def _setting(evidence: Evidence, path: str, changed: Changed, connection: Connection) -> tuple[Tier, str]:
+    kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
+    if not kinds <= FIXED:
+        return Tier.MANUAL, f"{changed.text} sets something on it that is computed in every call"
+    if len(_alike(evidence, path, connection)) > 1:
+        return Tier.MANUAL, f"{changed.text} sets something on it that other places which open the same do not want"
+    return Tier.REVIEW, f"{changed.text} sets the same on it once more in every call"
 
 
 def _may_lead_back(evidence: Evidence, ending: Ending) -> bool:
@@ -209,7 +248,7 @@ def _may_lead_back(evidence: Evidence, ending: Ending) -> bool:
 
 def _alike(evidence: Evidence, path: str, connection: Connection) -> list[Connection]:
     """The connections of a module that are written alike: they share what is kept."""
-    return [each for each in evidence.program.modules[path].connections if each.text == connection.text]
+    return [each for each in evidence.program.connections_of(path) if each.text == connection.text]
 
 
 # ---------------------------------------------------------------- two at once

@@ -1,6 +1,7 @@
 """Uses of a dict -> whether it is a store between invocations, and how sure a rewrite of it is (rule 10)."""
 
 import ast
+import builtins
 from collections.abc import Callable, Iterator
 
 from statelift.catalogue import CONSTRUCTORS
@@ -26,7 +27,9 @@ ADVICE = {
     "keys": "reading all keys needs a scan of the table",
 }
 EDITED = "changes the stored value: read first, then changed and written back; raises if another call came between"
-MAKERS = frozenset({"client", "resource", "connect", "cursor", "Lock", "RLock", "Thread", "open"})
+MAKERS = frozenset("client resource connect cursor Lock RLock Thread open StringIO BytesIO".split())
+EXCEPTIONS = frozenset(name for name, each in vars(builtins).items() if isinstance(each, type)
+                       and issubclass(each, BaseException))  # fmt: skip
 Uses = list[tuple[str, Access]]
 Lowered = tuple[Tier, str]
 
@@ -123,17 +126,22 @@ def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
             yield from _value(evidence, path, line, given, use.subject)
 
 
-def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str) -> Iterator[Lowered]:
+def live_value(evidence: Evidence, path: str, line: int, given: Value) -> Iterator[str]:
+    """Why no table can hold a value: connections, functions, objects of the program's classes."""
     for source in sorted(evidence.sources.of(path, given)):
         if source.detail in CONSTRUCTORS or source.detail.rpartition(".")[2] in MAKERS:
-            yield (
-                Tier.MANUAL,
-                f"line {line}: {given.text} is a live object ({source.detail}), which no table can hold",
-            )
+            yield f"line {line}: {given.text} is a live object ({source.detail}), which no table can hold"
+    for atom in sorted(given.atoms):
+        if atom.kind == "call" and atom.detail in EXCEPTIONS:
+            yield f"line {line}: {given.text} is an exception, which no table can hold: keep its text"
     if _holds_code(given):
-        yield Tier.MANUAL, f"line {line}: {given.text} holds a function or a generator, which no table can hold"
+        yield f"line {line}: {given.text} holds a function or a generator, which no table can hold"
     for name in evidence.classes_made(path, given):
-        yield Tier.MANUAL, f"line {line}: {given.text} is an object of {name}, which no table can hold as it is"
+        yield f"line {line}: {given.text} is an object of {name}, which no table can hold as it is"
+
+
+def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str) -> Iterator[Lowered]:
+    yield from ((Tier.MANUAL, reason) for reason in live_value(evidence, path, line, given))
     kind = evidence.sources.type_of(path, given.type)
     if kind not in STORABLE:
         yield (

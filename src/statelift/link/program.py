@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from statelift.catalogue import CONSTRUCTORS
 from statelift.catalogue.objects import CHANGING, effect_of
 from statelift.facts.values import (
     Access,
@@ -197,6 +198,10 @@ class Program:
         made = self.resolve(key[0], callee) if callee else None
         return made if made is not None and made.kind == "class" else None
 
+    def attribute_of(self, owner: Target, attribute: str) -> CellKey | None:
+        """The cell that an attribute of an object of this class is, its bases included."""
+        return self._inherited(owner, attribute, HOPS)
+
     def _inherited(self, owner: Target, attribute: str, hops: int) -> CellKey | None:
         key = (owner.path, f"{owner.name}.{attribute}")
         if key in self.cells or hops == 0:
@@ -339,9 +344,37 @@ class Program:
 
     def connections(self) -> Iterator[tuple[str, Connection]]:
         """Every connection that is built inside a function."""
+        for path in self.modules:
+            for connection in self.connections_of(path):
+                yield path, connection
+
+    def connections_of(self, path: str) -> tuple[Connection, ...]:
+        """The connections that one file builds."""
+        return self._connections[path]
+
+    @cached_property
+    def _connections(self) -> dict[str, tuple[Connection, ...]]:
+        """By file; what another module of the program only hands on is called by its own name."""
+        found: dict[str, list[Connection]] = defaultdict(list)
         for path, module in self.modules.items():
             for connection in module.connections:
-                yield path, connection
+                name = connection.constructor
+                meant = name if name in CONSTRUCTORS else self._handed_on(path, name)
+                if meant in CONSTRUCTORS:
+                    found[path].append(replace(connection, constructor=meant))
+        return {path: tuple(found[path]) for path in self.modules}
+
+    def _handed_on(self, path: str, name: str, hops: int = HOPS) -> str:
+        """What `shared.PoolManager` is, where shared.py says `from urllib3 import PoolManager`."""
+        for base in self._bases(path, name):
+            parts = base.split(".")
+            for size in range(len(parts) - 1, 0, -1):
+                module = self._dotted.get(".".join(parts[:size]))
+                imported = None if module is None else self._imports[module].get(parts[size])
+                if module is not None and imported is not None and hops:
+                    target = ".".join([import_target(imported), *parts[size + 1 :]])
+                    return target if target in CONSTRUCTORS else self._handed_on(module, target, hops - 1)
+        return ""
 
 
 def _changes_process(access: Access) -> bool:

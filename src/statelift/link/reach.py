@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from statelift.facts.values import Decorator, Function
 from statelift.link.program import FunctionKey, Program, Target
 
+HOPS = 6  # how many bases of bases are looked at
 BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__", "__init_subclass__"})
 INERT_DECORATORS = frozenset(
     """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch
     staticmethod classmethod property dataclasses.dataclass contextlib.contextmanager contextlib.asynccontextmanager
-    abc.abstractmethod typing.overload typing.override override pytest.fixture""".split()
+    statelift_state.stateless abc.abstractmethod typing.overload typing.override override pytest.fixture""".split()
 )
 
 
@@ -119,12 +120,19 @@ class Reach:
         depth = found[1].count(".") + levels
         return {key for key in self._all_methods(found) if key[1].count(".") >= depth}
 
-    def _special_methods(self, target: Target) -> set[FunctionKey]:
-        """The methods that run without being named: all of them where a class of a library may call them."""
+    def _special_methods(self, target: Target, hops: int = HOPS) -> set[FunctionKey]:
+        """The methods that run without being named, those of its bases too.
+
+        All of them where a class of a library may call them.
+        """
         bases = self.program.classes[target.path, target.name].bases
-        is_called_back = any(base != "object" and self.program.resolve(target.path, base) is None for base in bases)
-        prefix = f"{target.name}." if is_called_back else f"{target.name}.__"
-        return {key for key in self.program.functions if key[0] == target.path and key[1].startswith(prefix)}
+        known = [self.program.resolve(target.path, base) for base in bases if base != "object"]
+        prefix = f"{target.name}." if None in known else f"{target.name}.__"
+        found = {key for key in self.program.functions if key[0] == target.path and key[1].startswith(prefix)}
+        for base in known:
+            if base is not None and base.kind == "class" and hops:
+                found |= self._special_methods(base, hops - 1)
+        return found
 
     def _methods_by_name(self) -> dict[str, set[FunctionKey]]:
         found: dict[str, set[FunctionKey]] = defaultdict(set)

@@ -83,6 +83,7 @@ class Deployed:
     handler: str | None
     code: Code
     patchable: str = ""
+    sharing: str = ""
     settings: Settings = field(default_factory=Settings)
 
     @property

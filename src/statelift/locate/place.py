@@ -80,6 +80,7 @@ def _in_folder(
             runtime=function.runtime or "",
             packaging=folder.packaging,
             patchable=function.patchable,
+            sharing=function.sharing,
             tool=function.tool,
             line=function.line,
             settings=function.settings,

@@ -9,6 +9,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from statelift.locate.declared import DECIDED_LATER
 from statelift.locate.deployed import Code, Deployed, Elsewhere, Files, Folder, Image, resolve
 from statelift.locate.globs import is_kept
+from statelift.locate.services import sharing, why_not_patchable
 from statelift.locate.templates import duplicates, read_tree
 from statelift.locate.tree import entries, number, own_pair, string
 from statelift.locate.variables import Found, Service
@@ -16,7 +17,6 @@ from statelift.model import Problem, Settings
 
 _NAME = re.compile(r"(?:.*/)?serverless[\w.-]*\.(?:ya?ml|json)")
 _PROGRAM = re.compile(r"(?:.*/)?serverless\.(?:ts|js|cjs|mjs)")
-_NOT_YET = "statelift does not write to serverless.yml."
 _WSGI = ("wsgi_handler.handler", "wsgi.handler")
 _HELPER = "statelift_state.py"
 
@@ -97,7 +97,8 @@ def _deployed(function: _Function) -> Deployed:
         runtime=service.text(function.either("runtime")),
         handler=_handler(function),
         code=code,
-        patchable=_NOT_YET,
+        patchable=why_not_patchable(service.tree, function.name),
+        sharing=sharing(service.tree, function.name),
         settings=_settings(function),
     )
 

@@ -65,10 +65,7 @@ def site_of(tree: Tree, logical_id: str) -> Site:
 
 def check_template(tree: Tree) -> None:
     """Raise UnpatchableError where the whole template cannot be trusted to mean what it shows."""
-    for key, line in tree.duplicates[:1]:
-        raise UnpatchableError(
-            f"The key {key} stands twice in one mapping (line {line}); which one counts is unclear."
-        )
+    check_duplicates(tree)
     transform = entries(tree.root).get("Transform")
     names = transform.value if isinstance(transform, SequenceNode) else [transform] if transform else []
     for name in names:
@@ -81,6 +78,14 @@ def check_template(tree: Tree) -> None:
         raise UnpatchableError("The template has no Resources section.")
 
 
+def check_duplicates(tree: Tree) -> None:
+    """Raise UnpatchableError where a key stands twice."""
+    for key, line in tree.duplicates[:1]:
+        raise UnpatchableError(
+            f"The key {key} stands twice in one mapping (line {line}); which one counts is unclear."
+        )
+
+
 def check_mapping(tree: Tree, path: Path) -> MappingNode | None:
     """The mapping at `path`, None where it is absent or empty. Raises UnpatchableError where it is not plain."""
     node: Node = tree.root
@@ -88,14 +93,24 @@ def check_mapping(tree: Tree, path: Path) -> MappingNode | None:
         where = ".".join(str(step) for step in path[:depth]) or "The template"
         if _is_empty(node):
             return None
+        step = path[depth] if depth < len(path) else None
+        if isinstance(step, int):
+            node = _plain_list(tree, node, where)[step]
+            continue
         mapping = _plain_mapping(tree, node, where)
-        if depth == len(path):
-            return mapping
-        found = own_pair(mapping, str(path[depth]))
+        found = own_pair(mapping, step) if step is not None else None
         if found is None:
-            return None
+            return mapping if step is None else None
         node = found[1]
     return None
+
+
+def _plain_list(tree: Tree, node: Node, where: str) -> list[Node]:
+    if id(node) in tree.shared:
+        raise UnpatchableError(f"{where} is shared through a YAML anchor; a change here would change every user.")
+    if not isinstance(node, SequenceNode) or node.tag != SEQ:
+        raise UnpatchableError(f"{where} is not a plain list, so nothing can be added to it.")
+    return list(node.value)
 
 
 def _plain_mapping(tree: Tree, node: Node, where: str) -> MappingNode:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from statelift.verify.events import Json, answer_of
 from statelift.verify.values import Effect, Observation
 
+_TRACEBACK = "Traceback (most recent call last):"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _STEP = re.compile(r"\[(\d+|\*)\]|([^.\[\]]+)")
 _RETRIED = frozenset({"throttled", "error", "lost"})  # the SDK sent the call again: the second one counts
@@ -146,7 +147,7 @@ def _lines(stdout: str) -> tuple[list[str], dict[str, float]]:
     """The lines that were printed, and the sums of the metrics among them (CloudWatch's embedded format)."""
     kept: list[str] = []
     sums: dict[str, float] = {}
-    for line in stdout.splitlines():
+    for line in _without_frames(stdout.splitlines()):
         found = _metrics(line)
         if found is None:
             kept.append(_masked(line))
@@ -154,6 +155,15 @@ def _lines(stdout: str) -> tuple[list[str], dict[str, float]]:
             for name, value in found.items():
                 sums[name] = sums.get(name, 0) + value
     return kept, sums
+
+
+def _without_frames(lines: list[str]) -> Iterator[str]:
+    """Tracebacks that were logged keep their first line and the exception: frames are lines of the source."""
+    is_inside = False
+    for line in lines:
+        is_inside = line.endswith(_TRACEBACK) or (is_inside and line.startswith("  "))
+        if not is_inside or line.endswith(_TRACEBACK):
+            yield line
 
 
 def _metrics(line: str) -> dict[str, float] | None:

@@ -1,0 +1,43 @@
+"""A variable that one call changes and a later one reads outlives the container.
+
+## What it does
+Finds lists, sets, single values, attributes and defaults that an invocation changes and a later one reads.
+
+## Why
+Every container has its own copy, and loses it without notice: the later invocation may run in another one.
+
+## Becomes
+The code stays as it is. Above the function that a call begins with comes a decorator,
+`@stateless("STATE_TABLE_NAME", "history")`: the variable is read from a DynamoDB table before each call, and
+written back after it, also after an exception. The call is one step. If another call changed meanwhile what it
+read, `StateConflictError` is raised and nothing is written. Several variables lie in one item, so a call never
+sees one of them newer than another.
+
+## Left alone
+Variables that are set before every use, caches, flags that no reply depends on.
+
+## Safety
+Always REVIEW: two calls at the same time that change the same variable can no longer both succeed. What was
+changed in place, through another name or before an exception is kept exactly, types included; a value that cannot
+be stored raises TypeError. MANUAL for iterators, live objects, asynchronous handlers and variables in closures.
+
+## Where we differ from the seed documents
+They give every variable a table operation of its own. With lists and several variables that is no longer one step.
+
+## Related
+AP-10 global state assumptions.
+"""
+
+from collections.abc import Iterator
+
+from statelift.judge.values import Judgement
+from statelift.stepping import keep
+from statelift.workspace import Proposal, Workspace
+
+RULES = ("SL102", "SL103")
+
+
+def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
+    """One proposal: the variable is read and written by the decorator."""
+    if judgement.is_step:
+        yield keep(judgement, workspace)

@@ -1,0 +1,92 @@
+"""serverless.yml bytes + operations -> its new bytes: adds what is asked for, and proves it as for templates."""
+
+import re
+from collections.abc import Sequence
+
+from yaml.nodes import ScalarNode
+
+from statelift.infra.entries import owned_resources, with_resource, with_variable
+from statelift.infra.fragments import TYPES, resource_bodies, statements
+from statelift.infra.rights import ensure_listed
+from statelift.infra.values import Tagged, Value
+from statelift.infra.wanted import check_actions, merged
+from statelift.infra.yamlpatch import Document, Refusal
+from statelift.locate.services import resources_path, service_site
+from statelift.locate.sites import Path, UnpatchableError, check_duplicates
+from statelift.locate.tree import entries, string
+from statelift.model import EnsureEnv, EnsureGrant, InfraOperation
+
+_KINDS = {kind: name for name, kind in TYPES.items()}
+_ARN = re.compile(r"\$\{(\w+\.Arn)\}(.*)", re.DOTALL)
+
+
+def patch_service(data: bytes, operations: Sequence[InfraOperation]) -> bytes:
+    """As `patch_template`, for a service. Rights of functions that share a role are joined.
+
+    Raises Refusal; then nothing may be written.
+    """
+    wanted = merged(operations)
+    document = Document.parse(data)
+    try:
+        check_duplicates(document.tree)
+        for resource in wanted.resources:
+            for logical_id, body in resource_bodies(resource).items():
+                document = _with_resource(document, logical_id, _spelled(body))
+        for variable in wanted.variables:
+            document = _with_variable(document, variable)
+        for grant in wanted.grants:
+            document = _with_grant(document, grant)
+    except UnpatchableError as error:
+        raise Refusal(str(error)) from error
+    return document.tree.data
+
+
+def _with_resource(document: Document, logical_id: str, body: Value) -> Document:
+    path = resources_path(document.tree)
+    if path is not None:
+        return with_resource(document, path, logical_id, body)
+    if isinstance(document.node(("resources",)), ScalarNode):
+        document = document.with_list(("resources",))
+    return document.with_item(("resources",), {"Resources": {logical_id: body}})
+
+
+def _with_variable(document: Document, variable: EnsureEnv) -> Document:
+    base = _base(document, variable.resource)
+    site = service_site(document.tree, variable.function)
+    inherited = entries(document.node(("provider", "environment")))
+    return with_variable(document, base, site.variables, variable, inherited)
+
+
+def _with_grant(document: Document, grant: EnsureGrant) -> Document:
+    base = _base(document, grant.resource)
+    kind = string(document.node((*base, grant.resource, "Type"))) or ""
+    check_actions(grant, _KINDS.get(kind, kind))
+    site = service_site(document.tree, grant.function)
+    if site.inherits:
+        document = document.with_entry(site.statements[:-1], "iamRoleStatementsInherit", True)
+    owned = owned_resources(document, base)
+    for statement in statements(grant, _KINDS.get(kind, kind)):
+        spelled = _spelled(statement)
+        if isinstance(spelled, dict):
+            document = ensure_listed(document, site.statements, spelled, owned)
+    return document
+
+
+def _base(document: Document, resource: str) -> Path:
+    path = resources_path(document.tree)
+    if path is None or document.node((*path, resource)) is None:
+        raise Refusal(f"The service has no resource {resource} that a function could use.")
+    return path
+
+
+def _spelled(value: Value) -> Value:
+    """`!Sub "${X.Arn}/*"` without `${…}`, which the framework would take for a variable of its own."""
+    match value:
+        case Tagged("!Sub", text) if found := _ARN.fullmatch(text):
+            return {"Fn::Join": ["", [Tagged("!GetAtt", found[1]), found[2]]]}
+        case dict():
+            return {key: _spelled(item) for key, item in value.items()}
+        case list():
+            return [_spelled(item) for item in value]
+        case _:
+            return value

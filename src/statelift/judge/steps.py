@@ -1,0 +1,224 @@
+"""A cell that no table operation fits -> whether each call can read it first and write it back, as one step.
+
+The generated decorator `stateless` does that: the code between stays as it is, so what it does stays as it is, too.
+"""
+
+import ast
+import collections
+import datetime
+import decimal
+from collections.abc import Iterator
+from dataclasses import replace
+
+from statelift.facts.values import Access, Argument, Call, Cell, Function, ModuleFacts, Value
+from statelift.judge.evidence import Evidence, uses_of
+from statelift.judge.stores import live_value
+from statelift.judge.values import Judgement
+from statelift.link.program import CellKey, FunctionKey, Program
+from statelift.link.sources import STORABLE
+from statelift.model import EntryPoint, Tier, Verdict
+
+DECORATOR = "statelift_state.stateless"
+RULES = frozenset({"SL101", "SL102", "SL103", "SL202"})
+CONTAINERS = frozenset(
+    "collections.deque collections.Counter collections.OrderedDict collections.defaultdict".split()
+)
+HOMES = frozenset({"module", "class", "instance", "default", "function", "object"})
+DATA = (
+    *(str, bytes, int, float, list, tuple, dict, set, collections.deque, collections.Counter),
+    *(collections.OrderedDict, datetime.datetime, datetime.timedelta, decimal.Decimal),
+)
+LOOKING = frozenset({"remove", "discard", "contains", "lacks", "get", "pop"})
+STARTING = frozenset(
+    """Thread Timer Process Pool ThreadPool ThreadPoolExecutor ProcessPoolExecutor start_new_thread to_thread
+    run_in_executor create_task ensure_future""".split()
+)
+STEP = (
+    "kept as a whole, in one item of at most 400 KB: each call reads it first and writes it back at its end; if"
+    " another call changed it meanwhile, that raises StateConflictError and writes nothing"
+)
+
+
+def as_step(evidence: Evidence, judgement: Judgement) -> Judgement:
+    """The judgement at REVIEW with `is_step`, where that is possible; else as it is, with the reasons why not."""
+    is_asked = judgement.rule in RULES and judgement.verdict in (Verdict.STATE, Verdict.LEAK)
+    if judgement.tier is not Tier.MANUAL or not is_asked or judgement.cell is None:
+        return judgement
+    refusals = tuple(dict.fromkeys(_refusals(evidence, judgement)))
+    if refusals:
+        return replace(judgement, reasons=(*judgement.reasons, *refusals))
+    reasons = (judgement.reasons[0], STEP, *dict.fromkeys(_assumptions(evidence, judgement)))
+    reached = [(path, use) for path, use in judgement.accesses if evidence.is_reachable(path, use.function)]
+    subject = replace(judgement.subject, uses=uses_of(reached))  # other code means what it meant
+    return replace(judgement, subject=subject, tier=Tier.REVIEW, reasons=reasons, is_step=True)
+
+
+def _assumptions(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
+    """What has to hold of the values; a TypeError tells where it does not."""
+    for path, use in judgement.accesses:
+        given = use.value or use.default
+        if given is not None and use.op not in LOOKING and not _is_storable(evidence, path, given):
+            what = f"line {use.place.line}: the type of {given.text} is not known"
+            yield f"{what}; one that JSON cannot hold would raise"
+
+
+def kept_reasons(evidence: Evidence, key: CellKey, handlers: tuple[str, ...]) -> tuple[str, ...]:
+    """Rule 3: the decorator of every entry point names the cell."""
+    program = evidence.program
+    entries = [entry for entry in program.root.entries if entry.function in handlers]
+    names = [_kept_by(program, function_of(program, entry)) for entry in entries]
+    if not entries or not all(
+        name_in(program, key, entry) in kept for entry, kept in zip(entries, names, strict=True)
+    ):
+        return ()
+    return (f"rule 3: @stateless reads {key[1]} before every call, and writes it back",)
+
+
+def _kept_by(program: Program, key: FunctionKey | None) -> set[str]:
+    """The names that the decorators of a function give to `stateless`."""
+    return set().union(*(names for _, names in decorators_of(program, key))) if key is not None else set()
+
+
+def decorators_of(program: Program, key: FunctionKey) -> list[tuple[int, set[str]]]:
+    """The line and the names of each `@stateless` above a function."""
+    module = program.modules[key[0]]
+    return [
+        (call.place.line, {str(ast.literal_eval(each.value.text)) for each in call.arguments[1:] if _is_text(each)})
+        for call in module.calls
+        if call.is_decorator and call.callee == DECORATOR and _decorated(module, call) == key[1]
+    ]
+
+
+def _is_text(argument: Argument) -> bool:
+    return argument.name.isdigit() and argument.value.text.startswith(("'", '"'))
+
+
+def _decorated(module: ModuleFacts, call: Call) -> str:
+    """The function that a decorator stands above: the next one that begins."""
+    below = [each for each in module.functions if each.place.line > call.place.line]
+    return min(below, key=lambda each: each.place.line).qualname if below else ""
+
+
+# ---------------------------------------------------------------- names
+
+
+def function_of(program: Program, entry: EntryPoint) -> FunctionKey | None:
+    """The function that an entry point is, None where it is made of one."""
+    keys = [key for key, entries in program.entries.items() if entry in entries]
+    target = program.resolve(entry.path, entry.attribute) if entry.path in program.modules else None
+    is_function = target is not None and target.kind == "function"
+    return keys[0] if len(keys) == 1 and is_function else None
+
+
+def name_in(program: Program, key: CellKey, entry: EntryPoint) -> str:
+    """How the decorator of an entry point's function names a cell; "" where it cannot."""
+    function = function_of(program, entry)
+    cell = program.cells[key]
+    found = (key[0], key[1]) if cell.home != "instance" else _held(program, key)
+    if function is None or found is None:
+        return ""
+    path, name = found
+    return name if path == function[0] else f"{program.dotted(path)}:{name}"
+
+
+def _held(program: Program, key: CellKey) -> CellKey | None:
+    """An attribute of an object, by the one variable of a module that holds the object for good."""
+    attribute = key[1].rpartition(".")[2]
+    holders = [
+        other
+        for other, cell in program.cells.items()
+        if cell.home == "module" and (made := program.class_of(other)) is not None
+        and program.attribute_of(made, attribute) == key
+    ]  # fmt: skip
+    if len(holders) != 1:
+        return None
+    cell, uses = program.cells[holders[0]], program.accesses.get(holders[0], [])
+    is_fixed = cell.is_top_level and cell.definition_count == 1 and not any(use.op == "rebind" for _, use in uses)
+    return (holders[0][0], f"{holders[0][1]}.{attribute}") if is_fixed else None
+
+
+# ---------------------------------------------------------------- what stands against it
+
+
+def _refusals(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
+    assert judgement.cell is not None
+    key, cell = judgement.cell
+    yield from _unkeepable(evidence, key, cell)
+    yield from _entries(evidence, judgement)
+    for path, use in judgement.accesses:
+        line = use.place.line
+        if use.function.endswith("<lambda>"):
+            yield f"line {line} uses it in a lambda, and nobody knows who calls that"
+        if use.op in ("advance", "dynamic"):
+            yield f"line {line}: what it holds cannot be read without using it up, or by a name that is computed"
+        method = use.op.removeprefix("unknown:")
+        if method != use.op and not any(hasattr(each, method) for each in DATA):
+            yield f"line {line} calls .{method}() of what it holds, which no plain data has"
+        if use.op == "rebind" and path != key[0] and not use.is_attribute:
+            yield f"{path}:{line} gives an imported name another value"
+        yield from _values(evidence, path, use, cell)
+
+
+def _unkeepable(evidence: Evidence, key: CellKey, cell: Cell) -> Iterator[str]:
+    if cell.home not in HOMES:
+        yield "it has no name that a decorator could use"
+    elif cell.home == "default" and cell.kind not in ("dict", "list", "set"):
+        yield "a default that is no list, dict or set cannot be put back in place"
+    if cell.kind == "call" and cell.callee not in CONTAINERS and not _is_storable(evidence, key[0], cell.value):
+        yield "a table cannot hold what it starts with"
+    if cell.home == "class" and _has_subclass(evidence.program, key):
+        yield "subclasses may have an attribute of their own of that name"
+    for path, module in sorted(evidence.program.modules.items()):
+        if STARTING & (module.identifiers | {name for name, _ in module.attributes}):
+            yield f"{path} starts threads or tasks, which may go on after the call"
+
+
+def _is_storable(evidence: Evidence, path: str, value: Value | None) -> bool:
+    return value is not None and evidence.sources.type_of(path, value.type) in STORABLE
+
+
+def _has_subclass(program: Program, key: CellKey) -> bool:
+    owner = (key[0], key[1].rpartition(".")[0])
+    for (path, _), known in program.classes.items():
+        targets = [program.resolve(path, base) for base in known.bases if base]
+        if any(each is not None and (each.path, each.name) == owner for each in targets):
+            return True
+    return False
+
+
+def _entries(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
+    assert judgement.cell is not None
+    program, key = evidence.program, judgement.cell[0]
+    wanted = set(judgement.subject.handlers)
+    entries = [entry for entry in program.root.entries if entry.function in wanted]
+    if not entries:
+        yield "no function is known that a call begins with"
+    for entry in entries:
+        function = function_of(program, entry)
+        if function is None:
+            yield f"{entry.function} is no plain function that a decorator could stand above"
+            continue
+        if not name_in(program, key, entry):
+            yield "it lives in an object that no single variable of a module holds"
+        yield from _undecorated(program, function, program.functions[function])
+
+
+def _undecorated(program: Program, key: FunctionKey, function: Function) -> Iterator[str]:
+    path, name = key
+    if function.is_async or function.has_generator or function.is_nested:
+        yield f"{name}() is asynchronous, a generator or made by another function"
+    for decorator in function.decorators:
+        if program.callee(path, decorator.name) is not None and decorator.name != DECORATOR:
+            yield f"the decorator {decorator.name} of {name}() runs code of the program outside of the call"
+
+
+def _values(evidence: Evidence, path: str, use: Access, cell: Cell) -> Iterator[str]:
+    """What is put into it that no table can hold."""
+    given = use.value or use.default
+    if given is None or use.op in LOOKING:
+        return
+    is_same_kind = cell.callee in CONTAINERS and use.op == "rebind" and cell.value is not None
+    if is_same_kind and cell.value is not None and given.text != cell.value.text:
+        yield f"line {use.place.line} replaces it by another {cell.callee}"
+    elif not is_same_kind:
+        yield from live_value(evidence, path, use.place.line, given)

@@ -1,0 +1,61 @@
+"""A cell that is kept as a whole -> the change: `@stateless` above every function that a call begins with."""
+
+from statelift.infra.names import env_name, table_id
+from statelift.judge.steps import decorators_of, function_of, name_in
+from statelift.judge.values import Judgement
+from statelift.link.program import CellKey, FunctionKey
+from statelift.model import Edit, EntryPoint, Operation
+from statelift.workspace import Proposal, Workspace
+
+TABLE = "STATE"
+PART = "stateless.handler"
+
+
+def keep(judgement: Judgement, workspace: Workspace) -> Proposal:
+    """Read the cell before each call and write it back after: nothing else changes."""
+    assert judgement.cell is not None
+    table = table_id(workspace.resource_name(TABLE))
+    ops: list[Operation] = []
+    calls: list[tuple[str, str, str]] = []
+    for entry in workspace.entry_points(judgement):
+        function = function_of(workspace.program, entry)
+        assert function is not None
+        ops.append(_decorator(judgement, workspace, entry, env_name(table)))
+        ops += workspace.helper(function[0], "stateless", [PART])
+        calls.append((*function, PART))
+    ops += workspace.infrastructure(judgement, table, "table", calls)
+    title = f"keep {judgement.cell[0][1]} in DynamoDB between calls"
+    proposal = Proposal("transaction", title, tuple(dict.fromkeys(ops)), judgement.tier, judgement.reasons[1:])
+    for tier, reason in workspace.obstacles(judgement, needs_resource=True):
+        proposal = proposal.lowered(tier, reason)
+    return proposal
+
+
+def _decorator(judgement: Judgement, workspace: Workspace, entry: EntryPoint, variable: str) -> Edit:
+    """The line above `def`, below all other decorators: they see what they saw before."""
+    assert judgement.cell is not None
+    program = workspace.program
+    function = function_of(program, entry)
+    assert function is not None
+    path, _ = function
+    encoding = program.modules[path].encoding
+    at, margin = _above(workspace, function, judgement.cell[0], entry)
+    text = f'@stateless("{variable}", "{name_in(program, judgement.cell[0], entry)}")\n{margin}'
+    return Edit(path, at + len(margin.encode(encoding)), at + len(margin.encode(encoding)), text)
+
+
+def _above(workspace: Workspace, function: FunctionKey, key: CellKey, entry: EntryPoint) -> tuple[int, str]:
+    """Start and margin of the line below the new one: of `def`, or of a decorator for a later variable.
+
+    In the order of the plan, so that changes give the same text together and one after the other.
+    """
+    program = workspace.program
+    path, _ = function
+    later = {name_in(program, other, entry) for other in program.cells if other > key}
+    lines = [line for line, names in decorators_of(program, function) if names & later]
+    line = min([*lines, program.functions[function].place.line])
+    data = workspace.sources[path]
+    start = sum(len(each) for each in data.splitlines(keepends=True)[: line - 1])
+    rest = data[start:]
+    margin = rest[: len(rest) - len(rest.lstrip(b" \t"))]
+    return start, margin.decode(program.modules[path].encoding)

@@ -1,0 +1,148 @@
+"""Cells that are kept around each call: what the plan says and writes, and where it says no."""
+
+import pytest
+from repositories import written
+
+from statelift.compose import compose
+from statelift.discover import read_file
+from statelift.model import Options, Tier
+from statelift.planning import make_plan
+
+HISTORY = """\
+history = []
+
+
+def handler(event, context):
+    history.append(event["id"])
+    if len(history) > 3:
+        history.pop(0)
+    return history
+"""
+
+
+def planned(tmp_path, **files):
+    root = written(tmp_path / "project", {f"{name}.py": text for name, text in files.items()})
+    return root, make_plan([root], Options())
+
+
+def migrated(tmp_path, **files):
+    root, plan = planned(tmp_path, **files)
+    chosen = {change.id for change in plan.changes}
+    writes = compose(plan, chosen, lambda path: read_file(root, path))
+    return {write.path.removesuffix(".py"): write.after.decode() for write in writes}
+
+
+def only_reasons(tmp_path, **files):
+    _, plan = planned(tmp_path, **files)
+    [finding] = plan.findings
+    assert (finding.tier, finding.changes) == (Tier.MANUAL, ())
+    return " | ".join(finding.reasons)
+
+
+def test_the_code_stays_and_the_handler_gets_a_decorator(tmp_path):
+    after = migrated(tmp_path, app=HISTORY)["app"]
+    decorated = HISTORY.replace("def handler", '@stateless("STATE_TABLE_NAME", "history")\ndef handler')
+    assert after == f"from statelift_state import stateless\n\n{decorated}"
+
+
+def test_a_second_plan_finds_nothing(tmp_path):
+    root, plan = planned(tmp_path, app=HISTORY)
+    for write in compose(plan, {change.id for change in plan.changes}, lambda path: read_file(root, path)):
+        (root / write.path).write_bytes(write.after)
+    again = make_plan([root], Options())
+    assert again.findings == ()
+    [suspect] = [each for each in again.left_alone if each.symbol == "history"]
+    assert (suspect.verdict, suspect.reasons) == (
+        "request-scoped", ("rule 3: @stateless reads history before every call, and writes it back",),
+    )  # fmt: skip
+
+
+def test_another_handler_without_the_decorator_is_told(tmp_path):
+    root, plan = planned(tmp_path, app=HISTORY)
+    for write in compose(plan, {change.id for change in plan.changes}, lambda path: read_file(root, path)):
+        (root / write.path).write_bytes(write.after)
+    app = root / "app.py"
+    app.write_text(f"{app.read_text()}\n\ndef lambda_handler(event, context):\n    return history.pop()\n")
+    [finding] = make_plan([root], Options()).findings
+    assert finding.symbol == "history"
+
+
+@pytest.mark.parametrize(
+    ("home", "use", "name"),
+    [
+        ("class Api:\n    hits = []", "Api.hits", "Api.hits"),
+        ("class Api:\n    def __init__(self):\n        self.hits = []\n\n\napi = Api()", "api.hits", "api.hits"),
+        ("import collections\nhits = collections.deque(maxlen=3)", "hits", "hits"),
+        ("def collect(word, found=[]):\n    found.append(word)\n    return found", "collect(1)", "collect(found)"),
+    ],
+)
+def test_the_decorator_names_what_it_keeps(tmp_path, home, use, name):
+    change = f"{use}.append(event['id'])" if "(" not in use else use
+    source = f"{home}\n\n\ndef handler(event, context):\n    {change}\n    return list({use})\n"
+    assert f'"STATE_TABLE_NAME", "{name}")\ndef handler' in migrated(tmp_path, app=source)["app"]
+
+
+def test_a_variable_of_another_module_is_named_with_it(tmp_path):
+    config = "last = None\n"
+    app = (
+        "import config\n\n\ndef handler(event, context):\n"
+        "    before, config.last = config.last, event['id']\n    return before\n"
+    )
+    after = migrated(tmp_path, app=app, config=config)
+    assert '@stateless("STATE_TABLE_NAME", "config:last")\ndef handler' in after["app"]
+    assert "config" not in after
+
+
+def test_two_variables_are_two_changes_that_combine_in_any_way(tmp_path):
+    source = HISTORY.replace("history = []", "history = []\nlast = None").replace(
+        "    return history", "    global last\n    before, last = last, event['id']\n    return before, history"
+    )
+    root, plan = planned(tmp_path, app=source)
+    ids = [change.id for change in plan.changes]
+    assert len(ids) == 2
+    both = {w.path: w.after for w in compose(plan, set(ids), lambda path: read_file(root, path))}["app.py"].decode()
+    assert both.count("@stateless") == 2
+    for number, each in enumerate(ids):
+        writes = {w.path: w.after for w in compose(plan, {each}, lambda path: read_file(root, path))}
+        assert writes["app.py"].decode().count("@stateless") == 1
+        assert f'"{["history", "last"][number]}"' in writes["app.py"].decode() or number
+
+
+def test_a_decorator_stands_below_those_that_are_there(tmp_path):
+    source = HISTORY.replace("def handler", "@tracer.capture_lambda_handler\ndef handler")
+    source = f"from aws_lambda_powertools import Tracer\ntracer = Tracer()\n{source}"
+    after = migrated(tmp_path, app=source)["app"]
+    assert '@tracer.capture_lambda_handler\n@stateless("STATE_TABLE_NAME", "history")\ndef handler' in after
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("def handler", "async def handler", "asynchronous"),
+        ('event["id"]', 'open(event["id"])', "live object"),
+        ('event["id"]', "lambda: event", "holds a function"),
+        ("return history", "import threading; threading.Thread(target=print).start(); return history", "threads"),
+        ('event["id"]', "ValueError(event)", "is an exception"),
+    ],
+)
+def test_where_it_cannot_be_kept_the_reason_is_told(tmp_path, old, new, why):
+    assert why in only_reasons(tmp_path, app=HISTORY.replace(old, new))
+
+
+def test_an_average_is_kept_as_one(tmp_path):
+    source = (
+        "count = 0\ntotal = 0\n\n\ndef handler(event, context):\n    global count, total\n"
+        "    count += 1\n    total += int(event['n'])\n    return total / count\n"
+    )
+    after = migrated(tmp_path, app=source)["app"]
+    assert after.count("@stateless") == 2
+    assert source.partition("def ")[2] in after
+
+
+def test_a_function_beside_the_handler_does_not_become_one_by_the_migration(tmp_path):
+    seen = (
+        "_seen = set()\n\n\ndef is_new(word):\n    before = len(_seen)\n    _seen.add(word)\n"
+        "    return len(_seen) > before\n"
+    )
+    app = "from seen import is_new\n\n\ndef handler(event, context):\n    return is_new(event['id'])\n"
+    assert set(migrated(tmp_path, app=app, seen=seen)) == {"app", "statelift_state"}
