@@ -2,8 +2,8 @@
 
 Usage: facts_speed.py [DIR...]    (default: the fixtures of statelift and the standard library without its tests)
 
-Every file is parsed and analysed in turn, in one process, so that both share what the machine does beside; the best of
-three rounds counts. No file is left out but those that do not parse.
+Every file is parsed and analysed in turn, in one process, so that both share what the machine does beside; the best
+of three rounds counts. No file is left out but those that do not parse.
 """
 
 import ast
