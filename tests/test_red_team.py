@@ -126,7 +126,7 @@ def test_what_may_differ_is_not_safe(tmp_path: Path, name: str) -> None:
 
 
 def test_a_slice_of_a_dict_is_no_key(tmp_path: Path) -> None:
-    assert finding_of(plan_of(tmp_path, handler_of(PUT, "return S[1:2]")), "S").tier is Tier.MANUAL
+    assert finding_of(plan_of(tmp_path, handler_of(PUT, "return S[1:2]")), "S").tier is not Tier.SAFE
 
 
 TAKEN = (
@@ -331,7 +331,7 @@ FLAGS = {
 @pytest.mark.parametrize("name", FLAGS)
 def test_a_flag_that_a_reply_depends_on_is_state(tmp_path: Path, name: str) -> None:
     source = handler_of(FLAGS[name], above="import contextlib\n\nS = False\n")
-    assert finding_of(plan_of(tmp_path, source), "S").tier is Tier.MANUAL
+    assert finding_of(plan_of(tmp_path, source), "S").tier is not Tier.SAFE
 
 
 def test_two_names_of_one_line_are_two_findings(tmp_path: Path) -> None:

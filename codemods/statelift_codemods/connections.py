@@ -307,7 +307,7 @@ def _probe(connection: Connection, library: Library) -> tuple[str, str]:
     """Name and text of the function that asks a connection whether it is alive."""
     constructor = connection.constructor
     errors, check = library.errors[constructor], library.checks[constructor]
-    module = re.sub(r".*[ (]", "", errors).rpartition(".")[0]
+    module = re.split(r"[ (]", errors)[-1].rpartition(".")[0]
     first = next(iter(library.checks.values()))
     name = f"_{(module if check == first else constructor.rpartition('.')[0]).replace('.', '_')}_is_usable"
     reset = library.instead_of_close.get(constructor, "")

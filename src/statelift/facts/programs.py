@@ -8,7 +8,7 @@ from statelift.catalogue.files import LOGS, Effect
 from statelift.facts.effects import Arguments, Found, argument
 from statelift.facts.pieces import may_be_temporary
 
-MENTIONED = re.compile(r"(>>|>|<)?\s*[\"']?(/tmp/[\w./{}@:%+-]*[\w}])")
+MENTIONED = re.compile(r"(?:(>>|>|<)\s{0,9})?[\"']?(/tmp/[\w./{}@:%+-]*[\w}])")
 REDIRECTED: dict[str, Effect] = {">>": "append", ">": "write", "<": "read"}
 
 
