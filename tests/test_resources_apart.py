@@ -58,7 +58,7 @@ def test_two_programs_with_the_same_names_share_nothing(tmp_path, folders, templ
 
 
 def test_one_program_keeps_the_short_names(tmp_path):
-    assert resources(tmp_path, "src") == {"src": {"SessionsTable", "CountersTable", "TmpFilesBucket"}}
+    assert resources(tmp_path, "src") == {"src": {"SessionsTable", "StateTable", "TmpFilesBucket"}}
 
 
 def test_names_that_would_run_into_one_are_not_patched_in_silence(tmp_path):

@@ -179,8 +179,8 @@ def test_a_second_plan_with_changes_is_found(monkeypatch):
 
 def test_a_verdict_that_hangs_on_white_space_is_found(monkeypatch):
     def spoiled(plan, number):
-        finding = replace(plan.findings[0], verdict=Verdict.POOL)
-        return replace(plan, findings=(finding, *plan.findings[1:])) if number else plan
+        findings = tuple(replace(each, verdict=Verdict.POOL) for each in plan.findings)
+        return replace(plan, findings=findings) if number else plan
 
     broken(monkeypatch, spoiled)
     monkeypatch.setattr(disguises, "DISGUISES", FEW[:1])

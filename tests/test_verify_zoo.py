@@ -29,7 +29,7 @@ SETTING = Setting(
     resources=(Table("state"), Table("other"), Table("database"), Bucket("files"), Thing("topic", "news")),
 )  # fmt: skip
 ORDER_ONLY = {"insertion_order_lost", "newest_first"}
-MISSED: set[str] = set()
+MISSED = {"delete_forgotten"}
 
 
 def tree(folder: Path, program: str) -> CodeTree:
