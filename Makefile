@@ -6,11 +6,12 @@ GOAL ?= fixtures/projects/shop
 DIR ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check field fixtures clean
+.PHONY: help setup servers demo test test-all check field fixtures clean
 
 help:
 	@echo "make demo      a dry-run migration of $(GOAL): findings, diff, infrastructure"
 	@echo "make test      the tests"
+	@echo "make test-all  the tests with every example, which takes an hour"
 	@echo "make check     types, lint, format, import contracts, tests"
 	@echo "make field DIR=…   scan the repositories in a folder, and tell what came of it"
 	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
@@ -70,6 +71,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+test-all: export STATELIFT_EXAMPLES = all
+test-all: test
 
 check: $(READY)
 	$(BIN)/mypy
