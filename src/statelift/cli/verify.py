@@ -17,7 +17,7 @@ from statelift.selecting import chosen_changes
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
     from statelift.verify.events import Step
-    from statelift.verify.examine import Progress
+    from statelift.verify.examine import Effort, Progress
     from statelift.verify.subjects import Sources, Subject
     from statelift.verify.verdicts import Result
     from statelift.writing.runs import Run
@@ -30,9 +30,7 @@ class _Wanted:
     """What the command line asks for."""
 
     events: tuple[Path, ...]
-    runs: int
-    seed: int
-    concurrency: int
+    effort: "Effort"
     is_original: bool
 
 
@@ -51,6 +49,9 @@ class _Wanted:
     help="Most events at the same time; 1 assumes that they never overlap.",
 )  # fmt: skip
 @click.option(
+    "--managed-instances", is_flag=True, help="All containers share one /tmp, as on Lambda's managed instances."
+)
+@click.option(
     "--ignore", multiple=True, metavar="PATH", help="Do not compare this part of replies: body.requestId."
 )
 @click.option("--resources", type=_FILE, help="What is there before the first event: env, tables, buckets.")
@@ -64,15 +65,18 @@ class _Wanted:
 @click.option("--yes", is_flag=True, help="Do not ask before the program is run.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(
-    paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, concurrency: int, ignore: Sequence[str],
+    paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, concurrency: int,
+    managed_instances: bool, ignore: Sequence[str],
     resources: Path | None, http: Path | None, python: str | None, run_id: str, original_only: bool, yes: bool,
     form: str,
 ) -> int:  # fmt: skip
     """Run the original and the migrated program against a simulated AWS, and compare what they answer."""
+    from statelift.verify.examine import Effort
     from statelift.verify.subjects import Sources
 
     _check_extra()
-    wanted = _Wanted(tuple(events), runs, seed, concurrency, original_only)
+    effort = Effort(runs=runs, seed=seed, concurrency=concurrency, shares_tmp=managed_instances)
+    wanted = _Wanted(tuple(events), effort, original_only)
     plan = paths[0] if is_plan(paths) else None
     sources = Sources(_text(plan), run_id, python or "", _text(resources), _text(http), tuple(ignore))
     with ExitStack() as stack:
@@ -186,16 +190,15 @@ def _examined(
     subjects: "Sequence[Subject]", wanted: _Wanted, python: str | None
 ) -> "tuple[list[Result], tuple[str, ...]]":  # fmt: skip
     from statelift.verify.events import EventsError
-    from statelift.verify.examine import Effort, examine, examine_original
+    from statelift.verify.examine import examine, examine_original
     from statelift.verify.sandbox import Sandbox, VerifySetupError
 
     work = examine_original if wanted.is_original else examine
-    effort = Effort(runs=wanted.runs, seed=wanted.seed, concurrency=wanted.concurrency)
     try:
         steps = [_steps(subject, wanted) for subject in subjects]
         with Sandbox(python) as sandbox, _progress() as progress:
             results = [
-                work(sandbox, subject, batch, effort, progress)
+                work(sandbox, subject, batch, wanted.effort, progress)
                 for subject, batch in zip(subjects, steps, strict=True)
             ]
             return results, sandbox.limits

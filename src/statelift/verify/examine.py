@@ -25,13 +25,14 @@ Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 class Effort:
     """How much is tried: `runs` of `events` generated ones each, after those with the user's steps.
 
-    At most `concurrency` events run at the same time.
+    At most `concurrency` events run at the same time. `shares_tmp`: all containers have one /tmp.
     """
 
     runs: int = 4
     events: int = EVENTS
     seed: int = 0
     concurrency: int = MOST
+    shares_tmp: bool = False
     shrink_seconds: float = 30.0
 
 
@@ -44,7 +45,7 @@ def planned_runs(
     for number, manner in enumerate(manners):
         run = max(0, number - given)
         batch = list(steps) if number < given else _invented(subject, effort, run)
-        yield manner.at_most(effort.concurrency), batch, effort.seed + run
+        yield replace(manner.at_most(effort.concurrency), shares_tmp=effort.shares_tmp), batch, effort.seed + run
 
 
 def _manners(steps: Sequence[Step], effort: Effort) -> list[Manner]:
