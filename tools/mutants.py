@@ -1,13 +1,14 @@
 """fixtures -> mutants of their migrated programs, and which of them verify sees.
 
-`python tools/mutants.py` runs all of them and writes `fixtures/open-mutants.json`: those that nobody saw. Each of
-them needs its reason in docs/verify.md. With names of fixtures, only theirs, and nothing is written.
+`python tools/mutants.py` runs all of them and writes `fixtures/open-mutants.json`: how many there are, and those that
+no run saw. Each of them needs its reason in docs/verify.md. With names of fixtures, only theirs, and nothing is
+written. `-j N` runs N fixtures at the same time.
 """
 
 import json
 import sys
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fixture_subjects import FIXTURES, migrated_cases, steps_of, subject_of
@@ -27,6 +28,8 @@ OPEN = FIXTURES / "open-mutants.json"
 RACING = frozenset({"projects/package", "seeds/cart_on_disk", "seeds/transfer_funds"})
 # All that can be compared depends on state that a person has to rewrite, or there are a thousand events.
 LEFT_OUT = frozenset({"seeds/unique_instances", "seeds/request_counter"})
+# Together they use every part of the helper: its mutants are run in the first one that comes to their line.
+HOSTS = ("projects/shop", "seeds/cart_local", "projects/plain", "projects/package", "seeds/cart_on_disk")
 UNJUDGED = {"projects/plain": frozenset({"jobs:start"})}
 EFFORT = Effort(runs=4)
 
@@ -40,9 +43,14 @@ class Bred:
     mutant: Mutant
 
     @property
+    def is_helper(self) -> bool:
+        """Whether it is one of the generated helper."""
+        return self.path.endswith(HELPER_FILE)
+
+    @property
     def name(self) -> str:
         """Says everything: the helper's mutants are the same whichever fixture they run in."""
-        where = HELPER_FILE if self.path.endswith(HELPER_FILE) else f"{self.fixture} {self.path}"
+        where = HELPER_FILE if self.is_helper else f"{self.fixture} {self.path}"
         return f"{where}, {self.mutant.name}"
 
 
@@ -104,41 +112,57 @@ def mutated(pair: Pair, each: Bred) -> Pair:
     return replace(pair, migrated=CodeTree(tuple(sorted(files.items()))))
 
 
-def survivors(name: str, wanted: Callable[[Bred], bool] = lambda _: True) -> tuple[int, list[str]]:
-    """How many mutants of a fixture were run, and the names of those that nobody saw."""
+def tried(name: str, wanted: Callable[[Bred], bool]) -> Iterator[tuple[str, bool]]:
+    """The names of a fixture's mutants, and whether each was seen."""
     with Sandbox() as sandbox:
         ground = ground_of(sandbox, name)
-        chosen = [each for each in bred(name, ground) if wanted(each)]
-        return len(chosen), [each.name for each in chosen if not is_seen(sandbox, ground, each)]
+        for each in bred(name, ground):
+            if wanted(each):
+                yield each.name, is_seen(sandbox, ground, each)
 
 
-def _timed(name: str, known: Collection[str]) -> tuple[str, int, list[str], float, list[str]]:
-    began = time.monotonic()
-    with Sandbox() as sandbox:
-        ground = ground_of(sandbox, name)
-        chosen = [each for each in bred(name, ground) if each.name not in known]
-        missed = [each.name for each in chosen if not is_seen(sandbox, ground, each)]
-    return name, len(chosen), missed, time.monotonic() - began, [each.name for each in chosen]
+def _own(name: str) -> dict[str, bool]:
+    """The mutants of a fixture's own files."""
+    return _told(name, tried(name, lambda each: not each.is_helper))
 
 
-def main(names: Sequence[str]) -> int:
+def _helpers(names: Sequence[str]) -> dict[str, bool]:
+    """The mutants of the helper, each in the first of these fixtures that runs it."""
+    found: dict[str, bool] = {}
+    for name in names:
+        found |= _told(name, tried(name, lambda each: each.is_helper and each.name not in found))
+    return found
+
+
+def _told(name: str, outcomes: Iterable[tuple[str, bool]]) -> dict[str, bool]:
+    """All outcomes; what survives is printed at once."""
+    found: dict[str, bool] = {}
+    for mutant, is_dead in outcomes:
+        found[mutant] = is_dead
+        if not is_dead:
+            print(f"    survives: {mutant}", flush=True)
+    print(f"{name}: {len(found)} mutants, {list(found.values()).count(False)} survive", flush=True)
+    return found
+
+
+def main() -> int:
     """Run the mutants of these fixtures, or of all; the share that was seen decides."""
-    chosen = list(names) or [name for name in migrated_cases() if name not in LEFT_OUT]
-    count, missed, known = 0, [], set[str]()
-    for name in chosen:
-        _, number, lost, seconds, ran = _timed(name, known)
-        known |= set(ran)
-        count += number
-        missed += lost
-        print(f"{name}: {number} mutants, {len(lost)} survive ({seconds:.0f} s)", flush=True)
-        for each in lost:
-            print(f"    {each}", flush=True)
-    share = 1 - len(missed) / max(1, count)
-    print(f"{count} mutants, {count - len(missed)} seen: {share:.1%}")
-    if not names:
-        OPEN.write_text(json.dumps({"mutants": count, "open": sorted(missed)}, indent=1) + "\n")
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("fixtures", nargs="*")
+    parser.add_argument("-j", type=int, default=1, metavar="N")
+    asked = parser.parse_args()
+    names = asked.fixtures or [name for name in migrated_cases() if name not in LEFT_OUT]
+    with ProcessPoolExecutor(asked.j) as pool:
+        hosts = pool.submit(_helpers, [name for name in HOSTS if name in names])
+        found = {name: is_dead for each in pool.map(_own, names) for name, is_dead in each.items()}
+        found |= hosts.result()
+    missed = sorted(name for name, is_dead in found.items() if not is_dead)
+    share = 1 - len(missed) / max(1, len(found))
+    print(f"{len(found)} mutants, {len(found) - len(missed)} seen: {share:.1%}")
+    if not asked.fixtures:
+        OPEN.write_text(json.dumps({"mutants": len(found), "open": missed}, indent=1) + "\n")
     return int(share < 0.95)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
