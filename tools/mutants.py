@@ -1,7 +1,7 @@
 """fixtures -> mutants of their migrated programs, and which of them verify sees.
 
-`python tools/mutants.py` runs all of them and writes `fixtures/open-mutants.json`: how many there are, and those that
-no run saw. Each of them needs its reason in docs/verify.md. With names of fixtures, only theirs, and nothing is
+`python tools/mutants.py` runs all of them and writes `fixtures/open-mutants.json`: how many there are, and those
+that no run saw. Each of them needs its reason in docs/verify.md. With names of fixtures, only theirs, and nothing is
 written. `-j N` runs N fixtures at the same time.
 """
 
@@ -9,6 +9,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 from fixture_subjects import FIXTURES, migrated_cases, steps_of, subject_of
@@ -129,8 +130,12 @@ def _own(name: str) -> dict[str, bool]:
 def _helpers(names: Sequence[str]) -> dict[str, bool]:
     """The mutants of the helper, each in the first of these fixtures that runs it."""
     found: dict[str, bool] = {}
+
+    def is_new(each: Bred) -> bool:
+        return each.is_helper and each.name not in found
+
     for name in names:
-        found |= _told(name, tried(name, lambda each: each.is_helper and each.name not in found))
+        found |= _told(name, tried(name, is_new))
     return found
 
 
