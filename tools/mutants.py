@@ -1,8 +1,8 @@
 """fixtures -> mutants of their migrated programs, and which of them verify sees.
 
 `python tools/mutants.py` runs all of them and writes `fixtures/open-mutants.json`: how many there are, and those
-that no run saw. Each of them needs its reason in docs/verify.md. With names of fixtures, only theirs, and nothing is
-written. `-j N` runs N fixtures at the same time.
+that no run saw. Each of them needs its reason in docs/verify.md. With names of fixtures, only theirs, and nothing
+is written. `-j N` runs N fixtures at the same time.
 """
 
 import json
