@@ -7,17 +7,17 @@ from dataclasses import asdict, replace
 import pytest
 
 from statelift.verify.again import read_script
-from statelift.verify.compare import rules_of
-from statelift.verify.driver import Course, Metric, Pair, replay, run_steps
-from statelift.verify.events import Entry, Step
+from statelift.verify.events.steps import Entry, Step
 from statelift.verify.examine import Effort, examine
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, FAULTY, FRESH, MIXED, Adversary
-from statelift.verify.shrink import shrunk
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Setting
+from statelift.verify.playing.compare import rules_of
+from statelift.verify.playing.driver import Course, Metric, Pair, replay, run_steps
+from statelift.verify.playing.schedule import CRASHING, FAULTY, FRESH, MIXED, Adversary
+from statelift.verify.playing.shrink import shrunk
 from statelift.verify.subjects import Subject
 from statelift.verify.values import CodeTree, Fault, Table
 from statelift.verify.verdicts import Verdict
-from statelift.verify.world import Setting
 
 
 @pytest.fixture(scope="module")
@@ -193,9 +193,9 @@ def test_no_verdict_says_proved():
 
 def test_shrinking_drops_events_mishaps_and_values():
     """Against a made-up program that parts whenever an event has a `bad` value above 10."""
-    from statelift.verify.compare import Difference
-    from statelift.verify.driver import Divergence
-    from statelift.verify.schedule import Placed, Script, Turn
+    from statelift.verify.playing.compare import Difference
+    from statelift.verify.playing.driver import Divergence
+    from statelift.verify.playing.schedule import Placed, Script, Turn
     from statelift.verify.values import Event, Faults
 
     def play(script: Script) -> Divergence | None:

@@ -7,13 +7,13 @@ from functools import cache
 import pytest
 from fixture_subjects import expected_of, migrated_cases, steps_of, subject_of
 
-from statelift.verify.driver import Course, Pair, run_steps
-from statelift.verify.events import Memory, Step, answer_of, event_of
+from statelift.verify.events.steps import Memory, Step, answer_of, event_of
 from statelift.verify.examine import Effort, examine, fair, unchanged
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import FRESH, STEADY
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import World
+from statelift.verify.playing.driver import Course, Pair, run_steps
+from statelift.verify.playing.schedule import FRESH, STEADY
 from statelift.verify.verdicts import Verdict
-from statelift.verify.world import World
 
 CASES = migrated_cases()
 LONG = "seeds/request_counter"  # a thousand events: it has a test of its own

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from statelift.verify.compare import rules_of
-from statelift.verify.driver import Course, Pair, run_steps
-from statelift.verify.events import Json, Step
+from statelift.verify.events.steps import Json, Step
 from statelift.verify.examine import unchanged
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Setting
+from statelift.verify.playing.compare import rules_of
+from statelift.verify.playing.driver import Course, Pair, run_steps
+from statelift.verify.playing.schedule import FAULTY, FRESH, MIXED, STEADY
 from statelift.verify.resources import read_tree
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import FAULTY, FRESH, MIXED, STEADY
 from statelift.verify.surroundings import read_surroundings
 from statelift.verify.values import CodeTree
-from statelift.verify.world import Setting
 
 SEEDS = Path(__file__).parents[1] / "fixtures" / "seeds"
 

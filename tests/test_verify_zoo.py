@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from statelift.runtime import PARTS, render_helper
-from statelift.verify.compare import rules_of
-from statelift.verify.driver import Pair
-from statelift.verify.events import Entry
+from statelift.verify.events.steps import Entry
 from statelift.verify.examine import Effort, examine
-from statelift.verify.sandbox import Sandbox
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Setting
+from statelift.verify.playing.compare import rules_of
+from statelift.verify.playing.driver import Pair
 from statelift.verify.subjects import Subject
 from statelift.verify.values import Bucket, CodeTree, Table, Thing
 from statelift.verify.verdicts import Result, Verdict
-from statelift.verify.world import Setting
 
 ZOO = Path(__file__).parents[1] / "fixtures" / "zoo"
 ANIMALS = sorted(folder.name for folder in ZOO.iterdir())

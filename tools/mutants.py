@@ -16,11 +16,11 @@ from fixture_subjects import FIXTURES, migrated_cases, steps_of, subject_of
 from mutations import Mutant, mutants_of
 
 from statelift.runtime import HELPER_FILE
-from statelift.verify.driver import Course, Pair, run_steps
-from statelift.verify.events import Step
+from statelift.verify.events.steps import Step
 from statelift.verify.examine import Effort, fair, planned_runs, unchanged
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import FRESH, Manner
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.playing.driver import Course, Pair, run_steps
+from statelift.verify.playing.schedule import FRESH, Manner
 from statelift.verify.subjects import Subject
 from statelift.verify.values import CodeTree
 

@@ -16,7 +16,7 @@ from statelift.selecting import chosen_changes
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
-    from statelift.verify.events import Step
+    from statelift.verify.events.steps import Step
     from statelift.verify.examine import Effort, Progress
     from statelift.verify.subjects import Sources, Subject
     from statelift.verify.verdicts import Result
@@ -165,7 +165,7 @@ def _said() -> Iterator[None]:
     """What cannot be used, as an error of the command line."""
     from statelift.compose import ComposeError
     from statelift.verify.applied import NoRunError
-    from statelift.verify.compare import IgnoreError
+    from statelift.verify.playing.compare import IgnoreError
     from statelift.verify.resources import ResourceError
     from statelift.writing.errors import WritingError
 
@@ -189,9 +189,9 @@ def _ask(subjects: "Sequence[Subject]", *, has_consent: bool) -> None:
 def _examined(
     subjects: "Sequence[Subject]", wanted: _Wanted, python: str | None
 ) -> "tuple[list[Result], tuple[str, ...]]":  # fmt: skip
-    from statelift.verify.events import EventsError
+    from statelift.verify.events.steps import EventsError
     from statelift.verify.examine import examine, examine_original
-    from statelift.verify.sandbox import Sandbox, VerifySetupError
+    from statelift.verify.machine.sandbox import Sandbox, VerifySetupError
 
     work = examine_original if wanted.is_original else examine
     try:
@@ -208,7 +208,7 @@ def _examined(
 
 def _steps(subject: "Subject", wanted: _Wanted) -> "list[Step]":
     """The user's steps for a code root, or those of an events folder beside it."""
-    from statelift.verify.events import read_steps
+    from statelift.verify.events.steps import read_steps
 
     root = Path(subject.root)
     folders = [root / subject.name / "events", root / "events"]

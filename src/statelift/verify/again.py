@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from statelift.verify.driver import Divergence, Pair
-from statelift.verify.schedule import Placed, Script, Turn
+from statelift.verify.playing.driver import Divergence, Pair
+from statelift.verify.playing.schedule import Placed, Script, Turn
 from statelift.verify.subjects import Subject
 from statelift.verify.values import Event, Fault, Faults
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from statelift.verify.again import script_of
-from statelift.verify.compare import shown
-from statelift.verify.driver import Course, Divergence, Pair, replay, run_steps
-from statelift.verify.events import Step
-from statelift.verify.generate import generated_steps
+from statelift.verify.events.generate import generated_steps
+from statelift.verify.events.steps import Step
 from statelift.verify.judging import Evidence, broken_by, result_of
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
-from statelift.verify.shrink import shrunk
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.playing.compare import shown
+from statelift.verify.playing.driver import Course, Divergence, Pair, replay, run_steps
+from statelift.verify.playing.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
+from statelift.verify.playing.shrink import shrunk
 from statelift.verify.subjects import Kept, Subject
 from statelift.verify.verdicts import Counterexample, Result, Shown, Verdict
 

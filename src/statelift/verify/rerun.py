@@ -11,10 +11,10 @@ from statelift.planfile import load_plan
 from statelift.planning import plan_of
 from statelift.verify.again import read_script
 from statelift.verify.applied import as_before, written_run
-from statelift.verify.compare import shown
-from statelift.verify.driver import replay
 from statelift.verify.examine import unchanged, without_calls
-from statelift.verify.sandbox import Sandbox
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.playing.compare import shown
+from statelift.verify.playing.driver import replay
 from statelift.verify.subjects import Sources, Subject, originals_of, read_given, subjects_of
 
 

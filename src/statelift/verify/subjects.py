@@ -11,14 +11,14 @@ from statelift.compose import compose_changes
 from statelift.link.program import Program
 from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Finding, Options, Plan, Verdict
 from statelift.runtime import HELPER_FILE
-from statelift.verify.compare import Rules, rules_of
-from statelift.verify.driver import Metric, Pair
-from statelift.verify.events import Entry
+from statelift.verify.events.steps import Entry
+from statelift.verify.machine.world import Setting
+from statelift.verify.playing.compare import Rules, rules_of
+from statelift.verify.playing.driver import Metric, Pair
 from statelift.verify.resources import environment_of, read_canned, read_tree, resources_of
 from statelift.verify.statements import Statement, changed_statements
 from statelift.verify.surroundings import read_surroundings
 from statelift.verify.values import Canned, CodeTree, Resource
-from statelift.verify.world import Setting
 
 _METRIC = re.compile(r"""\(\s*["']([^"']+)["']""")
 _STATE = frozenset({Verdict.STATE, Verdict.LEAK})

@@ -3,13 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from statelift.verify.compare import Difference, Match, Rules, Seen, compare, difference, seen, shown, sum_of
-from statelift.verify.events import Json, Memory, Step, answer_of
-from statelift.verify.oracle import Oracle, OriginalError, is_refused
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import Adversary, Manner, Script, Turn
+from statelift.verify.events.steps import Json, Memory, Step, answer_of
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Container, Setting, World
+from statelift.verify.playing.compare import (
+    Difference,
+    Match,
+    Rules,
+    Seen,
+    compare,
+    difference,
+    seen,
+    shown,
+    sum_of,
+)
+from statelift.verify.playing.oracle import Oracle, OriginalError, is_refused
+from statelift.verify.playing.schedule import Adversary, Manner, Script, Turn
 from statelift.verify.values import CodeTree, Event, Fault, Faults, Observation
-from statelift.verify.world import Container, Setting, World
 
 PROBE = "statelift_probe"
 _PROBE_TEXT = b"""import sys

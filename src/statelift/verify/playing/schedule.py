@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from statelift.verify.events import START, Json, Memory, Step, event_of
+from statelift.verify.events.steps import START, Json, Memory, Step, event_of
 from statelift.verify.values import Event, Faults
 
 _PAUSES = (1.0, 10.0, 10.0, 10.0, 61.0, 901.0, 3601.0, 90_000.0)  # seconds between two turns: expiries pass
