@@ -6,11 +6,12 @@ GOAL ?= fixtures/projects/shop
 DIR ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check field fixtures clean
+.PHONY: help setup servers demo test check verify-all field fixtures clean
 
 help:
 	@echo "make demo      a dry-run migration of $(GOAL): findings, diff, infrastructure"
 	@echo "make test      the tests"
+	@echo "make verify-all  every wrong rewrite of the zoo and every mutant (the tests take a sample; half an hour)"
 	@echo "make check     types, lint, format, import contracts, tests"
 	@echo "make field DIR=…   scan the repositories in a folder, and tell what came of it"
 	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
@@ -77,6 +78,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+verify-all: $(READY)
+	$(BIN)/python -m pytest -n 2 -m complete tests/test_verify_zoo.py
+	$(BIN)/python tools/mutants.py -j 2
 
 field: $(READY)
 	$(BIN)/python tools/field.py $(DIR)

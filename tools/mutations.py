@@ -158,6 +158,7 @@ def _mistaken_call(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     match node:
         case ast.Call(func=ast.Attribute(attr=name), args=[ast.expr(), *_] | []) if name in KEYED:
             yield from _wrong_key(node)
+            yield from _wrong_value(node)
             if name in TWINS:
                 taken = copy.deepcopy(node)
                 assert isinstance(taken.func, ast.Attribute)
@@ -165,10 +166,6 @@ def _mistaken_call(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
                 yield f"{TWINS[name]} instead of {name}", taken
         case _:
             pass
-    if len(node.args) == 2 and not any(isinstance(each, ast.Starred) for each in node.args):
-        first, second = node.args
-        yield "arguments swapped", ast.Call(node.func, [second, first], node.keywords)
-        yield f"without {_short(second)}", ast.Call(node.func, [first], node.keywords)
     for number, keyword in enumerate(node.keywords):
         rest = node.keywords[:number] + node.keywords[number + 1 :]
         yield f"without {_short(keyword)}", ast.Call(node.func, node.args, rest)
@@ -182,6 +179,13 @@ def _wrong_key(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
             other = [*node.keywords]
             other[number] = ast.keyword("key", ast.Constant("all"))
             yield "one key for all", ast.Call(node.func, node.args, other)
+
+
+def _wrong_value(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    if len(node.args) == 2:
+        first, second = node.args
+        yield "arguments swapped", ast.Call(node.func, [second, first], node.keywords)
+        yield f"without {_short(second)}", ast.Call(node.func, [first], node.keywords)
 
 
 def _without_entries(
