@@ -6,12 +6,13 @@ GOAL ?= fixtures/projects/shop
 DIR ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test test-all check field fixtures clean
+.PHONY: help setup servers demo test test-all mutants check field fixtures clean
 
 help:
 	@echo "make demo      a dry-run migration of $(GOAL): findings, diff, infrastructure"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests with every example, which takes an hour"
+	@echo "make mutants   mistakes put into migrated programs: does verify see each of them (half an hour)"
 	@echo "make check     types, lint, format, import contracts, tests"
 	@echo "make field DIR=…   scan the repositories in a folder, and tell what came of it"
 	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
@@ -72,8 +73,11 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
-test-all: export STATELIFT_EXAMPLES = all
-test-all: test
+test-all: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'complete or not complete' tests
+
+mutants: $(READY)
+	$(BIN)/python tools/mutants.py -j 2
 
 check: $(READY)
 	$(BIN)/mypy

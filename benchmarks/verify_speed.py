@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 
 from statelift.runtime import HELPER_FILE, render_helper
-from statelift.verify.sandbox import Sandbox
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Container, Setting, World
 from statelift.verify.values import CodeTree, Event, Table
-from statelift.verify.world import Container, Setting, World
 
 PLAIN = b"CARTS = {}\ndef handler(event, context):\n    CARTS[event['user']] = event\n    return CARTS\n"
 STORE = b"""

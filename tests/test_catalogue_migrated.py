@@ -9,10 +9,10 @@ from test_catalogue import PROGRAMS
 from statelift.analysis import analyse
 from statelift.model import Options, Tier
 from statelift.planning import make_plan, plan_of
-from statelift.verify.driver import run_steps
-from statelift.verify.events import read_steps
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import FAULTY, FRESH, MIXED
+from statelift.verify.events.steps import read_steps
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.playing.driver import run_steps
+from statelift.verify.playing.schedule import FAULTY, FRESH, MIXED
 from statelift.verify.subjects import Sources, read_given, subjects_of
 
 CATALOGUE = Path(__file__).parents[1] / "fixtures" / "catalogue"

@@ -238,8 +238,11 @@ def rooms() -> dict[str, set[str]]:
 
 
 def test_architecture_names_every_module_and_no_other() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", sections(ROOT / "ARCHITECTURE.md")["The rooms"], re.MULTILINE)
-    told = dict(rows)
+    text = sections(ROOT / "ARCHITECTURE.md")["The rooms"]
+    told: dict[str, str] = {}
+    for room, words in re.findall(r"^\| `([\w.]+)` \| (.+) \|$", text, re.MULTILINE):
+        head, _, inner = room.partition(".")  # a room in a room has a row of its own
+        told[head] = f"{told.get(head, '')} `{inner}` {words}"
     known = rooms()
     assert set(told) == set(known)
     for name, inner in known.items():

@@ -2,11 +2,10 @@
 
 `fixtures/open-metamorphic.json` lists, per transformation, the programs for which that does not hold yet, with the
 chance that shows it and what is said. It is exact. To write it anew: `python tests/test_metamorphic.py`.
-Every pair of program and transformation is tried where STATELIFT_EXAMPLES is set to `all`.
+Every pair of program and transformation is tried by `make test-all`.
 """
 
 import json
-import os
 import sys
 from collections import Counter
 from functools import cache
@@ -47,7 +46,6 @@ BREAKING = {
 }
 CHANCES = 4  # different seeds per program and transformation
 SILENT = (Verdict.CONSTANT, Verdict.NOT_REACHABLE)
-ALL = os.environ.get("STATELIFT_EXAMPLES") == "all"
 
 
 def unsettled():
@@ -198,7 +196,7 @@ def test_what_is_listed_is_still_wrong(transformation, program):
     assert QUESTIONS[transformation](transformation, program, known["chance"]) == known["said"]
 
 
-@pytest.mark.skipif(not ALL, reason="takes minutes: set STATELIFT_EXAMPLES=all")
+@pytest.mark.complete
 def test_all_pairs():
     assert not_yet() == listed()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statelift.verify.compare import IgnoreError, Match, Rules, compare, difference, rules_of, seen, sum_of
+from statelift.verify.playing.compare import IgnoreError, Match, Rules, compare, difference, rules_of, seen, sum_of
 from statelift.verify.values import Effect, Event, Observation, Outcome
 
 EVENT = Event("app:handler", "{}")

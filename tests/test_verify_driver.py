@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 import pytest
 
-from statelift.verify.compare import rules_of
-from statelift.verify.driver import Course, Metric, Pair, replay, run_steps
-from statelift.verify.events import Entry, Step
+from statelift.verify.again import read_script
+from statelift.verify.events.steps import Entry, Step
 from statelift.verify.examine import Effort, examine
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, FAULTY, FRESH, MIXED, Adversary
-from statelift.verify.shrink import shrunk
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Setting
+from statelift.verify.playing.compare import rules_of
+from statelift.verify.playing.driver import Course, Metric, Pair, replay, run_steps
+from statelift.verify.playing.schedule import CRASHING, FAULTY, FRESH, MIXED, Adversary
+from statelift.verify.playing.shrink import shrunk
 from statelift.verify.subjects import Subject
 from statelift.verify.values import CodeTree, Fault, Table
 from statelift.verify.verdicts import Verdict
-from statelift.verify.world import Setting
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,24 @@ def test_turns_wait_for_the_answers_that_they_speak_of(sandbox: Sandbox):
     assert [each.answer["reply"]["id"] for each in course.found] == ["x" + "!" * n for n in range(1, 7)]
 
 
+def test_processes_of_a_managed_instance_share_one_tmp(sandbox: Sandbox):
+    text = (
+        f"{CLIENT}\n\ndef handler(event, context):\n    open('/tmp/x', 'w').write(event['n'])\n"
+        "    dynamodb.get_item(TableName='T', Key={'pk': {'S': 'n'}}, ConsistentRead=True)\n"
+        "    return open('/tmp/x').read()\n"
+    )
+    many = [Step("app:handler", "lambda", {"n": str(n)}) for n in range(12)]
+    apart, shared = (
+        [run_steps(sandbox, pair_of(text, text), many, replace(MIXED, shares_tmp=is_shared), n) for n in range(3)]
+        for is_shared in (False, True)
+    )
+    assert [course.divergence for course in apart] == [None] * 3
+    found = next(course.divergence for course in shared if course.divergence is not None)
+    again = replay(sandbox, pair_of(text, text), read_script(json.dumps(asdict(found.script))))
+    assert again.divergence is not None
+    assert again.divergence.difference == found.difference
+
+
 def test_an_adversary_is_repeatable_and_uses_every_freedom():
     class Silent:
         answers = ()
@@ -173,9 +193,9 @@ def test_no_verdict_says_proved():
 
 def test_shrinking_drops_events_mishaps_and_values():
     """Against a made-up program that parts whenever an event has a `bad` value above 10."""
-    from statelift.verify.compare import Difference
-    from statelift.verify.driver import Divergence
-    from statelift.verify.schedule import Placed, Script, Turn
+    from statelift.verify.playing.compare import Difference
+    from statelift.verify.playing.driver import Divergence
+    from statelift.verify.playing.schedule import Placed, Script, Turn
     from statelift.verify.values import Event, Faults
 
     def play(script: Script) -> Divergence | None:

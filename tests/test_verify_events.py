@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from statelift.verify.events import Entry, EventsError, Memory, Step, event_of, filled, read_steps
-from statelift.verify.generate import generated_steps
-from statelift.verify.shapes import shapes_of
+from statelift.verify.events.generate import generated_steps
+from statelift.verify.events.reading import shapes_of
+from statelift.verify.events.steps import Entry, EventsError, Memory, Step, event_of, filled, read_steps
 from statelift.verify.values import CodeTree
 
 HANDLER = Entry("app:handler", names=("Login", "handler"))

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from repositories import written
 
-from statelift.verify.sandbox import Sandbox, VerifySetupError
+from statelift.verify.machine.sandbox import Sandbox, VerifySetupError
+from statelift.verify.machine.world import Setting, World
 from statelift.verify.values import CodeTree, Event
-from statelift.verify.world import Setting, World
 
 PACKAGE = """
 from pathlib import Path

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statelift.model import EnsureEnv, EnsureResource
-from statelift.verify.calls import Call, canonical, is_weak_read, target_of
-from statelift.verify.inside.marshal import MarshalError, marshal_reply
+from statelift.verify.machine.calls import Call, canonical, is_weak_read, target_of
+from statelift.verify.machine.inside.marshal import MarshalError, marshal_reply
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Setting, World
 from statelift.verify.resources import ResourceError, environment_of, read_canned, read_tree, resources_of
-from statelift.verify.sandbox import Sandbox
 from statelift.verify.values import Bucket, CodeTree, Event, Fault, Faults, Observation, Table, Thing
-from statelift.verify.world import Setting, World
 
 COUNTER = """
     import boto3

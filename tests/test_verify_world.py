@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from statelift.verify.sandbox import Sandbox, VerifySetupError
+from statelift.verify.machine.sandbox import Sandbox, VerifySetupError
+from statelift.verify.machine.world import Setting, World
 from statelift.verify.values import Canned, CodeTree, Event, Fault, Faults, Observation, Table
-from statelift.verify.world import Setting, World
 
 
 @pytest.fixture(scope="module")
@@ -500,9 +500,9 @@ def processes_of(folder: str) -> list[str]:
 
 LONG = """
 import sys
-from statelift.verify.sandbox import Sandbox
+from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.values import CodeTree, Event
-from statelift.verify.world import Setting, World
+from statelift.verify.machine.world import Setting, World
 escape = b"import subprocess\\nsubprocess.Popen(['sleep', '300'], start_new_session=True)\\n"
 text = b"def handler(event, context):\\n    while True: pass\\n"
 has_namespaces = sys.argv[1] == "yes"

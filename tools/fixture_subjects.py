@@ -11,7 +11,7 @@ from statelift.analysis import analyse
 from statelift.model import Options, Tier
 from statelift.planning import plan_of
 from statelift.selecting import chosen_changes
-from statelift.verify.events import Step, read_steps
+from statelift.verify.events.steps import Step, read_steps
 from statelift.verify.subjects import Sources, Subject, read_given, subjects_of
 from statelift.verify.values import CodeTree, Table
 

@@ -3,8 +3,8 @@
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ from statelift.selecting import chosen_changes
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
-    from statelift.verify.events import Step
-    from statelift.verify.examine import Progress
-    from statelift.verify.subjects import Given, Sources, Subject
+    from statelift.verify.events.steps import Step
+    from statelift.verify.examine import Effort, Progress
+    from statelift.verify.subjects import Sources, Subject
     from statelift.verify.verdicts import Result
+    from statelift.writing.runs import Run
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -29,10 +30,7 @@ class _Wanted:
     """What the command line asks for."""
 
     events: tuple[Path, ...]
-    runs: int
-    seed: int
-    concurrency: int
-    python: str | None
+    effort: "Effort"
     is_original: bool
 
 
@@ -51,31 +49,43 @@ class _Wanted:
     help="Most events at the same time; 1 assumes that they never overlap.",
 )  # fmt: skip
 @click.option(
+    "--managed-instances", is_flag=True, help="All containers share one /tmp, as on Lambda's managed instances."
+)
+@click.option(
     "--ignore", multiple=True, metavar="PATH", help="Do not compare this part of replies: body.requestId."
 )
 @click.option("--resources", type=_FILE, help="What is there before the first event: env, tables, buckets.")
 @click.option("--http", type=_FILE, help="Answers to calls that leave AWS, equal for both programs.")
 @click.option("--python", metavar="EXE", help="Run the program with this interpreter and its packages.")
+@click.option(
+    "--run", "run_id", is_flag=False, flag_value="last", default="", metavar="[RUN]",
+    help="Verify what a run of apply wrote, by default the newest.",
+)  # fmt: skip
 @click.option("--original-only", is_flag=True, help="Only show whether the program as it is keeps state.")
 @click.option("--yes", is_flag=True, help="Do not ask before the program is run.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(
-    paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, concurrency: int, ignore: Sequence[str],
-    resources: Path | None, http: Path | None, python: str | None, original_only: bool, yes: bool, form: str,
+    paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, concurrency: int,
+    managed_instances: bool, ignore: Sequence[str],
+    resources: Path | None, http: Path | None, python: str | None, run_id: str, original_only: bool, yes: bool,
+    form: str,
 ) -> int:  # fmt: skip
     """Run the original and the migrated program against a simulated AWS, and compare what they answer."""
+    from statelift.verify.examine import Effort
     from statelift.verify.subjects import Sources
 
     _check_extra()
-    wanted = _Wanted(tuple(events), runs, seed, concurrency, python, original_only)
-    sources = Sources(_text(paths[0] if is_plan(paths) else None), _text(resources), _text(http), tuple(ignore))
-    plan, analysis = _planned(paths)
-    subjects = _subjects(plan, analysis, _given(sources), is_original=original_only)
-    if not subjects:
-        talk("There is nothing to verify: no change of the plan would be written.")
-        return 0
-    _ask(subjects, has_consent=yes)
-    results, limits = _examined(subjects, wanted, Path(plan.root))
+    effort = Effort(runs=runs, seed=seed, concurrency=concurrency, shares_tmp=managed_instances)
+    wanted = _Wanted(tuple(events), effort, original_only)
+    plan = paths[0] if is_plan(paths) else None
+    sources = Sources(_text(plan), run_id, python or "", _text(resources), _text(http), tuple(ignore))
+    with ExitStack() as stack:
+        subjects = _subjects(paths, sources, stack, is_original=original_only)
+        if not subjects:
+            talk("There is nothing to verify: no change of the plan would be written.")
+            return 0
+        _ask(subjects, has_consent=yes)
+        results, limits = _examined(subjects, wanted, python)
     return _reported(results, limits, form)
 
 
@@ -112,28 +122,56 @@ def _check_fresh(plan: Plan, analysis: "Analysis") -> None:
             )
 
 
-def _given(sources: "Sources") -> "Given":
-    from statelift.verify.resources import ResourceError
-    from statelift.verify.subjects import read_given
+def _subjects(
+    paths: Sequence[Path], sources: "Sources", stack: ExitStack, *, is_original: bool
+) -> "list[Subject]":  # fmt: skip
+    """The code roots of the paths, of a saved plan, or of what a run wrote (also where nothing else is left)."""
+    from statelift.verify.applied import NoRunError, written_run
+    from statelift.verify.subjects import originals_of, read_given, subjects_of
 
-    try:
-        return read_given(sources)
-    except (ResourceError, OSError) as error:
-        raise UsageError(str(error)) from error
+    with _said():
+        if not sources.run:
+            given = read_given(sources)
+            plan, analysis = _planned(paths)
+            if is_original:
+                return originals_of(plan, analysis, given)
+            chosen = chosen_changes(plan, Tier.REVIEW, only_accepted=False)
+            if chosen or sources.plan:
+                return subjects_of(plan, analysis, chosen, given)
+        try:
+            run = written_run(paths[0].absolute(), sources.run or "last")
+        except NoRunError:
+            if sources.run:
+                raise
+            return []
+        talk(f"Verified is what run {run.id} wrote.")
+        return _written(run, replace(sources, run=run.id), stack, is_original=is_original)
 
 
-def _subjects(plan: Plan, analysis: "Analysis", given: "Given", *, is_original: bool) -> "list[Subject]":
+def _written(run: "Run", sources: "Sources", stack: ExitStack, *, is_original: bool) -> "list[Subject]":
+    """The code roots of a run: the original as it was before, the migrated program as it is now."""
+    from statelift.verify.applied import as_before
+    from statelift.verify.subjects import originals_of, read_given, subjects_of
+
+    given = read_given(sources, written=run.root)
+    plan, analysis = _planned([stack.enter_context(as_before(run))])
+    if is_original:
+        return originals_of(plan, analysis, given)
+    return subjects_of(plan, analysis, [change for change in plan.changes if change.id in run.change_ids], given)
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What cannot be used, as an error of the command line."""
     from statelift.compose import ComposeError
-    from statelift.verify.compare import IgnoreError
+    from statelift.verify.applied import NoRunError
+    from statelift.verify.playing.compare import IgnoreError
     from statelift.verify.resources import ResourceError
-    from statelift.verify.subjects import originals_of, subjects_of
+    from statelift.writing.errors import WritingError
 
     try:
-        if is_original:
-            return originals_of(plan, analysis, given)
-        chosen = chosen_changes(plan, Tier.REVIEW, only_accepted=False)
-        return subjects_of(plan, analysis, chosen, given)
-    except (ComposeError, IgnoreError, ResourceError, OSError) as error:
+        yield
+    except (ComposeError, IgnoreError, ResourceError, NoRunError, WritingError, OSError) as error:
         raise UsageError(str(error)) from error
 
 
@@ -148,18 +186,19 @@ def _ask(subjects: "Sequence[Subject]", *, has_consent: bool) -> None:
         raise UsageError("Nothing was run.")
 
 
-def _examined(subjects: "Sequence[Subject]", wanted: _Wanted, root: Path) -> "tuple[list[Result], tuple[str, ...]]":
-    from statelift.verify.events import EventsError
-    from statelift.verify.examine import Effort, examine, examine_original
-    from statelift.verify.sandbox import Sandbox, VerifySetupError
+def _examined(
+    subjects: "Sequence[Subject]", wanted: _Wanted, python: str | None
+) -> "tuple[list[Result], tuple[str, ...]]":  # fmt: skip
+    from statelift.verify.events.steps import EventsError
+    from statelift.verify.examine import examine, examine_original
+    from statelift.verify.machine.sandbox import Sandbox, VerifySetupError
 
     work = examine_original if wanted.is_original else examine
-    effort = Effort(runs=wanted.runs, seed=wanted.seed, concurrency=wanted.concurrency)
     try:
-        steps = [_steps(subject, wanted, root) for subject in subjects]
-        with Sandbox(wanted.python) as sandbox, _progress() as progress:
+        steps = [_steps(subject, wanted) for subject in subjects]
+        with Sandbox(python) as sandbox, _progress() as progress:
             results = [
-                work(sandbox, subject, batch, effort, progress)
+                work(sandbox, subject, batch, wanted.effort, progress)
                 for subject, batch in zip(subjects, steps, strict=True)
             ]
             return results, sandbox.limits
@@ -167,10 +206,11 @@ def _examined(subjects: "Sequence[Subject]", wanted: _Wanted, root: Path) -> "tu
         raise UsageError(str(error)) from error
 
 
-def _steps(subject: "Subject", wanted: _Wanted, root: Path) -> "list[Step]":
+def _steps(subject: "Subject", wanted: _Wanted) -> "list[Step]":
     """The user's steps for a code root, or those of an events folder beside it."""
-    from statelift.verify.events import read_steps
+    from statelift.verify.events.steps import read_steps
 
+    root = Path(subject.root)
     folders = [root / subject.name / "events", root / "events"]
     found = wanted.events or tuple(folder for folder in folders if any(folder.glob("*.json")))[:1]
     return [step for path in found for step in read_steps(path, subject.entries) if _is_known(step, subject)]

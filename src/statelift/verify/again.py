@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from statelift.verify.driver import Divergence
-from statelift.verify.schedule import Placed, Script, Turn
+from statelift.verify.playing.driver import Divergence, Pair
+from statelift.verify.playing.schedule import Placed, Script, Turn
 from statelift.verify.subjects import Subject
 from statelift.verify.values import Event, Fault, Faults
 
@@ -17,21 +17,27 @@ ROOT = {root!r}
 CODE_ROOT = {name!r}
 CHANGES = {changes!r}
 GIVEN = {given!r}
+OPTIONS = {options!r}
+LEFT_OUT = {left_out!r}
 SCRIPT = """
 {script}
 """
 
 if __name__ == "__main__":
-    rerun(ROOT, CODE_ROOT, CHANGES, SCRIPT, is_original={is_original}, **GIVEN)
+    rerun(
+        ROOT, CODE_ROOT, CHANGES, SCRIPT,
+        given=GIVEN, options=OPTIONS, left_out=LEFT_OUT, is_original={is_original},
+    )
 '''
 
 
-def script_of(subject: Subject, found: Divergence, *, is_original: bool) -> str:
+def script_of(subject: Subject, pair: Pair, found: Divergence, *, is_original: bool) -> str:
     """The program, as text: it plans the folder again with these changes and plays the script."""
     text = json.dumps(asdict(found.script), indent=1, ensure_ascii=True).replace("\\", "\\\\")
     return _PROGRAM.format(
         call=found.event.call, root=subject.root, name=subject.name, script=text, is_original=is_original,
         changes=[change.id for change in subject.changes], given=asdict(subject.sources),
+        options=asdict(subject.options), left_out=sorted(pair.rules.unjudged),
     )  # fmt: skip
 
 
@@ -39,7 +45,8 @@ def read_script(text: str) -> Script:
     """The script in such a text. ValueError, KeyError or TypeError where it is none."""
     value: dict[str, Any] = json.loads(text)
     plan = tuple(Fault(**each) for each in value["faults"]["plan"])
-    return Script(tuple(_turn(each) for each in value["turns"]), value["seed"], Faults(plan=plan))
+    turns = tuple(_turn(each) for each in value["turns"])
+    return Script(turns, value["seed"], Faults(plan=plan), value["shares_tmp"])
 
 
 def _turn(value: dict[str, Any]) -> Turn:

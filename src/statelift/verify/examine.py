@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from statelift.verify.again import script_of
-from statelift.verify.compare import shown
-from statelift.verify.driver import Course, Divergence, Pair, replay, run_steps
-from statelift.verify.events import Step
-from statelift.verify.generate import generated_steps
+from statelift.verify.events.generate import generated_steps
+from statelift.verify.events.steps import Step
 from statelift.verify.judging import Evidence, broken_by, result_of
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
-from statelift.verify.shrink import shrunk
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.playing.compare import shown
+from statelift.verify.playing.driver import Course, Divergence, Pair, replay, run_steps
+from statelift.verify.playing.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
+from statelift.verify.playing.shrink import shrunk
 from statelift.verify.subjects import Kept, Subject
 from statelift.verify.verdicts import Counterexample, Result, Shown, Verdict
 
@@ -25,14 +25,37 @@ Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 class Effort:
     """How much is tried: `runs` of `events` generated ones each, after those with the user's steps.
 
-    At most `concurrency` events run at the same time.
+    At most `concurrency` events run at the same time. `shares_tmp`: all containers have one /tmp.
     """
 
     runs: int = 4
     events: int = EVENTS
     seed: int = 0
     concurrency: int = MOST
+    shares_tmp: bool = False
     shrink_seconds: float = 30.0
+
+
+def planned_runs(
+    subject: Subject, steps: Sequence[Step], effort: Effort
+) -> Iterator[tuple[Manner, list[Step], int]]:  # fmt: skip
+    """The runs: the user's steps in several manners, then generated ones. Manner, steps and seed of each."""
+    manners = _manners(steps, effort)
+    given = len(manners) - effort.runs
+    for number, manner in enumerate(manners):
+        run = max(0, number - given)
+        batch = list(steps) if number < given else _invented(subject, effort, run)
+        yield replace(manner.at_most(effort.concurrency), shares_tmp=effort.shares_tmp), batch, effort.seed + run
+
+
+def _manners(steps: Sequence[Step], effort: Effort) -> list[Manner]:
+    """One for each run: first those with the user's steps, then those with generated ones."""
+    given = [] if not steps else [FRESH, MIXED, FAULTY] if len(steps) <= _MANY else [MIXED]
+    return [*given, *((STEADY, CROWDED, FAULTY, MIXED)[number % 4] for number in range(effort.runs))]
+
+
+def _invented(subject: Subject, effort: Effort, number: int) -> list[Step]:
+    return generated_steps(subject.pair.original, subject.entries, effort.events, effort.seed + number)
 
 
 class _Examination:
@@ -44,8 +67,7 @@ class _Examination:
 
     def invented(self, number: int = 0) -> list[Step]:
         """The generated events of a run."""
-        seed = self.effort.seed + number
-        return generated_steps(self.subject.pair.original, self.subject.entries, self.effort.events, seed)
+        return _invented(self.subject, self.effort, number)
 
     def telling(self) -> tuple[list[Course], Course | None]:
         """Runs of the original in new containers, up to one that tells them from a single container."""
@@ -65,22 +87,12 @@ class _Examination:
         if len(self.steps) > _MANY:
             yield STEADY, list(self.steps)
 
-    def planned(self) -> Iterator[tuple[Manner, list[Step], int]]:
-        """The runs: the user's steps in several manners, then generated ones."""
-        seed, most = self.effort.seed, self.effort.concurrency
-        if self.steps:
-            for manner in (FRESH, MIXED, FAULTY) if len(self.steps) <= _MANY else (MIXED,):
-                yield manner.at_most(most), list(self.steps), seed
-        for number in range(self.effort.runs):
-            manner = (STEADY, CROWDED, FAULTY, MIXED)[number % 4]
-            yield manner.at_most(most), self.invented(number), seed + number
-
     def course(self, manner: Manner, batch: Sequence[Step], seed: int, kept: dict[str, Kept]) -> Course:
         """One run. Answers that depend on state that stays in the container are noted and left out."""
         course = run_steps(self.sandbox, self.pair, batch, manner, seed)
         while course.divergence is not None and (found := self._kept_in(course.divergence)) is not None:
             kept[course.divergence.event.call] = found
-            self.pair = _without(self.pair, frozenset(kept))
+            self.pair = without_calls(self.pair, frozenset(kept))
             course = run_steps(self.sandbox, self.pair, batch, manner, seed)
         return course
 
@@ -91,7 +103,7 @@ class _Examination:
         if not candidates:
             return None
         others = frozenset(event.call for event in found.script.events if event.call != call)
-        again = replay(self.sandbox, unchanged(_without(self.pair, others)), found.script)
+        again = replay(self.sandbox, unchanged(without_calls(self.pair, others)), found.script)
         return None if again.divergence is None else candidates[0]
 
     def settle(self, pair: Pair, course: Course) -> None:
@@ -108,7 +120,7 @@ class _Examination:
     def counterexample(self, pair: Pair, best: Divergence, *, is_original: bool) -> tuple[Counterexample, Course]:
         """The difference with both programs' answers, and the run that gave them."""
         course = replay(self.sandbox, pair, best.script)
-        script = script_of(self.subject, best, is_original=is_original)
+        script = script_of(self.subject, pair, best, is_original=is_original)
         return Counterexample(best, tuple(_shown(best.script, course)), script), course
 
     def blamed(self, found: Divergence, course: Course) -> dict[str, bool]:
@@ -143,11 +155,10 @@ def examine(
 ) -> Result:  # fmt: skip
     """Verify one code root with the user's steps and with generated ones."""
     work, evidence = _Examination(sandbox, subject, steps, effort), Evidence()
-    planned = list(work.planned())
-    total = len(planned) + 2
+    total = len(_manners(steps, effort)) + 2
     progress("original", 0, total)
     before, evidence.telling = work.telling()
-    for number, (manner, batch, seed) in enumerate(planned):
+    for number, (manner, batch, seed) in enumerate(planned_runs(subject, steps, effort)):
         progress(manner.name, number + 1, total)
         course = work.course(fair(manner, before), batch, seed, evidence.kept)
         evidence.courses.append(course)
@@ -205,7 +216,7 @@ def unchanged(pair: Pair) -> Pair:
     return replace(pair, migrated=pair.original, metrics=())
 
 
-def _without(pair: Pair, calls: frozenset[str]) -> Pair:
+def without_calls(pair: Pair, calls: frozenset[str]) -> Pair:
     """The pair with more calls whose answers count for nothing."""
     return replace(pair, rules=replace(pair.rules, unjudged=pair.rules.unjudged | calls))
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from statelift.verify.compare import Seen, shown
-from statelift.verify.driver import Course, Divergence
+from statelift.verify.playing.compare import Seen, shown
+from statelift.verify.playing.driver import Course, Divergence
 from statelift.verify.subjects import Kept, Subject
 from statelift.verify.verdicts import Counterexample, Part, Result, Verdict
 

@@ -9,7 +9,7 @@ from typing import Any
 from statelift.model import EnsureEnv, EnsureResource, Operation
 from statelift.verify.values import Bucket, Canned, CodeTree, Resource, Table
 
-_LEFT_OUT = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "venv", "__pycache__", ".aws-sam", ".tox"})
+LEFT_OUT = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "venv", "__pycache__", ".aws-sam", ".tox"})
 _MOST_BYTES = 64 << 20
 _NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 
@@ -41,7 +41,7 @@ def read_tree(root: Path, changed: Mapping[str, bytes | None] = _NOTHING) -> Cod
 
 def _files(folder: Path) -> Iterable[Path]:
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() or path.name in _LEFT_OUT:
+        if path.is_symlink() or path.name in LEFT_OUT:
             continue
         if path.is_dir():
             yield from _files(path)

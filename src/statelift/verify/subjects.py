@@ -9,16 +9,16 @@ from types import MappingProxyType
 from statelift.analysis import Analysis
 from statelift.compose import compose_changes
 from statelift.link.program import Program
-from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Finding, Plan, Verdict
+from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Finding, Options, Plan, Verdict
 from statelift.runtime import HELPER_FILE
-from statelift.verify.compare import Rules, rules_of
-from statelift.verify.driver import Metric, Pair
-from statelift.verify.events import Entry
+from statelift.verify.events.steps import Entry
+from statelift.verify.machine.world import Setting
+from statelift.verify.playing.compare import Rules, rules_of
+from statelift.verify.playing.driver import Metric, Pair
 from statelift.verify.resources import environment_of, read_canned, read_tree, resources_of
 from statelift.verify.statements import Statement, changed_statements
 from statelift.verify.surroundings import read_surroundings
 from statelift.verify.values import Canned, CodeTree, Resource
-from statelift.verify.world import Setting
 
 _METRIC = re.compile(r"""\(\s*["']([^"']+)["']""")
 _STATE = frozenset({Verdict.STATE, Verdict.LEAK})
@@ -26,9 +26,14 @@ _STATE = frozenset({Verdict.STATE, Verdict.LEAK})
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the user says what is there: paths of files ("" for none), and parts of replies not to compare."""
+    """Where the user says what is there: paths of files ("" for none), and parts of replies not to compare.
+
+    `run` is the id of a run: what it wrote is verified, as it stands now. `python` is the interpreter.
+    """
 
     plan: str = ""
+    run: str = ""
+    python: str = ""
     resources: str = ""
     http: str = ""
     ignore: tuple[str, ...] = ()
@@ -36,8 +41,11 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the user says of the world around the program, read."""
+    """What the user says of the world around the program, read. `written`: the folder with the migrated program,
+    where it is there already.
+    """
 
+    written: Path | None = None
     sources: Sources = Sources()
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     resources: tuple[Resource, ...] = ()
@@ -72,17 +80,18 @@ class Subject:
     about_state: frozenset[str] = frozenset()
     reach: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     kept: tuple[Kept, ...] = ()
+    options: Options = field(default_factory=Options)
     sources: Sources = Sources()
     alone: Callable[[str], CodeTree] = field(default=lambda _: CodeTree(()))
 
 
-def read_given(sources: Sources) -> Given:
+def read_given(sources: Sources, written: Path | None = None) -> Given:
     """Read what the user gives. ResourceError says what cannot be used, OSError which file cannot be read."""
     canned = read_canned(Path(sources.http)) if sources.http else ()
     if not sources.resources:
-        return Given(sources, canned=canned)
+        return Given(written, sources, canned=canned)
     environment, resources = read_surroundings(Path(sources.resources))
-    return Given(sources, environment, resources, canned)
+    return Given(written, sources, environment, resources, canned)
 
 
 def subjects_of(plan: Plan, analysis: Analysis, chosen: Sequence[Change], given: Given) -> list[Subject]:
@@ -132,7 +141,8 @@ def _subject(
     def migrated(accepted: Sequence[Change]) -> CodeTree:
         return read_tree(folder, _written(root, accepted, analysis.read))
 
-    original, after = read_tree(folder), migrated(changes)
+    original = read_tree(folder)
+    after = migrated(changes) if given.written is None else read_tree(given.written / root.path)
     entries = tuple(_entry(program, entry) for entry in root.entries)
     pair = Pair(
         original, after, _setting(changes, given), tuple(sorted({each.call.partition(":")[0] for each in entries})),
@@ -143,7 +153,7 @@ def _subject(
     written = changed_statements(original, after, _uses(plan, root, changes), _generated(changes))
     return Subject(
         name=root.path or ".",
-        root=plan.root,
+        root=plan.root if given.written is None else str(given.written),
         pair=pair,
         entries=entries,
         changes=tuple(changes),
@@ -152,6 +162,7 @@ def _subject(
         about_state=moving,
         reach=_reach(plan, entries, changes),
         kept=tuple(_kept(plan, root, entries, changes)),
+        options=plan.options,
         sources=given.sources,
         alone=lambda id_: migrated(_with_needs(by_id, id_)),
     )

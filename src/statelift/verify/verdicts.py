@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from statelift.verify.driver import Divergence
+from statelift.verify.playing.driver import Divergence
 
 
 class Verdict(StrEnum):

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from statelift.verify.events import Entry, Json, Step
-from statelift.verify.shapes import Scalar, Shape, shapes_of
+from statelift.verify.events.reading import shapes_of
+from statelift.verify.events.shapes import Scalar, Shape
+from statelift.verify.events.steps import Entry, Json, Step
 from statelift.verify.values import CodeTree
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from statelift.verify.containers import Container, Spec, spawn
-from statelift.verify.gate import Gate, Run
-from statelift.verify.sandbox import Process, Sandbox, VerifySetupError
-from statelift.verify.simulator import Simulator
+from statelift.verify.machine.containers import Container, Spec, spawn
+from statelift.verify.machine.gate import Gate, Run
+from statelift.verify.machine.sandbox import Process, Sandbox, VerifySetupError
+from statelift.verify.machine.simulator import Simulator
 from statelift.verify.values import Canned, CodeTree, Effect, Event, Fault, Faults, Observation, Resource
 
 __all__ = ["Container", "Setting", "World"]

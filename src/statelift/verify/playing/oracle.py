@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
-from statelift.verify.compare import Match, Rules, Seen, compare, seen
+from statelift.verify.machine.world import Container, World
+from statelift.verify.playing.compare import Match, Rules, Seen, compare, seen
 from statelift.verify.values import Event, Observation
-from statelift.verify.world import Container, World
 
 _BUDGET = 200  # invocations of the original that a search for another order may cost
 # The generated helper says so loudly where it cannot know what happened, or would overwrite what another one wrote.

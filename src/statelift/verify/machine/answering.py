@@ -17,10 +17,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from statelift.verify.calls import Call, call_from, parameters
-from statelift.verify.inside.clock import Clock
-from statelift.verify.inside.streams import Streams
-from statelift.verify.inside.wire import Wire
+from statelift.verify.machine.calls import Call, call_from, parameters
+from statelift.verify.machine.inside.clock import Clock
+from statelift.verify.machine.inside.streams import Streams
+from statelift.verify.machine.inside.wire import Wire
 
 _ACCOUNT, _REGION = "123456789012", "us-east-1"
 _CLIENTS = ("dynamodb", "s3", "sns", "sqs", "ssm", "secretsmanager")

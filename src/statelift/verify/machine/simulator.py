@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from statelift.verify.calls import Call
-from statelift.verify.inside.wire import Wire, pair
+from statelift.verify.machine.calls import Call
+from statelift.verify.machine.inside.wire import Wire, pair
 from statelift.verify.values import Bucket, Resource, Table, Thing
 
 _MOST_OLD = 2

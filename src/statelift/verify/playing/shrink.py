@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from statelift.verify.driver import Divergence
-from statelift.verify.events import Json, answer_of
-from statelift.verify.schedule import NO_FAULTS, Placed, Script, Turn
+from statelift.verify.events.steps import Json, answer_of
+from statelift.verify.playing.driver import Divergence
+from statelift.verify.playing.schedule import NO_FAULTS, Placed, Script, Turn
 from statelift.verify.values import Fault, Faults
 
 Play = Callable[[Script], Divergence | None]  # plays a script again, gives where it diverges

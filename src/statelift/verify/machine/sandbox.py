@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from statelift.verify.inside.wire import Wire, pair
-from statelift.verify.simulator import Simulator
+from statelift.verify.machine.inside.wire import Wire, pair
+from statelift.verify.machine.simulator import Simulator
 from statelift.verify.values import CodeTree
 
 _INSIDE = Path(__file__).parent / "inside"
@@ -76,7 +76,7 @@ class Sandbox:
         self._count = 0
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            self.aws = self._start([sys.executable, "-m", "statelift.verify.answering"], 0, [])
+            self.aws = self._start([sys.executable, "-m", "statelift.verify.machine.answering"], 0, [])
             wish = "yes" if has_namespaces else "no"
             self.servers = tuple(
                 self._start([self.python, "-c", _BOOT, str(_INSIDE)], seed, [wish]) for seed in hash_seeds

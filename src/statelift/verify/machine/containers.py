@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from statelift.verify.calls import Call, call_from
-from statelift.verify.inside.wire import Wire, pair
-from statelift.verify.sandbox import Process
+from statelift.verify.machine.calls import Call, call_from
+from statelift.verify.machine.inside.wire import Wire, pair
+from statelift.verify.machine.sandbox import Process
 from statelift.verify.values import Canned, Effect, Event
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from statelift.verify.calls import Call, canonical, is_weak_read, target_of
-from statelift.verify.containers import Container
-from statelift.verify.faults import Moment, choose_fault, refusal
-from statelift.verify.simulator import Answer, Simulator
+from statelift.verify.machine.calls import Call, canonical, is_weak_read, target_of
+from statelift.verify.machine.containers import Container
+from statelift.verify.machine.faults import Moment, choose_fault, refusal
+from statelift.verify.machine.simulator import Answer, Simulator
 from statelift.verify.values import Effect, Event, Fault, FaultKind, Faults, Observation, Outcome
 
 _MOST_CALLS = 2000  # of one event: a loop around a call would never end by the clock

@@ -4,8 +4,8 @@ import json
 import random
 from dataclasses import dataclass
 
-from statelift.verify.calls import Call, is_weak_read
-from statelift.verify.simulator import Answer
+from statelift.verify.machine.calls import Call, is_weak_read
+from statelift.verify.machine.simulator import Answer
 from statelift.verify.values import FaultKind, Faults
 
 _MOST_IN_A_ROW = 2  # the SDK tries at least three times: refusals alone never reach the program

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 
-from statelift.verify.events import Json, answer_of
+from statelift.verify.events.steps import Json, answer_of
 from statelift.verify.values import Effect, Observation
 
 _TRACEBACK = "Traceback (most recent call last):"

@@ -3,13 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from statelift.verify.compare import Difference, Match, Rules, Seen, compare, difference, seen, shown, sum_of
-from statelift.verify.events import Json, Memory, Step, answer_of
-from statelift.verify.oracle import Oracle, OriginalError, is_refused
-from statelift.verify.sandbox import Sandbox
-from statelift.verify.schedule import Adversary, Manner, Script, Turn
+from statelift.verify.events.steps import Json, Memory, Step, answer_of
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import Container, Setting, World
+from statelift.verify.playing.compare import (
+    Difference,
+    Match,
+    Rules,
+    Seen,
+    compare,
+    difference,
+    seen,
+    shown,
+    sum_of,
+)
+from statelift.verify.playing.oracle import Oracle, OriginalError, is_refused
+from statelift.verify.playing.schedule import Adversary, Manner, Script, Turn
 from statelift.verify.values import CodeTree, Event, Fault, Faults, Observation
-from statelift.verify.world import Container, Setting, World
 
 PROBE = "statelift_probe"
 _PROBE_TEXT = b"""import sys
@@ -84,14 +94,17 @@ class Course:
 
 
 class Run:
-    """One run: both worlds. A context manager."""
+    """One run: both worlds, as the script says but for its turns. A context manager."""
 
-    def __init__(self, sandbox: Sandbox, pair: Pair, *, seed: int, faults: Faults) -> None:
+    def __init__(self, sandbox: Sandbox, pair: Pair, script: Script) -> None:
+        seed = script.seed
         self._pair = pair
-        self._world = World(sandbox, pair.migrated, pair.setting, faults=faults, seed=seed)
+        self._world = World(sandbox, pair.migrated, pair.setting, faults=script.faults, seed=seed)
         original = _with_probe(pair.original) if pair.metrics else pair.original
         self._oracle = Oracle(lambda: World(sandbox, original, pair.setting, seed=seed), pair.modules, pair.rules)
         self._slots: dict[int, Container] = {}
+        # The owner of the /tmp that all share gets no events, so that it is never recycled.
+        self._instance = self._world.start_container() if script.shares_tmp else None
 
     def __enter__(self) -> "Run":
         return self
@@ -124,7 +137,9 @@ class Run:
     def _container(self, slot: int, hash_seed: int) -> Container:
         known = self._slots.get(slot)
         if known is None or not known.is_alive:
-            known = self._world.start_container(self._pair.modules, hash_seed=hash_seed)
+            known = self._world.start_container(
+                self._pair.modules, hash_seed=hash_seed, shares_tmp_of=self._instance
+            )  # fmt: skip
             self._slots[slot] = known
         return known
 
@@ -213,9 +228,9 @@ def run_steps(
     sandbox: Sandbox, pair: Pair, steps: Sequence[Step], manner: Manner, seed: int
 ) -> Course:  # fmt: skip
     """Run steps in a manner, until they end or the programs part."""
-    course = Course(Script((), seed, manner.faults), manner.name)
+    course = Course(Script((), seed, manner.faults, manner.shares_tmp), manner.name)
     memory = Memory()
-    with Run(sandbox, pair, seed=seed, faults=manner.faults) as run:
+    with Run(sandbox, pair, course.script) as run:
         for turn in Adversary(manner, seed).turns(steps, memory):
             if not _play(run, turn, course, memory):
                 break
@@ -225,8 +240,8 @@ def run_steps(
 
 def replay(sandbox: Sandbox, pair: Pair, script: Script) -> Course:
     """Run a script again, exactly."""
-    course = Course(Script((), script.seed, script.faults), "a recorded run")
-    with Run(sandbox, pair, seed=script.seed, faults=script.faults) as run:
+    course = Course(replace(script, turns=()), "a recorded run")
+    with Run(sandbox, pair, script) as run:
         for turn in script.turns:
             if not _play(run, turn, course, None):
                 break
@@ -236,7 +251,7 @@ def replay(sandbox: Sandbox, pair: Pair, script: Script) -> Course:
 
 def _play(run: Run, turn: Turn, course: Course, memory: Memory | None) -> bool:
     """Play one turn; whether there is any sense in another one."""
-    course.script = Script((*course.script.turns, turn), course.script.seed, course.script.faults)
+    course.script = replace(course.script, turns=(*course.script.turns, turn))
     count = len(course.expected)
     try:
         run.play(turn, course)
@@ -256,8 +271,7 @@ def _finish(run: Run, course: Course) -> None:
         run.finish(course)
     planned = Faults(plan=run.injected)
     if course.divergence is not None:
-        script = Script(course.script.turns, course.script.seed, planned)
-        course.divergence = replace(course.divergence, script=script)
+        course.divergence = replace(course.divergence, script=replace(course.script, faults=planned))
 
 
 def _reply(answer: Json) -> Json:

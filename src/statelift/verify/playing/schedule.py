@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from statelift.verify.events import START, Json, Memory, Step, event_of
+from statelift.verify.events.steps import START, Json, Memory, Step, event_of
 from statelift.verify.values import Event, Faults
 
 _PAUSES = (1.0, 10.0, 10.0, 10.0, 61.0, 901.0, 3601.0, 90_000.0)  # seconds between two turns: expiries pass
@@ -33,7 +33,8 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How hostile the environment is: at least `least` and at most `concurrency` events at the same time, where
-    they do not wait for each other's answers; `reuse` and `recycle` are probabilities.
+    they do not wait for each other's answers; `reuse` and `recycle` are probabilities. `shares_tmp`: all containers
+    have one /tmp, as the processes of one of Lambda's managed instances do.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Manner:
     recycle: float = 0.2
     hash_seeds: int = 2
     faults: Faults = NO_FAULTS
+    shares_tmp: bool = False
 
     def at_most(self, count: int) -> "Manner":
         """The same with at most so many events at the same time."""
@@ -62,11 +64,15 @@ CRASHING = Manner("containers killed between two calls, their events delivered a
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A run that can be played again exactly: the turns, what goes wrong, and the seed of the world."""
+    """A run that can be played again exactly: the turns, what goes wrong, and the seed of the world.
+
+    `shares_tmp` is the manner's.
+    """
 
     turns: tuple[Turn, ...]
     seed: int = 0
     faults: Faults = NO_FAULTS
+    shares_tmp: bool = False
 
     @property
     def placed(self) -> tuple[Placed, ...]:

@@ -1,0 +1,1 @@
+"""Files and programs -> the events that both programs get."""

@@ -1,0 +1,1 @@
+"""One program -> what it does in containers, on one simulated AWS."""

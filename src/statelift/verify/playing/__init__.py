@@ -1,0 +1,1 @@
+"""Two programs and events -> where they part."""

@@ -1,0 +1,183 @@
+"""fixtures -> mutants of their migrated programs, and which of them verify sees.
+
+`python tools/mutants.py` runs all of them and writes `fixtures/open-mutants.json`: how many there are, and those
+that no run saw. Each of them needs its reason in docs/verify.md. With names of fixtures, only theirs, and nothing
+is written. `-j N` runs N fixtures at the same time.
+"""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+
+from fixture_subjects import FIXTURES, migrated_cases, steps_of, subject_of
+from mutations import Mutant, mutants_of
+
+from statelift.runtime import HELPER_FILE
+from statelift.verify.events.steps import Step
+from statelift.verify.examine import Effort, fair, planned_runs, unchanged
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.playing.driver import Course, Pair, run_steps
+from statelift.verify.playing.schedule import FRESH, Manner
+from statelift.verify.subjects import Subject
+from statelift.verify.values import CodeTree
+
+OPEN = FIXTURES / "open-mutants.json"
+# Only one event at a time: at the same time these part from the original without any mistake of a mutant's.
+RACING = frozenset({"projects/package", "seeds/cart_on_disk", "seeds/transfer_funds"})
+# All that can be compared depends on state that a person has to rewrite, or there are a thousand events.
+LEFT_OUT = frozenset({"seeds/unique_instances", "seeds/request_counter"})
+# Together they use every part of the helper: its mutants are run in the first one that comes to their line.
+HOSTS = ("projects/shop", "seeds/cart_local", "projects/plain", "projects/package", "seeds/cart_on_disk")
+UNJUDGED = {"projects/plain": frozenset({"jobs:start"})}
+EFFORT = Effort(runs=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Bred:
+    """A mutant of one file of a fixture."""
+
+    fixture: str
+    path: str
+    mutant: Mutant
+
+    @property
+    def is_helper(self) -> bool:
+        """Whether it is one of the generated helper."""
+        return self.path.endswith(HELPER_FILE)
+
+    @property
+    def name(self) -> str:
+        """Says everything: the helper's mutants are the same whichever fixture they run in."""
+        where = HELPER_FILE if self.is_helper else f"{self.fixture} {self.path}"
+        return f"{where}, {self.mutant.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A fixture as mutants are run in it: the program, the runs to try, and what ran in the unchanged program."""
+
+    subject: Subject
+    runs: tuple[tuple[Manner, list[Step], int], ...]
+    lines: frozenset[tuple[str, int]]
+
+
+def ground_of(sandbox: Sandbox, name: str) -> Ground:
+    """Run the unchanged program everywhere: RuntimeError where it already parts from the original."""
+    subject = subject_of(name)
+    rules = replace(subject.pair.rules, unjudged=UNJUDGED.get(name, frozenset()))
+    subject = replace(subject, pair=replace(subject.pair, rules=rules))
+    steps = steps_of(name, subject)
+    effort = replace(EFFORT, concurrency=1) if name in RACING else EFFORT
+    before = run_steps(sandbox, unchanged(subject.pair), steps, FRESH, 0)
+    runs = [(fair(manner, [before]), batch, seed) for manner, batch, seed in planned_runs(subject, steps, effort)]
+    courses = [run_steps(sandbox, subject.pair, batch, manner, seed) for manner, batch, seed in runs]
+    if parted := [course.divergence for course in courses if course.divergence is not None]:
+        raise RuntimeError(f"{name} parts without a mutant: {parted[0].difference}")
+    lines = frozenset(line for course in courses for line in course.lines)
+    return Ground(subject, tuple(runs), lines)
+
+
+def bred(name: str, ground: Ground) -> Iterator[Bred]:
+    """The mutants of what the changes wrote: statements in the program's files, and what ran of the helper."""
+    original = dict(ground.subject.pair.original.files)
+    for path, data in ground.subject.pair.migrated.files:
+        if path.endswith(".py") and original.get(path) != data:
+            is_helper = path.endswith(HELPER_FILE)
+            written = {each.first for each in ground.subject.statements if each.path == path}
+            ran = {line for place, line in ground.lines if place == path}
+            for mutant in mutants_of(data.decode(), ran if is_helper else written):
+                yield Bred(name, path, mutant)
+
+
+def is_seen(sandbox: Sandbox, ground: Ground, each: Bred) -> bool:
+    """Whether a run tells the mutant from the original."""
+    return seen_by(sandbox, ground, each) is not None
+
+
+def seen_by(sandbox: Sandbox, ground: Ground, each: Bred) -> Course | None:
+    """The first run that tells the mutant from the original."""
+    pair = mutated(ground.subject.pair, each)
+    for manner, batch, seed in ground.runs:
+        course = run_steps(sandbox, pair, batch, manner, seed)
+        if course.divergence is not None:
+            return course
+    return None
+
+
+def mutated(pair: Pair, each: Bred) -> Pair:
+    """The pair with the mutant on the migrated side."""
+    files = {**dict(pair.migrated.files), each.path: each.mutant.text.encode()}
+    return replace(pair, migrated=CodeTree(tuple(sorted(files.items()))))
+
+
+def tried(name: str, wanted: Callable[[Bred], bool]) -> Iterator[tuple[str, bool]]:
+    """The names of a fixture's mutants, and whether each was seen."""
+    with Sandbox() as sandbox:
+        ground = ground_of(sandbox, name)
+        for each in bred(name, ground):
+            if wanted(each):
+                yield each.name, is_seen(sandbox, ground, each)
+
+
+def _own(name: str) -> dict[str, bool]:
+    """The mutants of a fixture's own files."""
+    return _told(name, tried(name, lambda each: not each.is_helper))
+
+
+def _helpers(names: Sequence[str]) -> dict[str, bool]:
+    """The mutants of the helper, each in the first of these fixtures that runs it."""
+    found: dict[str, bool] = {}
+
+    def is_new(each: Bred) -> bool:
+        return each.is_helper and each.name not in found
+
+    for name in names:
+        found |= _told(name, tried(name, is_new))
+    return found
+
+
+def _told(name: str, outcomes: Iterable[tuple[str, bool]]) -> dict[str, bool]:
+    """All outcomes; what survives is printed at once."""
+    found: dict[str, bool] = {}
+    for mutant, is_dead in outcomes:
+        found[mutant] = is_dead
+        if not is_dead:
+            print(f"    survives: {mutant}", flush=True)
+    print(f"{name}: {len(found)} mutants, {list(found.values()).count(False)} survive", flush=True)
+    return found
+
+
+def main() -> int:
+    """Run the mutants of these fixtures, or of all; the share that was seen decides."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("fixtures", nargs="*")
+    parser.add_argument("-j", type=int, default=1, metavar="N")
+    asked = parser.parse_args()
+    names = asked.fixtures or [name for name in migrated_cases() if name not in LEFT_OUT]
+    with ProcessPoolExecutor(asked.j) as pool:
+        hosts = pool.submit(_helpers, [name for name in HOSTS if name in names])
+        found = {name: is_dead for each in pool.map(_own, names) for name, is_dead in each.items()}
+        found |= hosts.result()
+    missed = sorted(name for name, is_dead in found.items() if not is_dead)
+    share = 1 - len(missed) / max(1, len(found))
+    print(f"{len(found)} mutants, {len(found) - len(missed)} seen: {share:.1%}")
+    unexplained = [name for name in missed if not explained().get(name)]
+    for name in unexplained:
+        print(f"    not explained in {OPEN.name}: {name}")
+    if not asked.fixtures:
+        reasons = {name: explained().get(name, "") for name in missed}
+        OPEN.write_text(json.dumps({"mutants": len(found), "open": reasons}, indent=1) + "\n")
+    return int(share < 0.95 or bool(unexplained))
+
+
+def explained() -> dict[str, str]:
+    """The mutants that no run sees, as they were last written down, and why: a person gives the reasons."""
+    found: dict[str, str] = json.loads(OPEN.read_text())["open"] if OPEN.exists() else {}
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
