@@ -50,7 +50,7 @@ ACCEPTED = {
     "merge-lines": _variables("merge(\n      local.a,\n      local.b\n    )"),
     "merge-mapping": _variables('merge(local.a, {\n      A = "a"\n    })'),
     "role-with-count": PLAIN.replace("aws_iam_role.r.arn", "aws_iam_role.r[0].arn"),
-    "others-around": f"locals {{\n  a = 1\n}}\n\n{PLAIN}" + 'resource "aws_lambda_function" "G" {\n  role = "x"\n}\n',
+    "others-around": "locals {\n  a = 1\n}\n\n" + PLAIN + 'resource "aws_lambda_function" "G" {\n  role = 1\n}\n',
 }  # fmt: skip
 
 MODULE = """module "F" {
