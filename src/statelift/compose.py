@@ -125,11 +125,11 @@ def _file(path: str, operations: tuple[Operation, ...], read: Read) -> FileWrite
     try:
         if parts:
             return FileWrite(path, before, _helper(path, before, parts))
+        if infra:
+            return FileWrite(path, before, patched(path, before, tuple(infra)))
         if before is None:
             raise ComposeError(f"{path} does not exist any more. Make a new plan.")
-        return FileWrite(
-            path, before, patched(path, before, tuple(infra)) if infra else _module(path, before, operations)
-        )
+        return FileWrite(path, before, _module(path, before, operations))
     except ComposeError:
         raise
     except (OverlapError, NoPlaceError, Refusal) as error:

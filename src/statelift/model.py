@@ -177,7 +177,10 @@ class EnsureEnv:
 
 @dataclass(frozen=True, slots=True)
 class EnsureGrant:
-    """The function may do exactly these actions on the resource (objects below `key_prefix` of a bucket)."""
+    """The function may do exactly these actions on the resource (objects below `key_prefix` of a bucket).
+
+    `role` names the function's role where `template` is not the file that declares the function.
+    """
 
     function: str
     resource: str
@@ -185,6 +188,7 @@ class EnsureGrant:
     key_prefix: str | None = None
     condition: str | None = None
     template: str | None = None
+    role: str = ""
 
 
 Operation: TypeAlias = Edit | EnsureImport | EnsureHelperPart | EnsureResource | EnsureEnv | EnsureGrant
@@ -238,7 +242,8 @@ class FunctionRef:
     or None where it cannot be found; `packaging` is "" where a new file in the helper's folder is provably
     inside the deployed artefact, otherwise the sentence that says why not; `patchable` likewise for the
     template. `sharing` says who else gets rights that this function is given, "" where nobody does.
-    `helper` is the folder below `root` that a new file has to go to, "" for the root itself.
+    `resources` is the file that takes new resources and rights, "" for the template itself; `principal` names
+    the role there. `helper` is the folder below `root` that a new file has to go to, "" for the root itself.
     """
 
     template: str
@@ -255,6 +260,8 @@ class FunctionRef:
     settings: Settings = Settings()
     helper: str = ""
     sharing: str = ""
+    resources: str = ""
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

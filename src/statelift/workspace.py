@@ -101,14 +101,16 @@ class Workspace:
         `calls` are (file, function, helper part): what stands where.
         """
         entries = self.entry_points(judgement)
-        template = _template(entries)
+        home = _home(entries)
         origin = f"{judgement.subject.path}:{judgement.subject.symbol}" if kind == "table" else "files in /tmp"
-        home = (("root", self.program.root.path),) if self.is_one_of_many else ()
-        made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin), *home), template)]
+        root = (("root", self.program.root.path),) if self.is_one_of_many else ()
+        made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin), *root), home)]
         for entry in entries:
+            template = entry.ref.template if entry.ref is not None and home is not None else None
             made.append(EnsureEnv(entry.function, env_name(resource), resource, "name", template))
             actions = self._actions(entry, calls)
-            made.append(EnsureGrant(entry.function, resource, actions, key_prefix, None, template))
+            role = entry.ref.principal if entry.ref is not None else ""
+            made.append(EnsureGrant(entry.function, resource, actions, key_prefix, None, home, role))
         return tuple(made)
 
     def _actions(self, entry: EntryPoint, calls: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
@@ -155,12 +157,12 @@ class Workspace:
         return next(name for name in candidates if name not in taken or (make is not None and make(name) in text))
 
 
-def _template(entries: tuple[EntryPoint, ...]) -> str | None:
-    """The one template that declares all these functions and can be patched."""
+def _home(entries: tuple[EntryPoint, ...]) -> str | None:
+    """The one file that takes a resource of all these functions, where all of them can be patched."""
     refs = [entry.ref for entry in entries]
-    templates = {ref.template for ref in refs if ref is not None and not ref.patchable}
+    homes = {ref.resources or ref.template for ref in refs if ref is not None and not ref.patchable}
     is_whole = all(ref is not None and not ref.patchable for ref in refs)
-    return templates.pop() if is_whole and len(templates) == 1 else None
+    return homes.pop() if is_whole and len(homes) == 1 else None
 
 
 def _shared(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
@@ -186,8 +188,9 @@ def _unpatched(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
     for entry in entries:
         if entry.ref is not None and entry.ref.patchable:
             yield Tier.REVIEW, f"{entry.ref.template} is not patched for {entry.function}: {entry.ref.patchable}"
-    templates = sorted({entry.ref.template for entry in entries if entry.ref is not None})
-    if len(templates) > 1:
+    refs = [entry.ref for entry in entries if entry.ref is not None]
+    templates = sorted({ref.template for ref in refs})
+    if len({ref.resources or ref.template for ref in refs}) > 1:
         yield (
             Tier.REVIEW,
             f"{' and '.join(templates)} deploy it, and none of them is patched: a resource of one is not known in"

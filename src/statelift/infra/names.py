@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from typing import Literal
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _RESERVED = ("AWS", "LAMBDA")
@@ -22,6 +23,13 @@ def bucket_id(name: str) -> str:
 def alarm_id(name: str) -> str:
     """`REQUESTS` -> `RequestsAlarm`."""
     return _logical_id(name, "Alarm")
+
+
+def kind_of(resource: str) -> Literal["table", "bucket"] | None:
+    """What a logical id of ours stands for."""
+    if resource.endswith("Table"):
+        return "table"
+    return "bucket" if resource.endswith("Bucket") else None
 
 
 def env_name(resource: str, attribute: str = "name") -> str:

@@ -79,6 +79,7 @@ def _grants(operations: Iterable[EnsureGrant]) -> tuple[EnsureGrant, ...]:
             actions=tuple(sorted(actions[function, resource, prefix])),
             key_prefix=prefix or None,
             template=first[function, resource, prefix].template,
+            role=first[function, resource, prefix].role,
         )
         for function, resource, prefix in sorted(actions)
         if actions[function, resource, prefix]

@@ -84,6 +84,8 @@ class Deployed:
     code: Code
     patchable: str = ""
     sharing: str = ""
+    resources: str = ""
+    principal: str = ""
     settings: Settings = field(default_factory=Settings)
 
     @property

@@ -1,7 +1,7 @@
 """bytes -> Body: a Terraform file as plain values with byte offsets; no expression is evaluated here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -235,7 +235,7 @@ def _expression(node: "Node", depth: int) -> Expression:
         case "expression" if len(children) > 1:
             return _reference(node, children, depth)
         case "expression" | "literal_value" | "template_expr" | "collection_value" if children:
-            return _expression(children[0], depth + 1)
+            return replace(_expression(children[0], depth + 1), start=start, end=end)  # parentheses belong to it
         case "string_lit" | "quoted_template" | "heredoc_template":
             return _string(node, depth)
         case "numeric_lit" | "bool_lit" | "null_lit":

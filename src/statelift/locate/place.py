@@ -81,6 +81,8 @@ def _in_folder(
             packaging=folder.packaging,
             patchable=function.patchable,
             sharing=function.sharing,
+            resources=function.resources,
+            principal=function.principal,
             tool=function.tool,
             line=function.line,
             settings=function.settings,

@@ -2,8 +2,8 @@
 
 import posixpath
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from statelift.locate.archives import code_of, code_of_module
@@ -11,13 +11,13 @@ from statelift.locate.declared import DECIDED_LATER
 from statelift.locate.deployed import Deployed, Files, resolve
 from statelift.locate.evaluate import UNKNOWN, Module, Scope, Symbol, Value
 from statelift.locate.hcl import Block, Body, MissingParserError, read_hcl
+from statelift.locate.hclsites import principal, resources_file, why_not_patchable
 from statelift.locate.paths import text_only
 from statelift.locate.tree import TemplateError
 from statelift.model import Problem, Settings
 
 LAMBDA = "aws_lambda_function"
 _ENDINGS = (".tf", ".tofu")
-_NOT_YET = "statelift does not write to Terraform files."
 _COMMUNITY = re.compile(r"(?:^|/)terraform-aws-modules/(?:lambda/aws|terraform-aws-lambda(?:\.git)?)(?:[/?]|$)")
 _MOST_CALLS = 10  # modules inside of modules
 _MOST_ELEMENTS = 100
@@ -36,14 +36,33 @@ def find_in_terraform(files: Files) -> Iterator[Deployed | Problem]:
         return
     yield from problems
     called = {folder for parent in folders for folder in _called(parent, folders)}
-    seen: set[object] = set()
+    found: dict[object, Deployed | Problem] = {}
     for folder in sorted(folders.keys() - called):
         root = Module(folder, folder, "", folders[folder], _given(folder, files))
-        for item in _functions(root, folders, files, 0):
+        for item in _told(list(_functions(root, folders, files, 0))):
             key = item if isinstance(item, Problem) else (item.template, item.line, item.handler, item.code)
-            if key not in seen:
-                seen.add(key)
-                yield item
+            known = found.setdefault(key, item)
+            if isinstance(item, Deployed) and item.patchable and isinstance(known, Deployed):
+                found[key] = replace(known, patchable=item.patchable)
+    yield from found.values()
+
+
+def _told(found: Sequence[Deployed | Problem]) -> Iterator[Deployed | Problem]:
+    """The functions of one root module, with what each means for the others."""
+    functions = [item for item in found if isinstance(item, Deployed)]
+    makers = Counter((item.template, item.line) for item in functions)
+    roles = Counter((posixpath.dirname(item.template), item.principal) for item in functions)
+    for item in found:
+        if isinstance(item, Problem):
+            yield item
+            continue
+        made = makers[item.template, item.line]
+        users = roles[posixpath.dirname(item.template), item.principal]
+        reason = f"One block makes {made} functions: an addition would change all of them." if made > 1 else ""
+        told = f"{users} functions use the role {item.principal}: all of them get these rights"
+        yield replace(
+            item, patchable=reason or item.patchable, sharing=told if item.principal and users > 1 else ""
+        )
 
 
 def _has_functions(names: list[str], files: Files) -> bool:
@@ -151,8 +170,10 @@ def _resource(path: str, block: Block, scope: Scope, files: Files) -> Deployed:
         runtime=scope.text(body.get("runtime")),
         handler=scope.text(body.get("handler")),
         code=code_of(block, scope, files),
-        patchable=_NOT_YET,
+        patchable=why_not_patchable(block),
         settings=_settings(body, scope),
+        resources=resources_file(path),
+        principal=principal(block),
     )
 
 
@@ -232,7 +253,9 @@ def _community(path: str, block: Block, scope: Scope, files: Files) -> Iterator[
         runtime=scope.text(body.get("runtime")),
         handler=scope.text(body.get("handler")),
         code=code_of_module(block, scope, files),
-        patchable=_NOT_YET,
+        patchable=why_not_patchable(block),
+        resources=resources_file(path),
+        principal=principal(block),
         settings=Settings(
             role=_named(scope.value(body.get("lambda_role"))) if body.get("lambda_role") is not None else "",
             environment=_texts(scope.value(body.get("environment_variables"))),
