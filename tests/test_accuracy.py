@@ -92,6 +92,15 @@ def test_one_finding_answers_one_label(run):
     assert re.search(r"connection +all +1 +1 +0 ", out)
 
 
+def test_one_fault_may_be_told_at_several_lines(run):
+    two = PER_CALL.replace("    return", '    boto3.client("s3").list_buckets()\n    return')
+    code, out = run(
+        [row(label(line=5, also=[6])), row(label(line=1, also=[5]), path="b.py")], {"app.py": two, "b.py": PER_CALL}
+    )
+    assert code == 0, out
+    assert re.search(r"connection +all +2 +0 +0 ", out)
+
+
 def test_files_without_labels_are_not_counted(run):
     code, out = run([row(label())], {"app.py": PER_CALL, "other.py": PER_CALL})
     assert code == 0

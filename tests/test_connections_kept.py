@@ -489,6 +489,30 @@ def test_a_closed_connection_that_the_container_keeps_is_left_open(folder):
     assert len(world.opened) == 1
 
 
+def test_a_connection_that_is_opened_at_import_is_asked_in_every_call(folder):
+    place = folder("""
+        import pymysql
+        db = pymysql.connect(host="db")
+        def rows():
+            with db.cursor() as cursor:
+                return cursor.fetchall()
+        def handler(event, context):
+            db.cursor().execute(event["sql"])
+            if event.get("commit"):
+                db.commit()
+            else:
+                db.rollback()
+            return rows()
+        """)
+    replies, world = run(place)
+    assert "the server has gone away" in run(place, kills=(2,))[0]
+    migrate(place)
+    for kills in ((), (0, 2), range(len(EVENTS))):
+        after, kept = run(place, kills)
+        assert (after, kept.rows) == (replies, world.rows)
+        assert len(kept.opened) <= 1 + len(kills)
+
+
 # ---------------------------------------------------------------- what is not written
 
 LEFT = {

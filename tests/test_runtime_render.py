@@ -16,6 +16,7 @@ from statelift.runtime import ACTIONS, PARTS, is_pristine, parts_of, render_help
 subsets = st.sets(st.sampled_from(sorted(PARTS)))
 NAMES = {
     "connection.slot": "ConnectionSlot.get",
+    "connection.current": "ConnectionSlot.current",
     "connection.lent": "lent",
     "connection.transaction": "transaction",
     "counter.add": "Counter.add",
@@ -58,6 +59,7 @@ def test_a_subset_has_what_it_names_in_any_order_and_is_read_back(parts, chance)
     assert is_pristine(text)
     expected = {NAMES[part] for part in parts - SETTINGS}
     extra = {"FileStore.exists"} if "files.remove" in parts else set()
+    extra |= {"ConnectionSlot.get"} if "connection.current" in parts else set()
     extra |= {"Store.items"} if parts & {"store.keys", "store.values"} else set()
     extra |= {"FileStore.open"} if {"files.write_text", "files.write_bytes"} & parts else set()
     assert public_names(text) == expected | extra
@@ -173,6 +175,7 @@ CALLS = {
     "files.exists": [lambda m: m.FileStore(BUCKET).exists("/tmp/a")],
     "files.remove": [lambda m: m.FileStore(BUCKET).remove("/tmp/a")],
     "connection.slot": [lambda m: m.ConnectionSlot(object, bool).get()],
+    "connection.current": [lambda m: m.ConnectionSlot(object, bool).current],
     "connection.lent": [lambda m: m.lent(object()).__enter__()],
     "connection.transaction": [lambda m: m.transaction(object()).__enter__()],
 }

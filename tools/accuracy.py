@@ -30,7 +30,10 @@ class MissingCheckoutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a person says of one place. `is_flag`: statelift should report it; otherwise it should be silent."""
+    """What a person says of one place. `is_flag`: statelift should report it; otherwise it should be silent.
+
+    `also` are further lines where the same fault may be told.
+    """
 
     family: str
     line: int
@@ -38,6 +41,7 @@ class Label:
     verdict: str
     is_flag: bool
     note: str
+    also: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,15 @@ def _labelled(row: Mapping[str, object]) -> Labelled:
     given = row["labels"]
     assert isinstance(given, list)
     labels = tuple(
-        Label(FAMILIES[each["family"]], each["line"], each["symbol"], each["verdict"], each["flag"], each["note"])
+        Label(
+            family=FAMILIES[each["family"]],
+            line=each["line"],
+            symbol=each["symbol"],
+            verdict=each["verdict"],
+            is_flag=each["flag"],
+            note=each["note"],
+            also=tuple(each.get("also", ())),
+        )
         for each in given
     )
     return Labelled(str(row["repo"]), str(row["commit"]), str(row["path"]), str(row["stratum"]), labels)
@@ -139,16 +151,20 @@ def score(files: Sequence[Labelled], checkouts: Path, plan: Callable[[Path], Pla
 def compare(file: Labelled, plan: Plan, total: Score) -> None:
     """Count what is found, lost and wrong in one file."""
     waiting = [label for label in file.labels if label.is_flag]
+    told: list[Label] = []
     for finding in plan.findings:
         family = FAMILIES.get(finding.family)
         if family is None or finding.place.path != file.path:
             continue
         label = next((each for each in waiting if is_about(finding, each)), None)
+        if label is None and any(is_about(finding, each) for each in told if each.also):
+            continue
         if label is None:
             total.wrong[family, file.stratum] += 1
             total.misses.append(_unexpected(file, finding, family))
             continue
         waiting.remove(label)
+        told.append(label)
         total.found[family, file.stratum] += 1
         total.named[family, file.stratum] += str(finding.verdict) == label.verdict
     problem = next((each for each in plan.errors if each.path == file.path), None)
@@ -164,7 +180,7 @@ def is_about(finding: Finding, label: Label) -> bool:
     if FAMILIES.get(finding.family) != label.family:
         return False
     place = finding.place
-    is_there = place.line <= label.line <= max(place.line, place.end_line)
+    is_there = any(place.line <= line <= max(place.line, place.end_line) for line in (label.line, *label.also))
     match label.family:
         case "connection":
             return is_there

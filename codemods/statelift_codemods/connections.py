@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterator
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Access, Argument, Close, Connection
 from statelift.judge.values import Judgement
-from statelift.keeping import Kept, forgetting, keep_open, leave_open, leave_open_at
+from statelift.keeping import Kept, forgetting, keep_open, leave_open, leave_open_at, probe_of
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
@@ -269,7 +269,7 @@ def _close(access: Access) -> Close:
 
 def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
     library = constructors()[connection.constructor]
-    probe, asking = _probe(connection, library)
+    probe, asking = probe_of(connection.constructor, library)
     varying = [argument for argument in connection.arguments if _may_vary(workspace, path, argument)]
     opening = _opening(workspace, path, connection, varying)
     imports = "".join(f"{line}\n" for line in dict.fromkeys(connection.local_imports))
@@ -301,30 +301,3 @@ def _opening(workspace: Workspace, path: str, connection: Connection, varying: l
         return f"lambda: {workspace.text(path, connection.span)}"
     parameters = {argument.value.text: _parameter(argument) for argument in varying}
     return f"lambda {', '.join(parameters.values())}: {_parameterised(workspace, path, connection, parameters)}"
-
-
-def _probe(connection: Connection, library: Library) -> tuple[str, str]:
-    """Name and text of the function that asks a connection whether it is alive."""
-    constructor = connection.constructor
-    errors, check = library.errors[constructor], library.checks[constructor]
-    module = re.split(r"[ (]", errors)[-1].rpartition(".")[0]
-    first = next(iter(library.checks.values()))
-    name = f"_{(module if check == first else constructor.rpartition('.')[0]).replace('.', '_')}_is_usable"
-    reset = library.instead_of_close.get(constructor, "")
-    asking = [f"connection.{reset}", check, f"connection.{reset}"] if reset else [check]
-    lines = "\n        ".join(asking)
-    opening = "End what an earlier call left open, and ask the server." if reset else "Ask the server."
-    return name, _PROBE.format(name=name, opening=opening, module=module, lines=lines, errors=errors)
-
-
-# A dead connection is found by asking, never by looking at it; a silent reconnect would lose the transaction.
-_PROBE = '''def {name}(connection):
-    """{opening}"""
-    import {module}
-
-    try:
-        {lines}
-    except {errors}:
-        return False
-    return True
-'''

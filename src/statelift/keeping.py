@@ -1,5 +1,6 @@
 """How a connection is ended -> the edits that leave it open, or why there are none."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -180,4 +181,33 @@ _FORGETTING = '''def {name}({parameters}):
     client = {inner}({parameters})
     client.cookies.clear()
     return client
+'''
+
+
+# ---------------------------------------------------------------- connections that are asked
+
+
+def probe_of(constructor: str, library: Library) -> tuple[str, str]:
+    """Name and text of the function that asks a connection whether it is alive."""
+    errors, check = library.errors[constructor], library.checks[constructor]
+    module = re.split(r"[ (]", errors)[-1].rpartition(".")[0]
+    first = next(iter(library.checks.values()))
+    name = f"_{(module if check == first else constructor.rpartition('.')[0]).replace('.', '_')}_is_usable"
+    reset = library.instead_of_close.get(constructor, "")
+    asking = [f"connection.{reset}", check, f"connection.{reset}"] if reset else [check]
+    lines = "\n        ".join(asking)
+    opening = "End what an earlier call left open, and ask the server." if reset else "Ask the server."
+    return name, _PROBE.format(name=name, opening=opening, module=module, lines=lines, errors=errors)
+
+
+# A dead connection is found by asking, never by looking at it; a silent reconnect would lose the transaction.
+_PROBE = '''def {name}(connection):
+    """{opening}"""
+    import {module}
+
+    try:
+        {lines}
+    except {errors}:
+        return False
+    return True
 '''

@@ -70,6 +70,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "files.exists": Part(_BUCKET, _LOOK),
         "files.remove": Part((*_BUCKET, "files.exists"), (*_LOOK, "s3:DeleteObject")),
         "connection.slot": Part(("connection",)),
+        "connection.current": Part(("connection", "connection.slot")),
         "connection.lent": Part(("connection",)),
         "connection.transaction": Part(("connection",)),
     }

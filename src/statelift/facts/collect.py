@@ -31,6 +31,7 @@ from statelift.facts.values import (
     Parameter,
     Return,
 )
+from statelift.model import Span
 from statelift.source import Parsed
 
 ATTRIBUTE_CALLS = frozenset({"getattr", "setattr", "delattr", "hasattr"})
@@ -161,7 +162,16 @@ def _function(
         is_nested=owner is not None and owner.function() is not None,
         is_async=isinstance(node, ast.AsyncFunctionDef),
         has_generator=any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own),
+        body=_body(syntax, node),
     )
+
+
+def _body(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Span | None:
+    statements = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+    if not statements or isinstance(statements[0], (*FUNCTIONS, ast.ClassDef)):
+        return None
+    margin = Span(syntax.parsed.line_starts[statements[0].lineno - 1], syntax.span(statements[0]).start)
+    return None if syntax.parsed.data[margin.start : margin.end].strip() else margin
 
 
 def _mentions(syntax: Syntax, nodes: list[ast.AST]) -> Iterator[str]:

@@ -404,7 +404,8 @@ class Return:
 class Function:
     """A function of the file. `references` are the names and attributes that its body mentions.
 
-    `given` are those among them that are not only called: they stand as values.
+    `given` are those among them that are not only called: they stand as values. `body` is what stands in
+    front of the first statement behind the docstring, in its line; None where more than white space does.
     """
 
     qualname: str
@@ -420,6 +421,7 @@ class Function:
     is_nested: bool = False
     is_async: bool = False
     has_generator: bool = False
+    body: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
