@@ -54,6 +54,10 @@ class Paths:
         path = self.path_of(node)
         return path if path is not None and may_be_temporary(path) else ""
 
+    def part(self, node: ast.expr) -> str:
+        """The text of an expression as a part of some path: a pattern in any case."""
+        return self._plain_piece(node, DEPTH)
+
     def path_of(self, node: ast.expr, depth: int = DEPTH) -> str | None:
         """The path, or None where the expression is not known to be one."""
         if depth == 0:
@@ -141,7 +145,10 @@ class Paths:
         """What a function of the program may return."""
         callee = callee_of(self.syntax, node)
         is_own = bool(callee) and may_be_own(self.syntax, node, callee)
-        return f"<call {callee}|{self._unknown(node)[1:-1]}>" if is_own else None
+        if not is_own:
+            return None
+        told = f"{self.syntax.function(node)}|{self.syntax.span(node).end}|{self._unknown(node)[1:-1]}"
+        return f"<call {callee}|{told}>"
 
     # ------------------------------------------------------------ names
 

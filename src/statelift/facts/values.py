@@ -149,14 +149,15 @@ class Argument:
     """One argument of a call: position ("0", "1" …) or keyword, `*` or `**` where unpacked.
 
     `has_locals` says that its text means something only inside the calling function; `file` is the path
-    pattern that it stands for, if it is a path below /tmp. `is_inherited`: it is one of the session's that a
-    client is made of.
+    pattern that it stands for, if it is a path below /tmp, `piece` its text where it is part of a path.
+    `is_inherited`: it is one of the session's that a client is made of.
     """
 
     name: str
     value: Value
     has_locals: bool = False
     file: str = ""
+    piece: str = ""
     is_inherited: bool = False
 
 
@@ -255,7 +256,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FileEffect:
-    """What a call does to a path. `path` has `{text}` for each unknown piece.
+    """What a call does to a path, with `{text}` for each unknown piece. `spelled`: before it was followed.
 
     `is_certain` is False where the path depends on the caller: the call may as well mean another file.
     `written` are the sources of the content, `source` the path that it is copied or moved from, `named` the
@@ -276,6 +277,7 @@ class FileEffect:
     guards: tuple[Guard, ...]
     mode: str = ""
     written: frozenset[Atom] = frozenset()
+    spelled: str = ""
     source: str = ""
     named: frozenset[Atom] = frozenset()
     joint: Span | None = None
@@ -405,6 +407,7 @@ class Function:
     """A function of the file. `references` are the names and attributes that its body mentions.
 
     `given` are those among them that are not only called: they stand as values.
+    `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise.
     """
 
     qualname: str
@@ -420,6 +423,7 @@ class Function:
     is_nested: bool = False
     is_async: bool = False
     has_generator: bool = False
+    always: frozenset[tuple[str, int, bool]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,15 @@ class Evidence:
         """What each entry point does, in order."""
         return tuple(traces_of(self.program, self.files.effects))
 
+    @cached_property
+    def apart(self) -> tuple[Trace, ...]:
+        """What functions do that touch files and run, but by calls that cannot be followed."""
+        seen = frozenset[FunctionKey]().union(*(trace.functions for trace in self.traces))
+        left = {key for key in self.program.functions if key not in seen and self.reach.has(key)}
+        called = {callee for key in left for _, callee in self.program.calls.get(key, ())}
+        starts = sorted(left - called)
+        return tuple(traces_of(self.program, self.files.effects, starts)) if starts else ()
+
     def mentioning_unread(self, word: str) -> str | None:
         """The first file of the program that could not be analysed and holds the word."""
         return next((path for path, data in sorted(self.unread.items()) if word.encode() in data), None)

@@ -11,12 +11,13 @@ from statelift.facts.filetests import RESULT
 from statelift.facts.pieces import generic, is_fresh
 from statelift.facts.values import FileEffect, Guard
 from statelift.judge.evidence import FILE_ERRORS, Evidence
-from statelift.link.trace import Condition, Step, Trace, dominated
+from statelift.link.trace import Condition, Step, Trace, dominated, seen_after
 
 Effects = list[tuple[str, FileEffect]]
 WRITES = frozenset({"write", "append", "create", "claim", "fill", "tool", "store"})
 READS = frozenset({"read", "exists", "list", "claim", "store"})
 FILLS = frozenset({"fill", "tool", "opaque"})
+UNKNOWN = "\0"  # stands for a piece that is not known
 GIVEN = frozenset({"write", "append", "create", "claim", "fill"})  # what code that is not here can find
 
 
@@ -107,11 +108,20 @@ class Exposure:
     @cached_property
     def _ways(self) -> list["_Way"]:
         """What each entry point does to the path."""
-        found = (_Way(trace, self._steps_of(trace)) for trace in self.evidence.traces)
+        traces = (*self.evidence.traces, *self.evidence.apart)
+        found = (_Way(trace, self._steps_of(trace)) for trace in traces)
         return [way for way in found if way.steps]
 
     def _steps_of(self, trace: Trace) -> list[Step]:
-        return [step for step in trace.steps if id(step.item) in self.paths]
+        """The steps that touch the path: a helper that serves many files does so for some of its calls only."""
+        found = [step for step in trace.steps if id(step.item) in self.paths]
+        return [
+            step for step in found if generic(_effect(step).path) in {generic(each) for each in self._meant(step)}
+        ]
+
+    def _meant(self, step: Step) -> frozenset[str]:
+        """The paths that a step can mean, seen from the calls that lead to it."""
+        return self.evidence.files.at(step)
 
     # ------------------------------------------------------------ reads
 
@@ -160,16 +170,23 @@ class Exposure:
     # ------------------------------------------------------------ kills
 
     def _is_filled(self, read: Step, way: "_Way") -> bool:
-        return dominated([self._freed(step, way) for step in way.steps if self._can_fill(step, read)], read)
+        program = self.evidence.program
+        kills = [self._freed(step, way) for step in way.steps if self._can_fill(step, read)]
+        return dominated([seen_after(kill, read, program) for kill in kills], read)
 
     def _can_fill(self, write: Step, read: Step) -> bool:
-        one, other = _effect(write), _effect(read)
-        return one is not other and fills(one, other) and self._is_same_text(one, other)
+        one, other = self._exactly(write), self._exactly(read)
+        return one is not None and other is not None and fills(one, other) and self._is_same_text(one, other)
+
+    def _exactly(self, step: Step) -> FileEffect | None:
+        """The effect with the path that it has in this very step; None where that may be one of several."""
+        meant = self._meant(step)
+        return replace(_effect(step), path=min(meant), is_certain=True) if len(meant) == 1 else None
 
     def _is_same_text(self, one: FileEffect, other: FileEffect) -> bool:
         """Unknown pieces that an object got when it was made are the same where one object is made."""
-        owners = set(re.findall(r"@([^{}:!?~]+)", one.path)) - {one.function, other.function}
-        return all(self._is_made_once(owner) for owner in owners)
+        owners = {each for each in re.findall(r"@([^{}:!?~#]+)", one.path) if "." in each}
+        return all(self._is_made_once(owner) for owner in owners - {one.function, other.function})
 
     def _is_made_once(self, qualname: str) -> bool:
         sites = [
@@ -284,8 +301,8 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def covers(listed: str, path: str) -> bool:
-    """Whether a listing, by folder or by pattern, can show a file of the path."""
-    listed, sample = generic(listed).replace("{}", "*"), generic(path).replace("{}", "x")
+    """Whether a listing, by folder or by pattern, shows files of the path. Unknown pieces may be the same text."""
+    listed, sample = (generic(each).replace("{}", UNKNOWN) for each in (listed, path))
     if "*" not in listed:
         return is_below(sample, listed)
     return fnmatchcase(sample, listed) or is_below(sample, listed)

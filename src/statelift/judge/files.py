@@ -245,17 +245,25 @@ def _locks(evidence: Evidence) -> Iterator[str]:
 
 
 def _obstacles(group: Group) -> Iterator[str]:
+    """Why the uses of a path cannot become calls of S3, each reason once with all its lines."""
+    lines: dict[str, set[int]] = defaultdict(set)
     for _, effect in group.all:
-        line, api = effect.place.line, effect.api
-        if is_folder_made(effect):
-            continue
-        if effect.mode == "relative":
-            yield f"line {line}: the working folder belongs to the process: write the path in full"
-        if is_remembered(effect.path):
-            yield f"line {line}: the name is made once per container: choose one that all containers know"
-        if not effect.is_certain:
-            yield f"line {line}: {api} is called for other files, too"
-        elif not effect.function:
-            yield f"line {line} uses the file at import time"
-        elif not effect.is_rewritable:
-            yield f"line {line}: {api} ({effect.effect}) has no counterpart on S3 yet: {WAYS[effect.effect]}"
+        for reason in _hindrances(effect):
+            lines[reason].add(effect.place.line)
+    for reason, found in lines.items():
+        yield f"line {', '.join(map(str, sorted(found)))}: {reason}"
+
+
+def _hindrances(effect: FileEffect) -> Iterator[str]:
+    if is_folder_made(effect):
+        return
+    if effect.mode == "relative":
+        yield "the working folder belongs to the process: write the path in full"
+    if is_remembered(effect.path):
+        yield "the name is made once per container: choose one that all containers know"
+    if not effect.is_certain:
+        yield f"{effect.api} is called for other files, too"
+    elif not effect.function:
+        yield "it is used at import time"
+    elif not effect.is_rewritable:
+        yield f"{effect.api} ({effect.effect}) has no counterpart on S3 yet: {WAYS[effect.effect]}"

@@ -2,21 +2,36 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import normpath
 
 from statelift.facts.pieces import FRESH_CALLS, MARKERS, REQUEST_ID, is_temporary, pieces_of, remembered
-from statelift.facts.values import Atom, Cell, FileEffect, ModuleFacts, Value
+from statelift.facts.values import Argument, Atom, Call, Cell, FileEffect, ModuleFacts, Value
 from statelift.link.lifetime import CACHES, Lifetimes
 from statelift.link.program import FunctionKey, Program, Target, shift_of
 from statelift.link.sources import Sources, is_write
+from statelift.link.trace import Frame, Step
 
 ELSEWHERE = ""  # a path that is not known, or not below /tmp
 HOPS = 8  # how many constants, parameters and functions are followed
-_PARAMETER = re.compile(r"\{(\w+)@([^{}:!?~]+)\}")  # a piece that is one parameter, and nothing else
-_PER_OBJECT = re.compile(r"\?([\w.]+)\}")
+_PIECE = re.compile(r"\{(?P<text>[^{}@]*)@(?P<where>[^{}!?~]*)(?P<mark>[^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Where a pattern stands: a file, and the call that the function runs for (None: any of its calls)."""
+
+    path: str
+    frame: Frame | None = None
+
+    @property
+    def outer(self) -> "_Context":
+        """Where that call stands."""
+        assert self.frame is not None
+        return _Context(self.frame.path, self.frame.outer)
 
 
 class FilePaths:
@@ -39,18 +54,18 @@ class FilePaths:
         "" is one of them where it may (also) be a path that is not known, or not below /tmp.
         """
         if (path, pattern) not in self._known:
-            self._known[path, pattern] = frozenset(self._patterns(path, pattern, HOPS))
+            self._known[path, pattern] = frozenset(self._patterns(_Context(path), pattern, HOPS))
         return self._known[path, pattern]
 
+    def at(self, step: Step) -> frozenset[str]:
+        """The /tmp paths that a step of an invocation can mean, with what its callers gave for parameters."""
+        effect = step.item
+        assert isinstance(effect, FileEffect)
+        return frozenset(self._patterns(_Context(step.path, step.frame), effect.spelled, HOPS))
+
     def _effects(self, path: str, module: ModuleFacts) -> Iterator[FileEffect]:
-        calls = {
-            (call.function, call.span)
-            for (site, _), found in self.program.calls.items()
-            if site == path
-            for call, _ in found
-        }
         for effect in module.files:
-            if effect.effect == "enter" or (effect.function, effect.span) in calls:
+            if effect.effect == "enter" or (effect.function, effect.span.end) in self._calls[path]:
                 continue
             patterns = self.patterns(path, effect.path)
             is_only = len(patterns) == 1
@@ -59,9 +74,19 @@ class FilePaths:
             for pattern in sorted(patterns - {ELSEWHERE}):
                 source = min(self.patterns(path, effect.source) - {ELSEWHERE}, default="") if effect.source else ""
                 yield replace(
-                    effect, path=pattern, source=source, mode="relative" if is_relative else effect.mode,
-                    is_rewritable=is_rewritable, is_certain=is_only,
+                    effect, path=pattern, spelled=effect.path, source=source,
+                    mode="relative" if is_relative else effect.mode, is_rewritable=is_rewritable,
+                    is_certain=is_only,
                 )  # fmt: skip
+
+    @cached_property
+    def _calls(self) -> dict[str, dict[tuple[str, int], tuple[Call, FunctionKey]]]:
+        """Calls of program functions by file, and by the function and place that they stand in."""
+        found: dict[str, dict[tuple[str, int], tuple[Call, FunctionKey]]] = defaultdict(dict)
+        for (path, function), calls in self.program.calls.items():
+            for call, callee in calls:
+                found[path][function, call.span.end] = call, callee
+        return found
 
     @cached_property
     def working_folders(self) -> frozenset[str]:
@@ -71,12 +96,12 @@ class FilePaths:
             for path, module in self.program.modules.items()
             for effect in module.files
             if effect.effect == "enter" and not effect.path.startswith("<cwd>")
-            for pattern in self._patterns(path, effect.path, HOPS)
+            for pattern in self._patterns(_Context(path), effect.path, HOPS)
         }
         return frozenset(entered - {ELSEWHERE})
 
-    def _patterns(self, path: str, pattern: str, hops: int) -> set[str]:
-        pattern = self._settled(path, pattern)
+    def _patterns(self, where: _Context, pattern: str, hops: int) -> set[str]:
+        pattern = self._settled(where, pattern, hops)
         if not pattern.startswith(MARKERS):
             return {_plain(pattern)} if is_temporary(pattern) else {ELSEWHERE}
         marker, _, rest = pattern[1:].partition(">")
@@ -85,29 +110,56 @@ class FilePaths:
             return {ELSEWHERE}
         match kind:
             case "import":
-                found = self._constant(path, name, hops)
+                found = self._constant(where.path, name, hops)
             case "param":
-                found = self._argument(path, name, hops)
+                found = self._argument(where, name, hops)
             case "call":
-                found = self._result(path, name, hops)
+                found = self._result(where, name, hops)
             case _:
                 found = set(self.working_folders) or {ELSEWHERE}
         return {_plain(f"{base}{rest}") if base else ELSEWHERE for base in found}
 
-    # ------------------------------------------------------------ what is new in every invocation
+    # ------------------------------------------------------------ pieces
 
-    def _settled(self, path: str, pattern: str) -> str:
-        """The pattern, with the questions answered which of its pieces are new in every invocation."""
-        for each in pieces_of(pattern):
-            settled = _PER_OBJECT.sub(lambda found: self._per_object(path, found[1]), each)
-            parameter = _PARAMETER.fullmatch(settled)
-            if parameter is not None and self._is_fresh(path, parameter[2], parameter[1]):
-                settled = f"{settled[:-1]}!}}"
-            pattern = pattern.replace(each, settled)
-        return pattern
+    def _settled(self, where: _Context, pattern: str, hops: int) -> str:
+        """The pattern with its pieces told apart: by what the call gives them, or by the call itself."""
+        if not pieces_of(pattern) or hops == 0:
+            return pattern
+        return _PIECE.sub(lambda found: self._piece(where, found, hops), pattern)
+
+    def _piece(self, where: _Context, found: re.Match[str], hops: int) -> str:
+        text, place, mark = found["text"], found["where"], found["mark"]
+        qualname = place.partition(":")[0]
+        key, frame = (where.path, qualname), where.frame
+        is_parameter = qualname == place and self._has_parameter(key, text)
+        if frame is not None and frame.callee == key:
+            given = self._given(key, text, frame.call) if is_parameter else None
+            if given is not None:
+                return self._settled(where.outer, given, hops - 1)
+            place = f"{place}#{frame.id}"
+        if mark.startswith("?"):
+            mark = self._per_object(where.path, mark[1:])
+        elif not mark and is_parameter and self._is_fresh(where.path, qualname, text):
+            mark = "!"
+        return f"{{{text}@{place}{mark}}}"
+
+    def _has_parameter(self, key: FunctionKey, name: str) -> bool:
+        function = self.program.functions.get(key)
+        return function is not None and any(each.name == name for each in function.parameters)
+
+    def _given(self, key: FunctionKey, name: str, call: Call) -> str | None:
+        """What a call gives for a parameter, as a piece of a pattern."""
+        found = self._passed(key, name, call)
+        return None if found is None else found.piece
+
+    def _passed(self, key: FunctionKey, name: str, call: Call) -> Argument | None:
+        function = self.program.functions[key]
+        names = [each.name for each in function.parameters]
+        wanted = (name, str(names.index(name) - shift_of(function)))
+        return next((each for each in call.arguments if each.name in wanted), None)
 
     def _per_object(self, path: str, owner: str) -> str:
-        return "~}" if self.lifetimes.is_lasting_class((path, owner)) else "!}"
+        return "~" if self.lifetimes.is_lasting_class((path, owner)) else "!"
 
     def _is_fresh(self, path: str, qualname: str, name: str) -> bool:
         """Whether every caller gives the parameter a value that is new in each invocation."""
@@ -123,7 +175,7 @@ class FilePaths:
         if target is not None and target.kind == "cell":
             cell = self.program.cells[target.path, target.name]
             if cell.definition_count == 1 and cell.file:
-                return self._patterns(target.path, cell.file, hops - 1)
+                return self._patterns(_Context(target.path), cell.file, hops - 1)
         return self._held(path, name, hops)
 
     def _held(self, path: str, name: str, hops: int) -> set[str]:
@@ -135,7 +187,7 @@ class FilePaths:
         cell = self.program.cells[target.path, target.name]
         file = dict(cell.files).get(key, "")
         is_constant = cell.definition_count == 1 and not self._is_changed(target, cell)
-        return self._patterns(target.path, file, hops - 1) if file and is_constant else {ELSEWHERE}
+        return self._patterns(_Context(target.path), file, hops - 1) if file and is_constant else {ELSEWHERE}
 
     def _is_changed(self, target: Target, cell: Cell) -> bool:
         uses = self.program.accesses.get((target.path, target.name), ())
@@ -143,56 +195,59 @@ class FilePaths:
 
     # ------------------------------------------------------------ parameters and results
 
-    def _argument(self, path: str, name: str, hops: int) -> set[str]:
+    def _argument(self, where: _Context, name: str, hops: int) -> set[str]:
         qualname, _, parameter = name.rpartition(":")
-        key = (path, qualname)
-        function = self.program.functions.get(key)
-        if function is None or key in self.program.entries:
+        key = (where.path, qualname)
+        if key in self.program.entries or not self._has_parameter(key, parameter):
             return {ELSEWHERE}
-        names = [each.name for each in function.parameters]
-        if parameter not in names:
-            return {ELSEWHERE}
-        default = function.parameters[names.index(parameter)].default
-        wanted = (parameter, str(names.index(parameter) - shift_of(function)))
-        found: set[str] = set()
-        for site, call in self.program.call_sites.get(key, ()):
-            given = [argument.file for argument in call.arguments if argument.name in wanted]
-            if given or default is None:
-                found |= self._patterns(site, given[0] if given else ELSEWHERE, hops - 1)
-            else:
-                found |= self._default(path, default, hops - 1)
+        if where.frame is not None and where.frame.callee == key:
+            return self._one(where.outer, key, parameter, where.frame.call, hops)
+        sites = self.program.call_sites.get(key, ())
+        found = {each for site, call in sites for each in self._one(_Context(site), key, parameter, call, hops)}
         return found or {ELSEWHERE}
+
+    def _one(self, site: _Context, key: FunctionKey, name: str, call: Call, hops: int) -> set[str]:
+        """The paths that one call gives for a parameter."""
+        given = self._passed(key, name, call)
+        if given is not None:
+            return self._patterns(site, given.file, hops - 1)
+        default = next(each.default for each in self.program.functions[key].parameters if each.name == name)
+        return {ELSEWHERE} if default is None else self._default(key[0], default, hops - 1)
 
     def _default(self, path: str, value: Value, hops: int) -> set[str]:
         """The paths of a parameter's default: a text, or the name of a constant."""
         match ast.parse(value.text, mode="eval").body:
             case ast.Constant(value=str(text)) | ast.Call(args=[ast.Constant(value=str(text))]):
-                return self._patterns(path, text, hops)
+                return self._patterns(_Context(path), text, hops)
             case ast.Name(id=name):
                 return self._constant(path, name, hops)
             case _:
                 return {ELSEWHERE}
 
-    def _result(self, path: str, name: str, hops: int) -> set[str]:
-        """What a function returns. Its unknown pieces are those of this very call."""
-        callee, _, call = name.partition("|")
-        key = self.program.callee(path, callee)
+    def _result(self, where: _Context, name: str, hops: int) -> set[str]:
+        """What a function returns for this very call."""
+        callee, _, told = name.partition("|")
+        key = self.program.callee(where.path, callee)
         function = None if key is None else self.program.functions[key]
         if key is None or function is None or not function.returns or function.has_generator:
             return {ELSEWHERE}
-        found = {pattern for each in function.returns for pattern in self._returned(key, each.file, hops - 1)}
+        inside = _Context(key[0], self._frame(where, key, told))
+        found = {each for given in function.returns for each in self._returned(inside, given.file, hops - 1)}
         if {each.name for each in function.decorators} & CACHES:
             found = {*map(remembered, found)}
-        return {_called(pattern, function.qualname, call) for pattern in found}
+        return found
 
-    def _returned(self, key: FunctionKey, file: str, hops: int) -> set[str]:
-        return self._patterns(key[0], file, hops) if file else {ELSEWHERE}
+    def _frame(self, where: _Context, key: FunctionKey, told: str) -> Frame | None:
+        """The call that a pattern tells of, by the function and place that it stands in, and by its text."""
+        function, _, rest = told.partition("|")
+        end, _, text = rest.partition("|")
+        call, callee = self._calls[where.path].get((function, int(end)), (None, None))
+        outer = where.frame
+        name = text if outer is None else f"{text} {outer.id}"
+        return Frame(where.path, call, key, name, outer) if call is not None and callee == key else None
 
-
-def _called(pattern: str, qualname: str, call: str) -> str:
-    """The pattern, seen from outside: pieces that the function made of its arguments belong to the call."""
-    owned = re.compile(rf"\{{([^{{}}@]*)@{re.escape(qualname)}(:[^{{}}!?~]*)?([!~]?)\}}")
-    return owned.sub(lambda piece: f"{{{piece[1]} in {call.rstrip('!~')}{piece[3]}}}", pattern)
+    def _returned(self, where: _Context, file: str, hops: int) -> set[str]:
+        return self._patterns(where, file, hops) if file else {ELSEWHERE}
 
 
 def _plain(pattern: str) -> str:
