@@ -39,7 +39,7 @@ SAME_ON_S3 = frozenset({"os.path.exists", "os.path.isfile", "os.remove", "os.unl
 
 _ONE: Mapping[tuple[Effect, int], str] = {
     ("exists", 0): """os.path.exists os.path.isfile os.path.isdir os.path.lexists os.path.getsize os.path.getmtime
-        os.path.getctime os.stat os.access""",
+        os.path.getctime os.stat os.lstat os.access os.path.islink os.path.ismount""",
     ("remove", 0): "os.remove os.unlink os.rmdir os.removedirs shutil.rmtree",
     ("list", 0): "os.listdir os.scandir os.walk glob.glob glob.iglob",
     ("enter", 0): "os.chdir contextlib.chdir",
@@ -115,7 +115,8 @@ HARMLESS = frozenset(
 HARMLESS_METHODS = frozenset(
     """debug info warning warn error exception critical log format append extend insert startswith endswith split
     replace join strip lstrip rstrip rsplit removeprefix removesuffix partition rpartition joinpath relative_to
-    encode lower upper add get setdefault with_suffix with_name add_argument put_metric is_relative_to""".split()
+    encode lower upper add get setdefault with_suffix with_name add_argument put_metric is_relative_to
+    strftime""".split()
 )
 LOCKS = frozenset(
     """fcntl.flock fcntl.lockf msvcrt.locking mmap.mmap filelock.FileLock filelock.SoftFileLock portalocker.Lock

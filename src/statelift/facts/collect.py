@@ -41,7 +41,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
     """All facts of one parsed file. Pure: equal bytes give equal facts. RecursionError on absurd nesting."""
     syntax = Syntax(parsed)
     provenance = Provenance(syntax)
-    paths = Paths(syntax, provenance)
+    paths = Paths(syntax)
     cells = cells_of(syntax, provenance, paths)
     rebound = {name for statement in global_statements(syntax) for name in statement.names}
     names = frozenset({cell.name for cell in cells} | rebound)

@@ -151,7 +151,13 @@ class Files:
         for given in (*node.args, *(keyword.value for keyword in node.keywords)):
             path = self.paths.pattern(given)
             if path and not path.startswith("<call "):
-                yield Found("opaque", ast.unparse(node.func), path, given)
+                yield Found("opaque", ast.unparse(node.func), path, given, written=self._made_of(node, given))
+
+    def _made_of(self, node: ast.Call, path: ast.expr) -> frozenset[Atom]:
+        """Sources of what code that is not here may put into a file: all that it is given, and the code itself."""
+        owner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        given = [*owner, *node.args, *(keyword.value for keyword in node.keywords)]
+        return self.arguments.atoms([each for each in given if each is not path]) | {Atom("call", "")}
 
     def _touches(self, node: ast.Call) -> bool:
         """Whether a call does something to files, and is known to do nothing else."""

@@ -176,8 +176,18 @@ class Provenance:
             is_new = kind in IMMUTABLE or kind in ("json", "codec")
             return _Known(atoms | _CONSTANT, kind, _NONE if is_new else _ANYTHING, is_pure)
         threats = frozenset({f"result:{name}"}) if name else _ANYTHING
+        atoms |= self._owned(node.func, depth)
         passed = frozenset(replace(atom, into=atom.into or name) for atom in atoms)
         return _Known(passed | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
+
+    def _owned(self, func: ast.expr, depth: int) -> frozenset[Atom]:
+        """Sources of the object that a method is called on, where a variable of the function holds it."""
+        head = func
+        while isinstance(head, ast.Attribute):
+            head = head.value
+        is_variable = isinstance(head, ast.Name) and head is not func and self.syntax.is_local(head)
+        is_known = is_variable and isinstance(func, ast.Attribute) and not self.syntax.outside(func)
+        return self._known(func.value, depth).atoms if is_known and isinstance(func, ast.Attribute) else frozenset()
 
     def _method(self, func: ast.Attribute, name: str, given: list[_Known], depth: int) -> _Known | None:
         base = self._known(func.value, depth)
@@ -189,7 +199,9 @@ class Provenance:
             return _Known(atoms | base.atoms, _text_type(base.type), threats=_NONE, is_pure=is_pure)
         is_event_part = base.type.startswith("param:") or base.type == "json"
         if func.attr == "get" and is_event_part:
-            extended = frozenset(_extended(atom, ".get") for atom in base.atoms)
+            asked = self.syntax.parents[func]
+            key_text = ast.unparse(asked.args[0]) if isinstance(asked, ast.Call) and asked.args else "?"
+            extended = frozenset(_extended(atom, f"[{key_text}]") for atom in base.atoms)
             kind = "json" if base.type == "json" else f"{base.type.removesuffix('[]')}[]"
             found = _Known(extended, kind, base.threats, base.is_pure)
             key, default = given[:1], given[1:]

@@ -61,7 +61,7 @@ class Guard:
     """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any).
 
     `files` are its tests of files, or of what was read from them: `present` (and whether that holds), `other` for
-    their age or size, `truthy` for what they hold.
+    their age or size.
     """
 
     kind: Literal["if", "loop", "try", "except", "finally", "case", "function"]
@@ -264,6 +264,7 @@ class FileEffect:
     `keeper` is what keeps the handle open: the class of the object that holds it, or "*" for a cell.
     `decides`: about nothing but removals, new folders and log lines; about files that are written, too; or more.
     `leaves`: where the block ends that leaves the function with what is read; 0 where it goes on.
+    `variables` of the environment could make it another path.
     """
 
     effect: Effect
@@ -286,6 +287,7 @@ class FileEffect:
     is_certain: bool = True
     decides: Literal["nothing", "setup", "more"] = "more"
     leaves: int = 0
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Evidence:
         self.sources = Sources(program)
         self.lifetimes = Lifetimes(program)
         self.ways = Ways(program)
-        self.files = FilePaths(program, self.lifetimes, self.sources)
+        self.files = FilePaths(program, self.lifetimes)
 
     @cached_property
     def traces(self) -> tuple[Trace, ...]:
@@ -78,6 +78,12 @@ class Evidence:
             if cell is None
             else [each for each in found if not self.lifetimes.is_building(key, cell, each[1])]
         )
+
+    def changes(self, path: str, use: Access) -> bool:
+        """Whether a use changes the cell that it names."""
+        target = self.program.resolve(path, use.subject)
+        cell = None if target is None else self.program.cells.get((target.path, target.name))
+        return cell is not None and self.sources.is_changed_by(cell, path, use)
 
     def classes_made(self, path: str, value: Value) -> list[str]:
         """Names of the program's classes of which a value may be an object."""

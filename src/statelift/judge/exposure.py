@@ -1,7 +1,7 @@
 """What a program does with one /tmp path, in order -> the reads that an earlier invocation's write can reach."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -11,6 +11,7 @@ from statelift.facts.filetests import RESULT
 from statelift.facts.pieces import generic, is_fresh
 from statelift.facts.values import FileEffect, Guard
 from statelift.judge.evidence import FILE_ERRORS, Evidence
+from statelift.link.filepaths import ELSEWHERE
 from statelift.link.trace import Condition, Step, Trace, dominated, seen_after
 
 Effects = list[tuple[str, FileEffect]]
@@ -18,16 +19,22 @@ WRITES = frozenset({"write", "append", "create", "claim", "fill", "tool", "store
 READS = frozenset({"read", "exists", "list", "claim", "store"})
 FILLS = frozenset({"fill", "tool", "opaque"})
 UNKNOWN = "\0"  # stands for a piece that is not known
-GIVEN = frozenset({"write", "append", "create", "claim", "fill"})  # what code that is not here can find
+GIVEN = frozenset({"write", "append", "create", "claim", "fill", "opaque"})  # what code that is not here can find
 
 
 @dataclass(frozen=True)
 class Group:
-    """All effects on one path. `near` are those on folders around it, and on files in it where it is a folder."""
+    """All effects on one path. `near` are those on folders around it, and on files in it where it is a folder.
+
+    `makers` are the names of functions that are not here, and that make the file where it is missing. `marks` are
+    the paths of files that tell that a container is set up.
+    """
 
     pattern: str
     own: Effects
     near: Effects
+    makers: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()
 
     @cached_property
     def all(self) -> Effects:
@@ -37,7 +44,11 @@ class Group:
     @cached_property
     def writers(self) -> Effects:
         """Effects that leave something behind under the path. To make sure that a folder is there is none."""
-        return [(path, each) for path, each in self.own if each.effect in WRITES and not is_folder_made(each)]
+        return [(path, each) for path, each in self.own if self._leaves(each)]
+
+    def _leaves(self, effect: FileEffect) -> bool:
+        is_maker = effect.effect == "opaque" and method_of(effect) in self.makers
+        return (effect.effect in WRITES and not is_folder_made(effect)) or is_maker
 
     def does(self, *effects: str) -> bool:
         """Whether any effect is of these."""
@@ -130,7 +141,7 @@ class Exposure:
             case "tool":
                 return any(each.effect != "tool" for _, each in self.group.writers)
             case "opaque":
-                return any(each.effect in GIVEN for _, each in self.group.writers)
+                return any(each.effect in GIVEN and each is not effect for _, each in self.group.writers)
             case "claim":
                 guards = [(self.paths[id(effect)], each) for each in effect.guards]
                 asked = guards if way is None or step is None else way.guards_of(step)
@@ -150,17 +161,15 @@ class Exposure:
 
     def _says(self, path: str, guard: Guard, *, holds: bool) -> bool:
         """Whether a guard says that the file is there (or fresh), or that it is not."""
-        return any(
+        return says(self.evidence, path, guard, self._names, holds=holds) or any(
             (each.holds is holds and each.relation == "present") or each.relation == "other"
             for each in guard.files
-            if self._is_own(path, each.subject)
+            if each.subject.startswith(RESULT) and self._gives_it(path, each.subject[len(RESULT) : -1])
         )
 
-    def _is_own(self, path: str, subject: str) -> bool:
-        if subject.startswith(RESULT):
-            return self._gives_it(path, subject.removeprefix(RESULT).removesuffix(">"))
-        known = {generic(each.path) for _, each in self.group.own} | {self.group.pattern}
-        return not known.isdisjoint(map(generic, self.evidence.files.patterns(path, subject)))
+    @cached_property
+    def _names(self) -> set[str]:
+        return {generic(each.path) for _, each in self.group.own} | {self.group.pattern} | self.group.marks
 
     def _gives_it(self, path: str, callee: str) -> bool:
         """Whether a function of the program reads the file."""
@@ -180,7 +189,7 @@ class Exposure:
 
     def _exactly(self, step: Step) -> FileEffect | None:
         """The effect with the path that it has in this very step; None where that may be one of several."""
-        meant = self._meant(step)
+        meant = self._meant(step) - {ELSEWHERE}
         return replace(_effect(step), path=min(meant), is_certain=True) if len(meant) == 1 else None
 
     def _is_same_text(self, one: FileEffect, other: FileEffect) -> bool:
@@ -238,6 +247,16 @@ class _Way:
 
     def guards_of(self, step: Step) -> list[tuple[str, Guard]]:
         return [self.trace.guards[each] for each in step.conditions]
+
+
+def says(evidence: Evidence, path: str, guard: Guard, names: Collection[str], *, holds: bool) -> bool:
+    """Whether a guard says that one of these files is there (or fresh), or that it is not."""
+    return any(
+        (each.holds is holds and each.relation == "present") or each.relation == "other"
+        for each in guard.files
+        if not each.subject.startswith(RESULT)
+        and any(generic(found) in names for found in evidence.files.patterns(path, each.subject))
+    )
 
 
 def _is_left_before(step: Step, later: Step) -> bool:
@@ -306,6 +325,11 @@ def covers(listed: str, path: str) -> bool:
     if "*" not in listed:
         return is_below(sample, listed)
     return fnmatchcase(sample, listed) or is_below(sample, listed)
+
+
+def method_of(effect: FileEffect) -> str:
+    """The last name of what is called."""
+    return effect.api.rpartition(".")[2]
 
 
 def is_folder_made(effect: FileEffect) -> bool:

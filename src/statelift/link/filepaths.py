@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import normpath
 
-from statelift.facts.pieces import FRESH_CALLS, MARKERS, REQUEST_ID, is_temporary, pieces_of, remembered
-from statelift.facts.values import Argument, Atom, Call, Cell, FileEffect, ModuleFacts, Value
+from statelift.facts.pieces import MARKERS, is_fresh, is_temporary, pieces_of, remembered
+from statelift.facts.values import Argument, Call, Cell, FileEffect, ModuleFacts, Value
 from statelift.link.lifetime import CACHES, Lifetimes
 from statelift.link.program import FunctionKey, Program, Target, shift_of
-from statelift.link.sources import Sources, is_write
+from statelift.link.sources import is_write
 from statelift.link.trace import Frame, Step
 
 ELSEWHERE = ""  # a path that is not known, or not below /tmp
 HOPS = 8  # how many constants, parameters and functions are followed
+_PLAIN = str.maketrans("{}!?~@", "()...:")  # what would be read as a part of a pattern
 _PIECE = re.compile(r"\{(?P<text>[^{}@]*)@(?P<where>[^{}!?~]*)(?P<mark>[^{}]*)\}")
 
 
@@ -37,11 +38,11 @@ class _Context:
 class FilePaths:
     """Answers which /tmp paths the patterns of the facts stand for in one program."""
 
-    def __init__(self, program: Program, lifetimes: Lifetimes, sources: Sources) -> None:
+    def __init__(self, program: Program, lifetimes: Lifetimes) -> None:
         self.program = program
         self.lifetimes = lifetimes
-        self.sources = sources
-        self._known: dict[tuple[str, str], frozenset[str]] = {}
+        self._known: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {}
+        self._variables: set[str] = set()  # of the environment, met on the way to the paths asked for
 
     @cached_property
     def effects(self) -> dict[str, list[FileEffect]]:
@@ -53,8 +54,15 @@ class FilePaths:
 
         "" is one of them where it may (also) be a path that is not known, or not below /tmp.
         """
+        return self._found(path, pattern)[0]
+
+    def _found(self, path: str, pattern: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The paths, and the variables of the environment that could make them others."""
         if (path, pattern) not in self._known:
-            self._known[path, pattern] = frozenset(self._patterns(_Context(path), pattern, HOPS))
+            met, self._variables = self._variables, set()
+            found = frozenset(self._patterns(_Context(path), pattern, HOPS))
+            self._known[path, pattern] = found, frozenset(self._variables)
+            self._variables |= met
         return self._known[path, pattern]
 
     def at(self, step: Step) -> frozenset[str]:
@@ -65,9 +73,9 @@ class FilePaths:
 
     def _effects(self, path: str, module: ModuleFacts) -> Iterator[FileEffect]:
         for effect in module.files:
-            if effect.effect == "enter" or (effect.function, effect.span.end) in self._calls[path]:
+            if effect.effect == "enter" or effect.span.end in self._calls[path]:
                 continue
-            patterns = self.patterns(path, effect.path)
+            patterns, variables = self._found(path, effect.path)
             is_only = len(patterns) == 1
             is_relative = effect.path.startswith("<cwd>")
             is_rewritable = is_only and effect.is_rewritable and not is_relative
@@ -76,16 +84,16 @@ class FilePaths:
                 yield replace(
                     effect, path=pattern, spelled=effect.path, source=source,
                     mode="relative" if is_relative else effect.mode, is_rewritable=is_rewritable,
-                    is_certain=is_only,
+                    is_certain=is_only, variables=tuple(sorted(variables)),
                 )  # fmt: skip
 
     @cached_property
-    def _calls(self) -> dict[str, dict[tuple[str, int], tuple[Call, FunctionKey]]]:
-        """Calls of program functions by file, and by the function and place that they stand in."""
-        found: dict[str, dict[tuple[str, int], tuple[Call, FunctionKey]]] = defaultdict(dict)
-        for (path, function), calls in self.program.calls.items():
+    def _calls(self) -> dict[str, dict[int, tuple[Call, FunctionKey]]]:
+        """Calls of program functions by file, and by where they end."""
+        found: dict[str, dict[int, tuple[Call, FunctionKey]]] = defaultdict(dict)
+        for (path, _), calls in self.program.calls.items():
             for call, callee in calls:
-                found[path][function, call.span.end] = call, callee
+                found[path][call.span.end] = call, callee
         return found
 
     @cached_property
@@ -115,6 +123,10 @@ class FilePaths:
                 found = self._argument(where, name, hops)
             case "call":
                 found = self._result(where, name, hops)
+            case "env":
+                found = self._environment(name)
+            case "maybe":
+                return {ELSEWHERE, *self._patterns(where, rest, hops)}
             case _:
                 found = set(self.working_folders) or {ELSEWHERE}
         return {_plain(f"{base}{rest}") if base else ELSEWHERE for base in found}
@@ -139,7 +151,7 @@ class FilePaths:
             place = f"{place}#{frame.id}"
         if mark.startswith("?"):
             mark = self._per_object(where.path, mark[1:])
-        elif not mark and is_parameter and self._is_fresh(where.path, qualname, text):
+        elif not mark and is_parameter and self._is_fresh(key, text, hops):
             mark = "!"
         return f"{{{text}@{place}{mark}}}"
 
@@ -161,12 +173,12 @@ class FilePaths:
     def _per_object(self, path: str, owner: str) -> str:
         return "~" if self.lifetimes.is_lasting_class((path, owner)) else "!"
 
-    def _is_fresh(self, path: str, qualname: str, name: str) -> bool:
+    def _is_fresh(self, key: FunctionKey, name: str, hops: int) -> bool:
         """Whether every caller gives the parameter a value that is new in each invocation."""
-        sources = self.sources.of_atoms(path, frozenset({Atom("param", f"{qualname}:{name}")}))
-        fresh = {each for each in sources if each.kind == "nondet" and each.detail in FRESH_CALLS}
-        fresh |= {each for each in sources if each.detail.endswith(REQUEST_ID)}
-        return bool(fresh) and all(each in fresh or each.kind == "const" for each in sources)
+        sites = self.program.call_sites.get(key, ())
+        given = [(site, self._given(key, name, call)) for site, call in sites]
+        pieces = [self._settled(_Context(site), each, hops - 1) for site, each in given if each is not None]
+        return bool(pieces) and len(pieces) == len(given) and all(map(is_fresh, pieces))
 
     # ------------------------------------------------------------ constants
 
@@ -192,6 +204,16 @@ class FilePaths:
     def _is_changed(self, target: Target, cell: Cell) -> bool:
         uses = self.program.accesses.get((target.path, target.name), ())
         return any(is_write(cell, use.op) for _, use in uses)
+
+    def _environment(self, name: str) -> set[str]:
+        """What templates give a variable; its default where none does."""
+        variable, _, default = name.partition("|")
+        refs = [entry.ref for entry in self.program.root.entries]
+        given = [dict(ref.settings.environment) if ref is not None else {} for ref in refs]
+        values = [each.get(variable, default) for each in given] or [default]
+        if any(variable not in each for each in given) and default:
+            self._variables.add(variable)
+        return {value if value is not None and is_temporary(value) else ELSEWHERE for value in values}
 
     # ------------------------------------------------------------ parameters and results
 
@@ -226,25 +248,31 @@ class FilePaths:
 
     def _result(self, where: _Context, name: str, hops: int) -> set[str]:
         """What a function returns for this very call."""
-        callee, _, told = name.partition("|")
+        callee, _, end = name.partition("|")
         key = self.program.callee(where.path, callee)
         function = None if key is None else self.program.functions[key]
         if key is None or function is None or not function.returns or function.has_generator:
             return {ELSEWHERE}
-        inside = _Context(key[0], self._frame(where, key, told))
+        inside = _Context(key[0], self._frame(where, key, int(end), hops))
         found = {each for given in function.returns for each in self._returned(inside, given.file, hops - 1)}
         if {each.name for each in function.decorators} & CACHES:
             found = {*map(remembered, found)}
         return found
 
-    def _frame(self, where: _Context, key: FunctionKey, told: str) -> Frame | None:
-        """The call that a pattern tells of, by the function and place that it stands in, and by its text."""
-        function, _, rest = told.partition("|")
-        end, _, text = rest.partition("|")
-        call, callee = self._calls[where.path].get((function, int(end)), (None, None))
-        outer = where.frame
-        name = text if outer is None else f"{text} {outer.id}"
-        return Frame(where.path, call, key, name, outer) if call is not None and callee == key else None
+    def _frame(self, where: _Context, key: FunctionKey, end: int, hops: int) -> Frame | None:
+        """The call of a function that ends at this place of the file."""
+        call, callee = self._calls[where.path].get(end, (None, None))
+        if call is None or callee != key:
+            return None
+        return Frame(where.path, call, key, self._name(where, key, call, hops), where.frame)
+
+    def _name(self, where: _Context, key: FunctionKey, call: Call, hops: int) -> str:
+        """What tells a call from others: two with the same arguments give the same path, unless by chance."""
+        values = [each.value for each in self.program.functions[key].returns]
+        if any(atom.kind == "nondet" for value in values for atom in value.atoms):
+            return f"{key[1]}:{call.order}"
+        given = [f"{each.name} {self._settled(where, each.piece, hops - 1)}" for each in call.arguments]
+        return f"{key[1]} {' '.join(given)}".translate(_PLAIN)
 
     def _returned(self, where: _Context, file: str, hops: int) -> set[str]:
         return self._patterns(where, file, hops) if file else {ELSEWHERE}
