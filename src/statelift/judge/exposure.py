@@ -93,7 +93,14 @@ class Exposure:
         ]
         if any((chain, at) in tried for step in before for chain, kind, at, _ in step.conditions if kind == "try"):
             return True
-        return any(_is_left_before(step, write) for step in before)
+        return any(self._is_left_before(step, write, way) for step in before)
+
+    def _is_left_before(self, step: Step, later: Step, way: "_Way") -> bool:
+        """Whether the function comes to the write only where it tried to read, and so end, before."""
+        read, write = _effect(step), _effect(later)
+        asked = {each for each in step.conditions if self._says(*way.trace.guards[each], holds=True)}
+        is_on_the_way = {each for each in step.conditions - asked if each[1] != "try"} <= later.conditions
+        return is_on_the_way and read.function == write.function and 0 < read.leaves < write.order
 
     def depending(self) -> Iterator[Step]:
         """The steps that only run where the file is not there; those on other files and cells included."""
@@ -257,13 +264,6 @@ def says(evidence: Evidence, path: str, guard: Guard, names: Collection[str], *,
         if not each.subject.startswith(RESULT)
         and any(generic(found) in names for found in evidence.files.patterns(path, each.subject))
     )
-
-
-def _is_left_before(step: Step, later: Step) -> bool:
-    """Whether the function comes to the write only where it tried to read, and so end, before."""
-    read, write = _effect(step), _effect(later)
-    is_on_the_way = {each for each in step.conditions if each[1] != "try"} <= later.conditions
-    return is_on_the_way and read.function == write.function and 0 < read.leaves < write.order
 
 
 def _is_final(removal: Step, write: Step) -> bool:
