@@ -181,13 +181,14 @@ class Provenance:
         return _Known(passed | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
 
     def _owned(self, func: ast.expr, depth: int) -> frozenset[Atom]:
-        """Sources of the object that a method is called on, where a variable of the function holds it."""
+        """Sources of the variable that a method is called on; what made it, the result of the method is not."""
         head = func
         while isinstance(head, ast.Attribute):
             head = head.value
         is_variable = isinstance(head, ast.Name) and head is not func and self.syntax.is_local(head)
-        is_known = is_variable and isinstance(func, ast.Attribute) and not self.syntax.outside(func)
-        return self._known(func.value, depth).atoms if is_known and isinstance(func, ast.Attribute) else frozenset()
+        if not is_variable or not isinstance(func, ast.Attribute) or self.syntax.outside(func):
+            return frozenset()
+        return frozenset(atom for atom in self._known(func.value, depth).atoms if atom.kind != "call")
 
     def _method(self, func: ast.Attribute, name: str, given: list[_Known], depth: int) -> _Known | None:
         base = self._known(func.value, depth)

@@ -177,7 +177,7 @@ def _unkeepable(evidence: Evidence, key: CellKey, cell: Cell) -> Iterator[str]:
 def _opened(program: Program, key: CellKey) -> Iterator[str]:
     """Files whose names the cell holds: a table would have the name, and one container the file."""
     for path, module in sorted(program.modules.items()):
-        for effect in module.files:
+        for effect in (each for each in module.files if each.effect != "opaque"):
             names = {atom.detail for atom in effect.named if atom.kind in ("name", "import")}
             targets = [program.resolve(path, name) for name in names]
             if any(each is not None and (each.path, each.name) == key for each in targets):
