@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from functools import cached_property
 
-from statelift.catalogue.files import SUFFIXES
+from statelift.catalogue.files import NEW_NAMES, SUFFIXES
 from statelift.facts.callees import callee_of, may_be_own
 from statelift.facts.freshness import Freshness
 from statelift.facts.pieces import (
@@ -30,10 +30,6 @@ WRAPPERS = frozenset(
     os.path.normpath os.path.realpath os.path.expanduser os.path.expandvars""".split()
 )
 FOLDERS = frozenset({"tempfile.gettempdir", "tempfile.gettempdirb"})
-NEW = frozenset(
-    """tempfile.mkdtemp tempfile.mktemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile
-    tempfile.mkstemp""".split()
-)
 PAIRS = frozenset({"tempfile.mkstemp"})  # they give a number and the path
 SAME = frozenset({"resolve", "absolute", "as_posix", "expanduser", "__str__", "rstrip", "strip"})
 LISTINGS = frozenset({"iterdir", "glob", "rglob"})
@@ -98,7 +94,7 @@ class Paths:
                 return self._joined(arguments, depth)
             case _ if name in FOLDERS:
                 return TEMPORARY
-            case _ if name in NEW:
+            case _ if name in NEW_NAMES:
                 return self._new(node, depth)
             case "os.getenv" | "os.environ.get" if arguments:
                 return self._variable(node, arguments[1] if len(arguments) > 1 else None, depth)
