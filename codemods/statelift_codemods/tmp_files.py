@@ -30,6 +30,7 @@ AP-20 file system persistence.
 
 from collections.abc import Iterator
 
+from statelift.catalogue.files import BECOMES
 from statelift.facts.values import FileEffect
 from statelift.infra.names import bucket_id, env_name
 from statelift.judge.values import Judgement
@@ -40,7 +41,6 @@ RULES = ("SL301",)
 BUCKET = "TMP_FILES"
 NAME = "TMP_FILES"
 CLOSED = "others see the new content once the file is closed, not after a flush; it has no name and no file number"
-METHODS = {"exists": "exists", "remove": "remove"}
 WRITERS = frozenset({"write_text", "write_bytes"})
 
 
@@ -94,8 +94,7 @@ def _close(effect: FileEffect) -> str:
 
 
 def _method(effect: FileEffect) -> str:
-    name = effect.api.removeprefix("Path.")
-    return name if name in WRITERS else METHODS.get(effect.effect, "open")
+    return BECOMES[effect.api]
 
 
 def _part(effect: FileEffect) -> str:

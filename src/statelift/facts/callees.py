@@ -26,13 +26,22 @@ def may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
 def callee_of(syntax: Syntax, node: ast.Call) -> str:
     """Dotted name of what is called; `Class.method` for `self.method`, `cls.method` and `Class().method`."""
     func = node.func
+    if isinstance(func, ast.Name):
+        return _inner(syntax, func) or syntax.dotted(func)
     if not isinstance(func, ast.Attribute):
-        return syntax.dotted(func)
+        return ""
     owner = syntax.owner_of(func.value)
     if owner is not None:
         return f"{owner}.{func.attr}"
     made = _maker(syntax, func.value)
     return f"{made}.{func.attr}" if made else syntax.dotted(func)
+
+
+def _inner(syntax: Syntax, name: ast.Name) -> str:
+    """The qualified name of a function that is defined inside of another one, or ""."""
+    scope = syntax.scope(name).binding(name.id)
+    qualname = "" if scope is None or scope.kind != "function" else f"{scope.qualname}.{name.id}"
+    return qualname if qualname in syntax.inner_functions else ""
 
 
 def _maker(syntax: Syntax, node: ast.expr) -> str:

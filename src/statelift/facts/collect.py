@@ -42,7 +42,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
     """All facts of one parsed file. Pure: equal bytes give equal facts. RecursionError on absurd nesting."""
     syntax = Syntax(parsed)
     provenance = Provenance(syntax)
-    paths = Paths(syntax, provenance)
+    paths = Paths(syntax)
     cells = cells_of(syntax, provenance, paths)
     rebound = {name for statement in global_statements(syntax) for name in statement.names}
     names = frozenset({cell.name for cell in cells} | rebound)
@@ -148,6 +148,7 @@ def _function(
     inside = list(syntax.walk.inside(node.body))
     arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     own = [each for each in inside if syntax.scopes.of.get(each) and syntax.scopes.of[each].function() is scope]
+    has_generator = any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own)
     return Function(
         qualname=scope.qualname,
         place=syntax.place(node),
@@ -161,8 +162,9 @@ def _function(
         class_name=owner.qualname if owner is not None and owner.kind == "class" else "",
         is_nested=owner is not None and owner.function() is not None,
         is_async=isinstance(node, ast.AsyncFunctionDef),
-        has_generator=any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own),
+        has_generator=has_generator,
         body=_body(syntax, node),
+        always=frozenset() if has_generator else _always(syntax, node, own),
     )
 
 
@@ -172,6 +174,19 @@ def _body(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Span 
         return None
     margin = Span(syntax.parsed.line_starts[statements[0].lineno - 1], syntax.span(statements[0]).start)
     return None if syntax.parsed.data[margin.start : margin.end].strip() else margin
+
+
+def _always(
+    syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef, inside: list[ast.AST]
+) -> frozenset[tuple[str, int, bool]]:
+    """The conditions that hold wherever a function comes back to its caller."""
+    exits = [syntax.conditions(each) for each in inside if isinstance(each, ast.Return)]
+    end = syntax.guarded.end(node)
+    ways = [*exits, *([] if end is None else [end])]
+    known: list[set[tuple[str, int, bool]]] = [
+        {(guard.kind, guard.at, guard.holds) for guard, _ in each} for each in ways
+    ]
+    return frozenset(set.intersection(*known)) if known else frozenset()
 
 
 def _mentions(syntax: Syntax, nodes: list[ast.AST]) -> Iterator[str]:
@@ -250,10 +265,13 @@ def _is_decorator(owner: ast.AST, node: ast.Call) -> bool:
 def _arguments(provenance: Provenance, paths: Paths, node: ast.Call) -> Iterator[Argument]:
     for position, value in enumerate(node.args):
         name = "*" if isinstance(value, ast.Starred) else str(position)
-        yield Argument(name, provenance.value_of(value), file=paths.pattern(value))
+        yield _argument(provenance, paths, name, value)
     for keyword in node.keywords:
-        file = paths.pattern(keyword.value)
-        yield Argument(keyword.arg or "**", provenance.value_of(keyword.value), file=file)
+        yield _argument(provenance, paths, keyword.arg or "**", keyword.value)
+
+
+def _argument(provenance: Provenance, paths: Paths, name: str, value: ast.expr) -> Argument:
+    return Argument(name, provenance.value_of(value), file=paths.pattern(value), piece=paths.part(value))
 
 
 def _attribute_names(syntax: Syntax) -> Iterator[str]:

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 from statelift.catalogue.files import (
     ARCHIVES,
     FUNCTIONS,
-    HARMLESS,
-    HARMLESS_METHODS,
+    LOOKING,
+    LOOKING_METHODS,
     LOGS,
     METHODS,
     OPENERS,
     PROGRAMS,
-    SAME_ON_S3,
+    BECOMES,
     TEMPORARY_FOLDERS,
     Effect,
     Role,
 )
 from statelift.facts.asides import Asides
+from statelift.facts.callees import callee_of
 from statelift.facts.effects import Arguments, Found, argument, method_name
 from statelift.facts.flow import always_exits
 from statelift.facts.folders import Folders
@@ -108,7 +109,7 @@ class Files:
                 is_copied = effect in ("write", "fill") and len(roles) > 1
                 yield Found(
                     effect, name, path, given, written=self.arguments.content(node, role),
-                    source=source if is_copied else "", is_rewritable=name in SAME_ON_S3,
+                    source=source if is_copied else "", is_rewritable=name in BECOMES,
                 )  # fmt: skip
 
     def _seen(self, node: ast.Call, name: str, effect: Effect) -> Effect | None:
@@ -133,7 +134,10 @@ class Files:
 
     def _of_object(self, node: ast.Call, method: str) -> Iterator[Found]:
         """What a method of some other object does, told by its name and a path among its arguments."""
-        for role in METHODS.get(method, ()):
+        known = METHODS.get(method)
+        if known is None or (known.owners and self._maker(node) not in known.owners):
+            return
+        for role in known.roles:
             given, path = self.arguments.path(node, role)
             if path is not None:
                 effect: Effect = role.effect
@@ -143,15 +147,25 @@ class Files:
                 yield Found(effect, method, path, given, written=self.arguments.content(node, role))
                 return
 
+    def _maker(self, node: ast.Call) -> str:
+        """The last name of what made the object that a method is called on."""
+        return callee_of(self.syntax, node).rpartition(".")[0].rpartition(".")[2]
+
     def _unknown(self, node: ast.Call, name: str) -> Iterator[Found]:
         """Code that is not here is given a path: nobody knows what it does with the file."""
-        is_method = isinstance(node.func, ast.Attribute) and node.func.attr in HARMLESS_METHODS
-        if name in HARMLESS or is_method:
+        is_method = isinstance(node.func, ast.Attribute) and node.func.attr in LOOKING_METHODS
+        if name in LOOKING or is_method:
             return
         for given in (*node.args, *(keyword.value for keyword in node.keywords)):
             path = self.paths.pattern(given)
             if path and not path.startswith("<call "):
-                yield Found("opaque", ast.unparse(node.func), path, given)
+                yield Found("opaque", ast.unparse(node.func), path, given, written=self._made_of(node, given))
+
+    def _made_of(self, node: ast.Call, path: ast.expr) -> frozenset[Atom]:
+        """Sources of what code that is not here may put into a file: all that it is given, and the code itself."""
+        owner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        given = [*owner, *node.args, *(keyword.value for keyword in node.keywords)]
+        return self.arguments.atoms([each for each in given if each is not path]) | {Atom("call", "")}
 
     def _touches(self, node: ast.Call) -> bool:
         """Whether a call does something to files, and is known to do nothing else."""

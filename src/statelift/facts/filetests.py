@@ -51,22 +51,19 @@ class FileTests:
                 return self._compared(test, holds=holds)
 
     def _present(self, node: ast.expr, *, holds: bool) -> list[Test]:
-        return [Test(each, "", "present", holds) for each in sorted(set(self._contents(node, DEPTH)))]
+        found = sorted(set(self._contents(node, DEPTH)))
+        return [Test(subject, "", relation, holds) for subject, relation in found]
 
     def _compared(self, node: ast.expr, *, holds: bool) -> list[Test]:
         """A test of a file's age or size says whether it can be used; one of what is in it, what to do."""
         inside = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
         details = {path for each in inside for path in self._details(each)}
-        contents = {
-            path for each in ast.walk(node) if isinstance(each, ast.Name) for path in self._contents(each, DEPTH)
-        }
-        other = [Test(each, "", "other", holds) for each in sorted(details)]
-        return other or [Test(each, "", "truthy", holds) for each in sorted(contents)]
+        return [Test(each, "", "other", holds) for each in sorted(details)]
 
     # ------------------------------------------------------------ what a value comes from
 
-    def _contents(self, node: ast.expr, depth: int) -> Iterator[str]:
-        """The files (and functions) that a value comes from."""
+    def _contents(self, node: ast.expr, depth: int) -> Iterator[tuple[str, Relation]]:
+        """The files (and functions) that a value comes from, and what it says of them where it is true."""
         if depth == 0:
             return
         match node:
@@ -90,16 +87,22 @@ class FileTests:
         given = [] if scope is None else self.syntax.assigned(scope, node.id)
         return [each for each in given if not (isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))]
 
-    def _called(self, node: ast.Call, depth: int) -> Iterator[str]:
-        yield from self._paths_of(node)
+    def _called(self, node: ast.Call, depth: int) -> Iterator[tuple[str, Relation]]:
         callee = callee_of(self.syntax, node)
-        if callee and may_be_own(self.syntax, node, callee):
-            yield f"{RESULT}{callee}>"
+        if callee and may_be_own(self.syntax, node, callee) and not self._is_method_of_path(node):
+            yield from ((path, "other") for path in self._paths_of(node))
+            yield f"{RESULT}{callee}>", "present"
             return
+        yield from ((path, "present") for path in self._paths_of(node))
         for argument in node.args:
             yield from self._contents(argument, depth - 1)
         if isinstance(node.func, ast.Attribute):
             yield from self._contents(node.func.value, depth - 1)
+
+    def _is_method_of_path(self, node: ast.Call) -> bool:
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        path = None if owner is None else self.paths.path_of(owner)
+        return path is not None and may_be_temporary(path) and not path.startswith("<import ")
 
     def _paths_of(self, node: ast.Call) -> Iterator[str]:
         """The paths that a call is given, or is a method of."""

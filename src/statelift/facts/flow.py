@@ -43,6 +43,7 @@ class GuardedTree:
 
     def __init__(self, tree: ast.Module) -> None:
         self._of: dict[ast.stmt, tuple[Condition, ...]] = {}
+        self._ends: dict[ast.AST, tuple[Condition, ...]] = {}
         self._count = 0
         self._walk(tree.body, ())
 
@@ -55,6 +56,10 @@ class GuardedTree:
             node = parent
         return self._counted((*self._of.get(node, ()), *found))
 
+    def end(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Condition, ...] | None:
+        """What holds where control falls out of the end of a function; None where it never does."""
+        return None if always_exits(function.body) else self._ends[function]
+
     def _counted(self, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
         """A budget of steps and not of seconds, so that every machine gives the same answer."""
         self._count += len(conditions)
@@ -62,11 +67,13 @@ class GuardedTree:
             raise TooBranchedError
         return conditions
 
-    def _walk(self, body: Sequence[ast.stmt], outer: tuple[Condition, ...]) -> None:
+    def _walk(self, body: Sequence[ast.stmt], outer: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        """Walk a block; give what holds after it beyond what held before."""
         current = outer
         for statement in body:
             self._of[statement] = self._counted(current)
             current = (*current, *self._enter(statement, current))
+        return current[len(outer) :]
 
     def _enter(self, statement: ast.stmt, outer: tuple[Condition, ...]) -> Sequence[Condition]:
         """Walk the blocks of a statement; give what holds after it."""
@@ -81,7 +88,8 @@ class GuardedTree:
                 self._walk(orelse, outer)
             case ast.With(body=body, items=items) | ast.AsyncWith(body=body, items=items):
                 cut = [each.context_expr for each in items if "suppress" in ast.unparse(each.context_expr)]
-                self._walk(body, (*outer, _suppressed(statement, cut)) if cut else outer)
+                known = self._walk(body, (*outer, _suppressed(statement, cut)) if cut else outer)
+                return () if cut else known
             case ast.Try() | ast.TryStar():
                 return self._try(statement, outer)
             case ast.Match(cases=cases):
@@ -89,7 +97,7 @@ class GuardedTree:
                     self._walk(case.body, (*outer, _case(case, holds=True)))
                     outer = (*outer, _case(case, holds=False))
             case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body) | ast.ClassDef(body=body):
-                self._walk(body, ())
+                self._ends[statement] = self._walk(body, ())
             case _:
                 pass
         return ()
@@ -113,14 +121,14 @@ class GuardedTree:
 
     def _try(self, statement: ast.Try | ast.TryStar, outer: tuple[Condition, ...]) -> Sequence[Condition]:
         inside = _tried(statement)
-        self._walk(statement.body, (*outer, inside))
-        self._walk(statement.orelse, (*outer, inside))
+        known = self._walk(statement.body, (*outer, inside))
+        known = (*known, *self._walk(statement.orelse, (*outer, inside, *known)))
         for handler in statement.handlers:
             self._walk(handler.body, (*outer, _except(statement, [handler])))
         self._walk(statement.finalbody, (*outer, _mark("finally", statement)))
         falling = [handler for handler in statement.handlers if not always_exits(handler.body)]
         if not falling:
-            return (inside,)
+            return (inside, *known)
         leaves = always_exits(statement.body) or always_exits(statement.orelse)
         return (_except(statement, falling),) if leaves else ()
 

@@ -1,9 +1,10 @@
 """Calls that make, list and clear folders -> whether what was there before plays a part."""
 
 import ast
+import re
 from collections.abc import Iterator
 
-from statelift.catalogue.files import Role
+from statelift.catalogue.files import PROGRAMS, Role
 from statelift.facts.effects import Arguments, Found, is_false, method_name
 from statelift.facts.syntax import Syntax
 
@@ -12,6 +13,7 @@ CLEANING = frozenset(
     """remove unlink rmtree rmdir join isfile isdir islink exists is_file is_dir print info debug warning error
     exception str glob iglob iterdir listdir rglob scandir lstat stat""".split()
 )
+REMOVAL = re.compile(r"['\"](rm|shred|unlink)\b")
 REMOVING = frozenset({"remove", "unlink", "rmtree", "rmdir"})
 EXIST_OK = {"os.makedirs": 2, "Path.mkdir": 2}
 NOWHERE = 99  # no call has so many arguments
@@ -48,8 +50,14 @@ class Folders:
         if not isinstance(loop, ast.For) or node not in set(ast.walk(loop.iter)):
             return False
         called = [each for part in loop.body for each in ast.walk(part) if isinstance(each, ast.Call)]
-        names = {self.syntax.dotted(each.func).rpartition(".")[2] or method_name(each) for each in called}
+        names = {self._name(each) for each in called}
         return bool(names & REMOVING) and names <= CLEANING and not _chooses(loop)
+
+    def _name(self, node: ast.Call) -> str:
+        """The last name of what is called; that of a program that removes files is `remove`."""
+        if self.syntax.outside(node.func) in PROGRAMS and REMOVAL.search(ast.unparse(node)):
+            return "remove"
+        return self.syntax.dotted(node.func).rpartition(".")[2] or method_name(node)
 
     def _is_tolerated(self, node: ast.Call) -> bool:
         """Whether the function catches that the folder is there, and goes on."""

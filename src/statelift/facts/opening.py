@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from statelift.catalogue.files import Effect, Role
+from statelift.catalogue.files import BECOMES, Effect, Role
 from statelift.facts.effects import OPEN_OPTIONS, Arguments, Found, argument
 from statelift.facts.handles import Handles
 from statelift.model import Span
@@ -24,7 +24,7 @@ class Opening:
         """`open(path, mode)` and those of other modules that take the same arguments."""
         given, path = self.arguments.path(node, Role("read", 0, "file"))
         if path is not None and given is not None:
-            is_plain = name == "open" and len(node.args) <= 2
+            is_plain = name in BECOMES and len(node.args) <= 2
             yield from self._with_mode(node, name, path, given, mode_of(node, 1), is_plain, None)
 
     def opened_path(self, node: ast.Call, path: str, base: ast.expr, joint: Span) -> Iterator[Found]:

@@ -12,6 +12,7 @@ METHODS = frozenset(
 NESTED_CHANGES = frozenset(
     "append extend insert remove pop popitem clear update setdefault add discard sort reverse".split()
 )
+ASKING = frozenset({"select", "explain", "values"})  # words that a database is asked with, and not told anything
 WHOLE_READS = frozenset(
     {"len", "list", "sorted", "sum", "dict", "any", "all", "set", "tuple", "bool", "max", "min"}
 )
@@ -191,8 +192,20 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation(method, call, result=call)
         case method, _ if method in METHODS:
             return Operation(f"method:{method}", call, result=call)
+        case ("execute" | "executemany"), _ if _is_query(syntax, call):
+            return Operation("unknown:select", call, result=call)
         case method, _:
             return Operation(f"unknown:{method}", call, result=call)
+
+
+def _is_query(syntax: Syntax, call: ast.Call) -> bool:
+    """Whether a call sends a database a text, written out or a constant of the module, that only asks."""
+    given = call.args[0] if call.args else None
+    if isinstance(given, ast.Name) and not syntax.is_local(given):
+        known = syntax.assigned(syntax.scopes.module, given.id)
+        given = known[0] if len(known) == 1 else None
+    text = given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else ""
+    return "".join(text.split(maxsplit=1)[:1]).lower() in ASKING
 
 
 def _assigned(syntax: Syntax, target: ast.expr) -> ast.expr | None:

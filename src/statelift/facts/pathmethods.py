@@ -3,14 +3,13 @@
 import ast
 from collections.abc import Iterator
 
-from statelift.catalogue.files import PATH_METHODS
+from statelift.catalogue.files import BECOMES, PATH_METHODS
 from statelift.facts.effects import OPEN_OPTIONS, Arguments, Found, is_false
 from statelift.facts.folders import Folders
 from statelift.facts.opening import Opening
 from statelift.facts.values import Atom
 from statelift.model import Span
 
-ON_S3 = frozenset({"read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file", "unlink", "open"})
 
 
 class PathMethods:
@@ -43,7 +42,7 @@ class PathMethods:
                 written = frozenset[Atom]()
                 if PATH_METHODS[method] == "write":
                     written = self.arguments.atoms(node.args)
-                is_rewritable = method in ON_S3 and _has_plain_arguments(node, method)
+                is_rewritable = api in BECOMES and _has_plain_arguments(node, method)
                 yield Found(
                     PATH_METHODS[method], api, path, base, written=written, is_rewritable=is_rewritable,
                     joint=self._joint(node, function),

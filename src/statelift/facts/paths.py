@@ -5,25 +5,23 @@ import re
 from collections import defaultdict
 from functools import cached_property
 
-from statelift.catalogue.files import SUFFIXES
+from statelift.catalogue.files import NEW_NAMES, SUFFIXES
 from statelift.facts.callees import callee_of, may_be_own
+from statelift.facts.freshness import Freshness
 from statelift.facts.pieces import (
-    FRESH_CALLS,
     MARKERS,
-    REQUEST_ID,
     TEMPORARY,
     fresh_per_object,
     joined,
     may_be_temporary,
+    one_of,
     parent,
     piece,
     remembered,
     without_suffix,
 )
-from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import Scope, parameter_names
 from statelift.facts.syntax import MODULE, Syntax, pairs_of
-from statelift.facts.values import Atom
 
 DEPTH = 8
 JOINS = frozenset({"os.path.join", "posixpath.join"})
@@ -32,10 +30,6 @@ WRAPPERS = frozenset(
     os.path.normpath os.path.realpath os.path.expanduser os.path.expandvars""".split()
 )
 FOLDERS = frozenset({"tempfile.gettempdir", "tempfile.gettempdirb"})
-NEW = frozenset(
-    """tempfile.mkdtemp tempfile.mktemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile
-    tempfile.mkstemp""".split()
-)
 PAIRS = frozenset({"tempfile.mkstemp"})  # they give a number and the path
 SAME = frozenset({"resolve", "absolute", "as_posix", "expanduser", "__str__", "rstrip", "strip"})
 LISTINGS = frozenset({"iterdir", "glob", "rglob"})
@@ -45,14 +39,18 @@ SORTERS = frozenset({"sorted", "list", "set", "reversed", "tuple", "iter"})
 class Paths:
     """Answers `path_of` for the expressions of one module."""
 
-    def __init__(self, syntax: Syntax, provenance: Provenance) -> None:
+    def __init__(self, syntax: Syntax) -> None:
         self.syntax = syntax
-        self.provenance = provenance
+        self.freshness = Freshness(syntax)
 
     def pattern(self, node: ast.expr) -> str:
         """The pattern of a path below /tmp, otherwise ""."""
         path = self.path_of(node)
         return path if path is not None and may_be_temporary(path) else ""
+
+    def part(self, node: ast.expr) -> str:
+        """The text of an expression as a part of some path: a pattern in any case."""
+        return self._plain_piece(node, DEPTH)
 
     def path_of(self, node: ast.expr, depth: int = DEPTH) -> str | None:
         """The path, or None where the expression is not known to be one."""
@@ -71,8 +69,10 @@ class Paths:
                 return self._joined([left, right], depth)
             case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str(text)), right=right):
                 return re.sub(r"%[-#0 +.\d]*[a-zA-Z]", lambda _: self._unknown(right), text)
-            case ast.BoolOp(op=ast.Or(), values=[*_, last]):
-                return self.path_of(last, depth - 1)
+            case ast.BoolOp(op=ast.Or(), values=[first, last]):
+                return self._variable(first, last, depth) or self.path_of(last, depth - 1)
+            case ast.IfExp(body=body, orelse=orelse):
+                return one_of({self.path_of(body, depth - 1), self.path_of(orelse, depth - 1)})
             case ast.NamedExpr(value=value):
                 return self.path_of(value, depth - 1)
             case ast.Call(func=function, args=arguments):
@@ -94,16 +94,22 @@ class Paths:
                 return self._joined(arguments, depth)
             case _ if name in FOLDERS:
                 return TEMPORARY
-            case _ if name in NEW:
+            case _ if name in NEW_NAMES:
                 return self._new(node, depth)
-            case "os.getenv" | "os.environ.get" if len(arguments) == 2:
-                return self.path_of(arguments[1], depth - 1)
+            case "os.getenv" | "os.environ.get" if arguments:
+                return self._variable(node, arguments[1] if len(arguments) > 1 else None, depth)
             case "os.path.dirname" if arguments:
                 return parent(self.path_of(arguments[0], depth - 1))
             case "shutil.make_archive" if len(arguments) >= 2:
                 return self._archive(arguments, depth)
             case _:
                 return self._method(node, depth)
+
+    def _variable(self, node: ast.expr, default: ast.expr | None, depth: int) -> str | None:
+        """What a variable of the environment says, as far as templates tell; `default` where they do not."""
+        name = environment_name(self.syntax, node)
+        path = "" if default is None else self.path_of(default, depth - 1)
+        return None if not name or path is None or ">" in path else f"<env {name}|{path}>"
 
     def _new(self, node: ast.Call, depth: int) -> str | None:
         """A new name, in /tmp unless the call says where."""
@@ -126,6 +132,8 @@ class Paths:
                 return self._joined([base, *arguments], depth)
             case ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), _:
                 return re.sub(r"\{[^{}]*\}", lambda _: self._unknown(node), text)
+            case ast.Attribute(attr="strftime"), [ast.Constant(value=str(text)), *_]:
+                return re.sub(r"(%[-\w])+", lambda _: self._unknown(node), text)
             case ast.Attribute(value=base, attr="with_name"), [name]:
                 folder = parent(self.path_of(base, depth - 1))
                 return None if folder is None else f"{folder}/{self._plain_piece(name, depth)}"
@@ -141,7 +149,7 @@ class Paths:
         """What a function of the program may return."""
         callee = callee_of(self.syntax, node)
         is_own = bool(callee) and may_be_own(self.syntax, node, callee)
-        return f"<call {callee}|{self._unknown(node)[1:-1]}>" if is_own else None
+        return f"<call {callee}|{self.syntax.span(node).end}>" if is_own else None
 
     # ------------------------------------------------------------ names
 
@@ -158,16 +166,12 @@ class Paths:
         is_remembered = scope.function() is not self.syntax.scope(node).function()
         if is_remembered and len(given) > 1:
             return self._remembered(given, depth)
-        if len(given) != 1:
-            return None
-        path = self._assigned(given[0], depth)
+        path = one_of({self._assigned(each, depth) for each in given})
         return path if path is None or not is_remembered else remembered(path)
 
     def _remembered(self, given: list[ast.expr], depth: int) -> str | None:
         """The path that a variable of the module is given, where that is one (and None where there is none)."""
-        values = [each for each in given if not (isinstance(each, ast.Constant) and not each.value)]
-        paths = {self._assigned(each, depth) for each in values}
-        path = paths.pop() if len(paths) == 1 else None
+        path = one_of({self._assigned(each, depth) for each in given if not _is_nothing(each)})
         return None if path is None else remembered(path)
 
     def _assigned(self, value: ast.expr, depth: int) -> str | None:
@@ -211,9 +215,8 @@ class Paths:
         owner = self.syntax.owner_of(node.value)
         if owner is not None:
             given = self._stored[owner, node.attr]
-            if len(given) > 1:
-                return None
-            path = self.path_of(given[0], depth - 1) if given else f"<import {owner}.{node.attr}>"
+            found = {self.path_of(each, depth - 1) for each in given if not _is_nothing(each)}
+            path = one_of(found) if found else f"<import {owner}.{node.attr}>"
             return None if path is None else fresh_per_object(path, owner)
         if node.attr == "name" and (path := self._of_object(node.value, depth)):
             return path
@@ -228,12 +231,14 @@ class Paths:
 
     def _part(self, owner: ast.expr, key: object) -> str | None:
         """`PATHS["queue"]`: what a constant holds, the linked program knows. `tempfile.mkstemp()[1]`."""
+        if self.syntax.dotted(owner) == "os.environ":
+            return f"<env {key}|>"
         if key == 1 and isinstance(owner, ast.Call) and self.syntax.dotted(owner.func) in PAIRS:
             return self.path_of(owner)
         dotted = self.syntax.dotted(owner)
         is_constant = bool(dotted) and isinstance(owner, (ast.Name, ast.Attribute)) and isinstance(key, str)
         is_local = isinstance(owner, ast.Name) and self.syntax.is_local(owner)
-        return f"<import {dotted}.{key}>" if is_constant and not is_local and dotted != "os.environ" else None
+        return f"<import {dotted}.{key}>" if is_constant and not is_local else None
 
     def _is_variable(self, node: ast.Attribute) -> bool:
         head: ast.expr = node
@@ -267,6 +272,8 @@ class Paths:
 
     def _plain_piece(self, node: ast.expr, depth: int) -> str:
         """Only the first piece may be looked up in the linked program: `<param …>` inside a path is unknown."""
+        if isinstance(node, ast.FormattedValue) and node.format_spec is None:
+            node = node.value
         found = self._piece(node, depth)
         return self._unknown(node) if found.startswith(MARKERS) else found
 
@@ -282,9 +289,8 @@ class Paths:
         where = self.syntax.function(node) if names else ""
         if not all(self._is_fixed(name) for name in names):
             where += f":{node.lineno}:{node.col_offset}"
-        is_fresh = any(map(_is_fresh_atom, self.provenance.value_of(node).atoms))
         mark = "!" if self.syntax.function(node) != MODULE else "~"
-        return piece(ast.unparse(node), where, mark if is_fresh else "")
+        return piece(ast.unparse(node), where, mark if self.freshness.is_fresh(node) else "")
 
     def _is_fixed(self, name: ast.Name) -> bool:
         scope = self.syntax.scope(name).binding(name.id)
@@ -302,11 +308,17 @@ class Paths:
         return joined(self._pieces(nodes, depth))
 
 
-def _is_fresh_atom(atom: Atom) -> bool:
-    match atom.kind:
-        case "nondet":
-            return atom.detail in FRESH_CALLS
-        case "param":
-            return atom.path.endswith(REQUEST_ID)
+def environment_name(syntax: Syntax, node: ast.expr) -> str:
+    """The variable that `os.environ[NAME]`, `os.environ.get(NAME)` or `os.getenv(NAME)` asks for, or ""."""
+    match node:
+        case ast.Subscript(value=value, slice=ast.Constant(value=str(name))):
+            return name if syntax.dotted(value) == "os.environ" else ""
+        case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]):
+            return name if syntax.dotted(function) in ("os.getenv", "os.environ.get") else ""
         case _:
-            return False
+            return ""
+
+
+def _is_nothing(node: ast.expr) -> bool:
+    """`None` or an empty text: no path yet."""
+    return isinstance(node, ast.Constant) and not node.value

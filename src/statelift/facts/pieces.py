@@ -7,24 +7,19 @@ A pattern that starts with one of MARKERS is for the linked program.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 TEMPORARY = "/tmp"  # noqa: S108 - the very folder that this tool looks for
-MARKERS = ("<import ", "<param ", "<call ", "<cwd>")  # what a path starts with that only the linked program knows
-FRESH_CALLS = frozenset(
-    """uuid.uuid1 uuid.uuid4 secrets.token_hex secrets.token_urlsafe secrets.token_bytes secrets.randbits os.urandom
-    time.time time.time_ns time.monotonic time.monotonic_ns time.perf_counter time.perf_counter_ns
-    datetime.datetime.now datetime.datetime.utcnow random.random random.getrandbits random.choices
-    random.sample""".split()
-)  # what they give is new in every invocation; a date, or a number out of few, is not
-REQUEST_ID = ".aws_request_id"
+# What a path starts with that only the linked program knows. `<env NAME|default>` is a variable of the environment,
+# `<maybe>` stands before a path that is another one where the code does not run in a container.
+MARKERS = ("<import ", "<param ", "<call ", "<env ", "<maybe>", "<cwd>")
 _MARKS = str.maketrans("{}<>@", "()()~")
 _PIECE = re.compile(r"\{[^{}]*\}")
 
 
 def piece(text: str, where: str, mark: str = "") -> str:
     """What stands in a pattern for an expression that is not known."""
-    return f"{{{text.translate(_MARKS)}@{where}{mark}}}"
+    return f"{{{text.translate(_MARKS)}@{where.translate(_MARKS)}{mark}}}"
 
 
 def pieces_of(pattern: str) -> list[str]:
@@ -65,6 +60,17 @@ def is_temporary(pattern: str) -> bool:
 def may_be_temporary(pattern: str) -> bool:
     """Whether a path lies below /tmp, or starts with something that only the linked program knows."""
     return is_temporary(pattern) or pattern.startswith(MARKERS)
+
+
+def one_of(paths: Collection[str | None]) -> str | None:
+    """The path that a value is where it is one of these: the one that lies (or may lie) below /tmp."""
+    if len(paths) == 1:
+        return next(iter(paths))
+    for is_likely in (is_temporary, may_be_temporary):
+        found = [path for path in paths if path is not None and is_likely(path)]
+        if found:
+            return f"<maybe>{found[0]}" if len(found) == 1 and not found[0].startswith("<maybe>") else None
+    return None
 
 
 def joined(parts: Sequence[str]) -> str:

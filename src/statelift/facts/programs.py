@@ -8,7 +8,10 @@ from statelift.catalogue.files import LOGS, Effect
 from statelift.facts.effects import Arguments, Found, argument
 from statelift.facts.pieces import may_be_temporary
 
-MENTIONED = re.compile(r"(?:(>>|>|<)\s{0,9})?[\"']?(/tmp/[\w./{}@:%+-]*[\w}])")
+# A path below /tmp in the text of a command, with the pieces of a pattern in it.
+MENTIONED = re.compile(r"(?:(>>|>|<)\s{0,9})?[\"']?(/tmp(?:/(?:\{[^{}]*\}|[\w.@:%+-])+)+)")
+SEPARATED = re.compile(r"&&|\|\||[;|\n]")
+REMOVERS = ("rm", "shred", "unlink", "rmdir", "/bin/rm")
 REDIRECTED: dict[str, Effect] = {">>": "append", ">": "write", "<": "read"}
 
 
@@ -22,12 +25,11 @@ class Programs:
         """A program that is given paths, or a command that mentions them."""
         path_of = self.arguments.paths.path_of
         texts = [path_of(each) or "" for each in self._words(node, name)]
-        for number, text in enumerate(texts):
-            if may_be_temporary(text) and " " not in text:
-                yield Found("tool" if number else "read", name, text)  # the first word is the program itself
-                continue
-            for redirection, path in MENTIONED.findall(text):
-                yield Found(REDIRECTED.get(redirection, "tool"), name, path)
+        if len(texts) > 1:
+            yield from _given(name, texts)
+        else:
+            for command in SEPARATED.split(texts[0] if texts else ""):
+                yield from _mentioned(name, command)
         folder = argument(node, len(node.args), "cwd")
         if folder is not None and self.arguments.paths.pattern(folder):
             yield Found("tool", name, self.arguments.paths.pattern(folder))
@@ -60,6 +62,26 @@ class Programs:
             if path:
                 is_new = any(key.arg == "filemode" and ast.unparse(key.value) == "'w'" for key in node.keywords)
                 yield Found("create" if is_new else "append", name, path, mode="log")
+
+
+def _given(name: str, words: Sequence[str]) -> Iterator[Found]:
+    """The words of a command. The first one is the program itself."""
+    is_removed = words[0] in REMOVERS
+    for number, word in enumerate(words):
+        if may_be_temporary(word) and " " not in word:
+            effect: Effect = "remove" if is_removed else "tool" if number else "read"
+            yield Found(effect, name, word.removesuffix("/*"))
+
+
+def _mentioned(name: str, command: str) -> Iterator[Found]:
+    """A command as a text: `convert /tmp/a.png > /tmp/b.png`."""
+    is_removed = command.split(maxsplit=1)[:1] in [[each] for each in REMOVERS]
+    if may_be_temporary(command) and " " not in command:
+        yield Found("read", name, command)
+        return
+    for redirection, path in MENTIONED.findall(command):
+        effect: Effect = "remove" if is_removed else REDIRECTED.get(redirection, "tool")
+        yield Found(effect, name, path)
 
 
 def _filenames(node: ast.Call) -> Iterator[ast.expr]:

@@ -176,8 +176,19 @@ class Provenance:
             is_new = kind in IMMUTABLE or kind in ("json", "codec")
             return _Known(atoms | _CONSTANT, kind, _NONE if is_new else _ANYTHING, is_pure)
         threats = frozenset({f"result:{name}"}) if name else _ANYTHING
+        atoms |= self._owned(node.func, depth)
         passed = frozenset(replace(atom, into=atom.into or name) for atom in atoms)
         return _Known(passed | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
+
+    def _owned(self, func: ast.expr, depth: int) -> frozenset[Atom]:
+        """Sources of the variable that a method is called on; what made it, the result of the method is not."""
+        head = func
+        while isinstance(head, ast.Attribute):
+            head = head.value
+        is_variable = isinstance(head, ast.Name) and head is not func and self.syntax.is_local(head)
+        if not is_variable or not isinstance(func, ast.Attribute) or self.syntax.outside(func):
+            return frozenset()
+        return frozenset(atom for atom in self._known(func.value, depth).atoms if atom.kind != "call")
 
     def _method(self, func: ast.Attribute, name: str, given: list[_Known], depth: int) -> _Known | None:
         base = self._known(func.value, depth)
@@ -189,7 +200,9 @@ class Provenance:
             return _Known(atoms | base.atoms, _text_type(base.type), threats=_NONE, is_pure=is_pure)
         is_event_part = base.type.startswith("param:") or base.type == "json"
         if func.attr == "get" and is_event_part:
-            extended = frozenset(_extended(atom, ".get") for atom in base.atoms)
+            asked = self.syntax.parents[func]
+            key_text = ast.unparse(asked.args[0]) if isinstance(asked, ast.Call) and asked.args else "?"
+            extended = frozenset(_extended(atom, f"[{key_text}]") for atom in base.atoms)
             kind = "json" if base.type == "json" else f"{base.type.removesuffix('[]')}[]"
             found = _Known(extended, kind, base.threats, base.is_pure)
             key, default = given[:1], given[1:]

@@ -41,6 +41,9 @@ class Syntax:
         self._seen_by: dict[ast.Name, tuple[list[Binding], bool]] = {}
         self._readers: dict[tuple[Scope, str], dict[ast.Name, list[ast.Name]]] = {}
         self.module_functions = {each.name: each for each in self.tree.body if isinstance(each, FUNCTIONS)}
+        opened = self.scopes.opened.items()
+        self.inner_functions = {scope.qualname for node, scope in opened if isinstance(node, FUNCTIONS)}
+        self.inner_functions -= self.module_functions.keys()
         self.open_objects = frozenset(self._made_by(lambda callee: callee in OPEN_OBJECTS))
         self.loggers = frozenset(self._made_by(lambda callee: callee.rpartition(".")[2] in MAKERS_OF_LOGGERS))
         self.captured: set[tuple[Scope, str]] = set()  # variables of a function that an inner one uses

@@ -61,7 +61,7 @@ class Guard:
     """A condition on the way to a statement. `tests` hold all together, or at least one of them (mode any).
 
     `files` are its tests of files, or of what was read from them: `present` (and whether that holds), `other` for
-    their age or size, `truthy` for what they hold.
+    their age or size.
     """
 
     kind: Literal["if", "loop", "try", "except", "finally", "case", "function"]
@@ -149,14 +149,15 @@ class Argument:
     """One argument of a call: position ("0", "1" …) or keyword, `*` or `**` where unpacked.
 
     `has_locals` says that its text means something only inside the calling function; `file` is the path
-    pattern that it stands for, if it is a path below /tmp. `is_inherited`: it is one of the session's that a
-    client is made of.
+    pattern that it stands for, if it is a path below /tmp, `piece` its text where it is part of a path.
+    `is_inherited`: it is one of the session's that a client is made of.
     """
 
     name: str
     value: Value
     has_locals: bool = False
     file: str = ""
+    piece: str = ""
     is_inherited: bool = False
 
 
@@ -255,7 +256,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FileEffect:
-    """What a call does to a path. `path` has `{text}` for each unknown piece.
+    """What a call does to a path, with `{text}` for each unknown piece. `spelled`: before it was followed.
 
     `is_certain` is False where the path depends on the caller: the call may as well mean another file.
     `written` are the sources of the content, `source` the path that it is copied or moved from, `named` the
@@ -263,6 +264,7 @@ class FileEffect:
     `keeper` is what keeps the handle open: the class of the object that holds it, or "*" for a cell.
     `decides`: about nothing but removals, new folders and log lines; about files that are written, too; or more.
     `leaves`: where the block ends that leaves the function with what is read; 0 where it goes on.
+    `variables` of the environment could make it another path.
     """
 
     effect: Effect
@@ -276,6 +278,7 @@ class FileEffect:
     guards: tuple[Guard, ...]
     mode: str = ""
     written: frozenset[Atom] = frozenset()
+    spelled: str = ""
     source: str = ""
     named: frozenset[Atom] = frozenset()
     joint: Span | None = None
@@ -284,6 +287,7 @@ class FileEffect:
     is_certain: bool = True
     decides: Literal["nothing", "setup", "more"] = "more"
     leaves: int = 0
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +410,8 @@ class Function:
 
     `given` are those among them that are not only called: they stand as values. `body` is what stands in
     front of the first statement behind the docstring, in its line; None where more than white space does.
+    `given` are those among them that are not only called: they stand as values.
+    `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise.
     """
 
     qualname: str
@@ -422,6 +428,7 @@ class Function:
     is_async: bool = False
     has_generator: bool = False
     body: Span | None = None
+    always: frozenset[tuple[str, int, bool]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,12 +38,21 @@ class Evidence:
         self.sources = Sources(program)
         self.lifetimes = Lifetimes(program)
         self.ways = Ways(program)
-        self.files = FilePaths(program, self.lifetimes, self.sources)
+        self.files = FilePaths(program, self.lifetimes)
 
     @cached_property
     def traces(self) -> tuple[Trace, ...]:
         """What each entry point does, in order."""
         return tuple(traces_of(self.program, self.files.effects))
+
+    @cached_property
+    def apart(self) -> tuple[Trace, ...]:
+        """What functions do that touch files and run, but by calls that cannot be followed."""
+        seen = frozenset[FunctionKey]().union(*(trace.functions for trace in self.traces))
+        left = {key for key in self.program.functions if key not in seen and self.reach.has(key)}
+        called = {callee for key in left for _, callee in self.program.calls.get(key, ())}
+        starts = sorted(left - called)
+        return tuple(traces_of(self.program, self.files.effects, starts)) if starts else ()
 
     def mentioning_unread(self, word: str) -> str | None:
         """The first file of the program that could not be analysed and holds the word."""
@@ -69,6 +78,12 @@ class Evidence:
             if cell is None
             else [each for each in found if not self.lifetimes.is_building(key, cell, each[1])]
         )
+
+    def changes(self, path: str, use: Access) -> bool:
+        """Whether a use changes the cell that it names."""
+        target = self.program.resolve(path, use.subject)
+        cell = None if target is None else self.program.cells.get((target.path, target.name))
+        return cell is not None and self.sources.is_changed_by(cell, path, use)
 
     def classes_made(self, path: str, value: Value) -> list[str]:
         """Names of the program's classes of which a value may be an object."""

@@ -1,7 +1,7 @@
 """What a program does with one /tmp path, in order -> the reads that an earlier invocation's write can reach."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -11,22 +11,30 @@ from statelift.facts.filetests import RESULT
 from statelift.facts.pieces import generic, is_fresh
 from statelift.facts.values import FileEffect, Guard
 from statelift.judge.evidence import FILE_ERRORS, Evidence
-from statelift.link.trace import Condition, Step, Trace, dominated
+from statelift.link.filepaths import ELSEWHERE
+from statelift.link.trace import Condition, Step, Trace, dominated, seen_after
 
 Effects = list[tuple[str, FileEffect]]
 WRITES = frozenset({"write", "append", "create", "claim", "fill", "tool", "store"})
 READS = frozenset({"read", "exists", "list", "claim", "store"})
 FILLS = frozenset({"fill", "tool", "opaque"})
-GIVEN = frozenset({"write", "append", "create", "claim", "fill"})  # what code that is not here can find
+UNKNOWN = "\0"  # stands for a piece that is not known
+GIVEN = frozenset({"write", "append", "create", "claim", "fill", "opaque"})  # what code that is not here can find
 
 
 @dataclass(frozen=True)
 class Group:
-    """All effects on one path. `near` are those on folders around it, and on files in it where it is a folder."""
+    """All effects on one path. `near` are those on folders around it, and on files in it where it is a folder.
+
+    `makers` are the names of functions that are not here, and that make the file where it is missing. `marks` are
+    the paths of files that tell that a container is set up.
+    """
 
     pattern: str
     own: Effects
     near: Effects
+    makers: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()
 
     @cached_property
     def all(self) -> Effects:
@@ -36,7 +44,11 @@ class Group:
     @cached_property
     def writers(self) -> Effects:
         """Effects that leave something behind under the path. To make sure that a folder is there is none."""
-        return [(path, each) for path, each in self.own if each.effect in WRITES and not is_folder_made(each)]
+        return [(path, each) for path, each in self.own if self._leaves(each)]
+
+    def _leaves(self, effect: FileEffect) -> bool:
+        is_maker = effect.effect == "opaque" and method_of(effect) in self.makers
+        return (effect.effect in WRITES and not is_folder_made(effect)) or is_maker
 
     def does(self, *effects: str) -> bool:
         """Whether any effect is of these."""
@@ -81,7 +93,14 @@ class Exposure:
         ]
         if any((chain, at) in tried for step in before for chain, kind, at, _ in step.conditions if kind == "try"):
             return True
-        return any(_is_left_before(step, write) for step in before)
+        return any(self._is_left_before(step, write, way) for step in before)
+
+    def _is_left_before(self, step: Step, later: Step, way: "_Way") -> bool:
+        """Whether the function comes to the write only where it tried to read, and so end, before."""
+        read, write = _effect(step), _effect(later)
+        asked = {each for each in step.conditions if self._says(*way.trace.guards[each], holds=True)}
+        is_on_the_way = {each for each in step.conditions - asked if each[1] != "try"} <= later.conditions
+        return is_on_the_way and read.function == write.function and 0 < read.leaves < write.order
 
     def depending(self) -> Iterator[Step]:
         """The steps that only run where the file is not there; those on other files and cells included."""
@@ -107,11 +126,20 @@ class Exposure:
     @cached_property
     def _ways(self) -> list["_Way"]:
         """What each entry point does to the path."""
-        found = (_Way(trace, self._steps_of(trace)) for trace in self.evidence.traces)
+        traces = (*self.evidence.traces, *self.evidence.apart)
+        found = (_Way(trace, self._steps_of(trace)) for trace in traces)
         return [way for way in found if way.steps]
 
     def _steps_of(self, trace: Trace) -> list[Step]:
-        return [step for step in trace.steps if id(step.item) in self.paths]
+        """The steps that touch the path: a helper that serves many files does so for some of its calls only."""
+        found = [step for step in trace.steps if id(step.item) in self.paths]
+        return [
+            step for step in found if generic(_effect(step).path) in {generic(each) for each in self._meant(step)}
+        ]
+
+    def _meant(self, step: Step) -> frozenset[str]:
+        """The paths that a step can mean, seen from the calls that lead to it."""
+        return self.evidence.files.at(step)
 
     # ------------------------------------------------------------ reads
 
@@ -120,7 +148,7 @@ class Exposure:
             case "tool":
                 return any(each.effect != "tool" for _, each in self.group.writers)
             case "opaque":
-                return any(each.effect in GIVEN for _, each in self.group.writers)
+                return any(each.effect in GIVEN and each is not effect for _, each in self.group.writers)
             case "claim":
                 guards = [(self.paths[id(effect)], each) for each in effect.guards]
                 asked = guards if way is None or step is None else way.guards_of(step)
@@ -140,17 +168,15 @@ class Exposure:
 
     def _says(self, path: str, guard: Guard, *, holds: bool) -> bool:
         """Whether a guard says that the file is there (or fresh), or that it is not."""
-        return any(
+        return says(self.evidence, path, guard, self._names, holds=holds) or any(
             (each.holds is holds and each.relation == "present") or each.relation == "other"
             for each in guard.files
-            if self._is_own(path, each.subject)
+            if each.subject.startswith(RESULT) and self._gives_it(path, each.subject[len(RESULT) : -1])
         )
 
-    def _is_own(self, path: str, subject: str) -> bool:
-        if subject.startswith(RESULT):
-            return self._gives_it(path, subject.removeprefix(RESULT).removesuffix(">"))
-        known = {generic(each.path) for _, each in self.group.own} | {self.group.pattern}
-        return not known.isdisjoint(map(generic, self.evidence.files.patterns(path, subject)))
+    @cached_property
+    def _names(self) -> set[str]:
+        return {generic(each.path) for _, each in self.group.own} | {self.group.pattern} | self.group.marks
 
     def _gives_it(self, path: str, callee: str) -> bool:
         """Whether a function of the program reads the file."""
@@ -160,16 +186,23 @@ class Exposure:
     # ------------------------------------------------------------ kills
 
     def _is_filled(self, read: Step, way: "_Way") -> bool:
-        return dominated([self._freed(step, way) for step in way.steps if self._can_fill(step, read)], read)
+        program = self.evidence.program
+        kills = [self._freed(step, way) for step in way.steps if self._can_fill(step, read)]
+        return dominated([seen_after(kill, read, program) for kill in kills], read)
 
     def _can_fill(self, write: Step, read: Step) -> bool:
-        one, other = _effect(write), _effect(read)
-        return one is not other and fills(one, other) and self._is_same_text(one, other)
+        one, other = self._exactly(write), self._exactly(read)
+        return one is not None and other is not None and fills(one, other) and self._is_same_text(one, other)
+
+    def _exactly(self, step: Step) -> FileEffect | None:
+        """The effect with the path that it has in this very step; None where that may be one of several."""
+        meant = self._meant(step) - {ELSEWHERE}
+        return replace(_effect(step), path=min(meant), is_certain=True) if len(meant) == 1 else None
 
     def _is_same_text(self, one: FileEffect, other: FileEffect) -> bool:
         """Unknown pieces that an object got when it was made are the same where one object is made."""
-        owners = set(re.findall(r"@([^{}:!?~]+)", one.path)) - {one.function, other.function}
-        return all(self._is_made_once(owner) for owner in owners)
+        owners = {each for each in re.findall(r"@([^{}:!?~#]+)", one.path) if "." in each}
+        return all(self._is_made_once(owner) for owner in owners - {one.function, other.function})
 
     def _is_made_once(self, qualname: str) -> bool:
         sites = [
@@ -223,11 +256,14 @@ class _Way:
         return [self.trace.guards[each] for each in step.conditions]
 
 
-def _is_left_before(step: Step, later: Step) -> bool:
-    """Whether the function comes to the write only where it tried to read, and so end, before."""
-    read, write = _effect(step), _effect(later)
-    is_on_the_way = {each for each in step.conditions if each[1] != "try"} <= later.conditions
-    return is_on_the_way and read.function == write.function and 0 < read.leaves < write.order
+def says(evidence: Evidence, path: str, guard: Guard, names: Collection[str], *, holds: bool) -> bool:
+    """Whether a guard says that one of these files is there (or fresh), or that it is not."""
+    return any(
+        (each.holds is holds and each.relation == "present") or each.relation == "other"
+        for each in guard.files
+        if not each.subject.startswith(RESULT)
+        and any(generic(found) in names for found in evidence.files.patterns(path, each.subject))
+    )
 
 
 def _is_final(removal: Step, write: Step) -> bool:
@@ -284,11 +320,16 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def covers(listed: str, path: str) -> bool:
-    """Whether a listing, by folder or by pattern, can show a file of the path."""
-    listed, sample = generic(listed).replace("{}", "*"), generic(path).replace("{}", "x")
+    """Whether a listing, by folder or by pattern, shows files of the path. Unknown pieces may be the same text."""
+    listed, sample = (generic(each).replace("{}", UNKNOWN) for each in (listed, path))
     if "*" not in listed:
         return is_below(sample, listed)
     return fnmatchcase(sample, listed) or is_below(sample, listed)
+
+
+def method_of(effect: FileEffect) -> str:
+    """The last name of what is called."""
+    return effect.api.rpartition(".")[2]
 
 
 def is_folder_made(effect: FileEffect) -> bool:

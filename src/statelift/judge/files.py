@@ -3,6 +3,7 @@
 import glob
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from statelift.catalogue.files import FOLDERS, LOCKS, SHELVES, WAYS
@@ -10,7 +11,17 @@ from statelift.facts.handles import CONTAINER
 from statelift.facts.pieces import TEMPORARY, generic, is_fresh, is_remembered
 from statelift.facts.values import Atom, FileEffect
 from statelift.judge.evidence import Evidence
-from statelift.judge.exposure import WRITES, Effects, Exposure, Group, is_below, is_folder_made, near_of
+from statelift.judge.exposure import (
+    WRITES,
+    Effects,
+    Exposure,
+    Group,
+    is_below,
+    is_folder_made,
+    method_of,
+    near_of,
+    says,
+)
 from statelift.judge.values import Judgement, Subject
 from statelift.model import Tier, Use, Verdict
 
@@ -19,8 +30,10 @@ USES = frozenset({"read", "list", "tool", "opaque", "store", "fill"})
 
 def judge_files(evidence: Evidence) -> Iterator[Judgement]:
     """A judgement for every /tmp path that handlers write, and for databases kept there."""
-    for group in _groups(evidence):
-        judgement = _judge(evidence, group)
+    groups = [*_groups(evidence)]
+    marks = {group.pattern for group in groups if _is_mark(evidence, group)}
+    for group in groups:
+        judgement = _judge(evidence, replace(group, marks=frozenset(marks)))
         if judgement is not None:
             yield judgement
 
@@ -43,7 +56,17 @@ def _groups(evidence: Evidence) -> Iterator[Group]:
     _join_readers(by_path)
     _join_contents(by_path)
     for pattern, own in sorted(by_path.items()):
-        yield Group(pattern, own, [*near_of(pattern, own, found)])
+        yield Group(pattern, own, [*near_of(pattern, own, found)], _makers(evidence, pattern, own))
+
+
+def _makers(evidence: Evidence, pattern: str, own: Effects) -> frozenset[str]:
+    """`if not os.path.isfile(path): fetch(path)`: code that is not here, and that makes what is missing."""
+    return frozenset(
+        method_of(each)
+        for path, each in own
+        if each.effect == "opaque"
+        and any(says(evidence, path, guard, {pattern}, holds=False) for guard in each.guards)
+    )
 
 
 def _join_readers(by_path: dict[str, Effects]) -> None:
@@ -115,7 +138,7 @@ _LEFT: dict[Verdict, tuple[str, tuple[str, ...]]] = {
 
 class _Maker:
     def __init__(self, evidence: Evidence, group: Group) -> None:
-        path, first = min(group.own, key=lambda each: (each[1].effect not in WRITES, each[0], each[1].order))
+        path, first = min(group.writers, key=lambda each: (each[0], each[1].order))
         found = {entry for p, e in group.all for entry in evidence.reach.entries_of((p, e.function))}
         uses = tuple(sorted({Use(p, e.place.line, e.effect) for p, e in group.all}))
         self.subject = Subject(path, first.place, group.pattern, tuple(sorted(found)), uses)
@@ -171,10 +194,7 @@ def _left_alone(evidence: Evidence, group: Group, exposure: Exposure, exposed: l
     """CACHE where every write makes up for what is missing; LATCH for a mark that files are there."""
     if any(effect.effect == "claim" for effect in exposed) or exposure.is_told():
         return None
-    is_marker = not group.does(*USES) and all(
-        {atom.kind for atom in effect.written} <= {"const", "opaque"} for _, effect in group.writers
-    )
-    if is_marker:
+    if _is_marker(group):
         is_setup = all(effect.decides == "setup" for effect in exposed)
         return Verdict.LATCH if is_setup and _is_harmless(evidence, exposure) else None
     makers = [(path, effect) for path, effect in group.writers if effect.effect != "tool"]
@@ -185,10 +205,28 @@ def _left_alone(evidence: Evidence, group: Group, exposure: Exposure, exposed: l
     return Verdict.CACHE if is_cache else None
 
 
+def _is_marker(group: Group) -> bool:
+    """Whether only the file's existence tells something."""
+    return not group.does(*USES) and all(
+        {atom.kind for atom in effect.written} <= {"const", "opaque"} for _, effect in group.writers
+    )
+
+
+def _is_mark(evidence: Evidence, group: Group) -> bool:
+    """Whether a file only tells that the files of a container are there."""
+    if not group.writers or not _is_marker(group):
+        return False
+    exposure = Exposure(evidence, group)
+    exposed = exposure.reads()
+    return bool(exposed) and _left_alone(evidence, group, exposure, exposed) is Verdict.LATCH
+
+
 def _is_harmless(evidence: Evidence, exposure: Exposure) -> bool:
     """Whether all that depends on the mark is which files are written, and not with what a request brings."""
     return all(
-        isinstance(step.item, FileEffect) and _is_refetchable(evidence, step.path, step.item)
+        _is_refetchable(evidence, step.path, step.item)
+        if isinstance(step.item, FileEffect)
+        else not evidence.changes(step.path, step.item)
         for step in exposure.depending()
     )
 
@@ -231,6 +269,10 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
         ),
         Tier.REVIEW,
     )
+    variables = sorted({name for _, effect in group.all for name in effect.variables})
+    if variables:
+        names = " and ".join(variables)
+        judgement = judgement.lowered(Tier.REVIEW, f"{names} must not name a folder outside of /tmp: that would raise")
     for reason in dict.fromkeys([*_locks(evidence), *_obstacles(group)]):
         judgement = judgement.lowered(Tier.MANUAL, reason)
     return judgement
@@ -245,17 +287,25 @@ def _locks(evidence: Evidence) -> Iterator[str]:
 
 
 def _obstacles(group: Group) -> Iterator[str]:
+    """Why the uses of a path cannot become calls of S3, each reason once with all its lines."""
+    lines: dict[str, set[int]] = defaultdict(set)
     for _, effect in group.all:
-        line, api = effect.place.line, effect.api
-        if is_folder_made(effect):
-            continue
-        if effect.mode == "relative":
-            yield f"line {line}: the working folder belongs to the process: write the path in full"
-        if is_remembered(effect.path):
-            yield f"line {line}: the name is made once per container: choose one that all containers know"
-        if not effect.is_certain:
-            yield f"line {line}: {api} is called for other files, too"
-        elif not effect.function:
-            yield f"line {line} uses the file at import time"
-        elif not effect.is_rewritable:
-            yield f"line {line}: {api} ({effect.effect}) has no counterpart on S3 yet: {WAYS[effect.effect]}"
+        for reason in _hindrances(effect):
+            lines[reason].add(effect.place.line)
+    for reason, found in lines.items():
+        yield f"line {', '.join(map(str, sorted(found)))}: {reason}"
+
+
+def _hindrances(effect: FileEffect) -> Iterator[str]:
+    if is_folder_made(effect):
+        return
+    if effect.mode == "relative":
+        yield "the working folder belongs to the process: write the path in full"
+    if is_remembered(effect.path):
+        yield "the name is made once per container: choose one that all containers know"
+    if not effect.is_certain:
+        yield f"{effect.api} is called for other files, too"
+    elif not effect.function:
+        yield "it is used at import time"
+    elif not effect.is_rewritable:
+        yield f"{effect.api} ({effect.effect}) has no counterpart on S3 yet: {WAYS[effect.effect]}"

@@ -168,9 +168,21 @@ def _unkeepable(evidence: Evidence, key: CellKey, cell: Cell) -> Iterator[str]:
         yield "a table cannot hold what it starts with"
     if cell.home == "class" and _has_subclass(evidence.program, key):
         yield "subclasses may have an attribute of their own of that name"
+    yield from _opened(evidence.program, key)
     for path, module in sorted(evidence.program.modules.items()):
         if STARTING & (module.identifiers | {name for name, _ in module.attributes}):
             yield f"{path} starts threads or tasks, which may go on after the call"
+
+
+def _opened(program: Program, key: CellKey) -> Iterator[str]:
+    """Files whose names the cell holds: a table would have the name, and one container the file."""
+    for path, module in sorted(program.modules.items()):
+        for effect in (each for each in module.files if each.effect != "opaque"):
+            names = {atom.detail for atom in effect.named if atom.kind in ("name", "import")}
+            targets = [program.resolve(path, name) for name in names]
+            if any(each is not None and (each.path, each.name) == key for each in targets):
+                line, call = effect.place.line, effect.api
+                yield f"line {line}: {call} gets a path from it, and that file stays in one container"
 
 
 def _is_storable(evidence: Evidence, path: str, value: Value | None) -> bool:

@@ -2,31 +2,47 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import normpath
 
-from statelift.facts.pieces import FRESH_CALLS, MARKERS, REQUEST_ID, is_temporary, pieces_of, remembered
-from statelift.facts.values import Atom, Cell, FileEffect, ModuleFacts, Value
+from statelift.facts.pieces import MARKERS, is_fresh, is_temporary, pieces_of, remembered
+from statelift.facts.values import Argument, Call, Cell, FileEffect, ModuleFacts, Value
 from statelift.link.lifetime import CACHES, Lifetimes
 from statelift.link.program import FunctionKey, Program, Target, shift_of
-from statelift.link.sources import Sources, is_write
+from statelift.link.sources import is_write
+from statelift.link.trace import Frame, Step
 
 ELSEWHERE = ""  # a path that is not known, or not below /tmp
 HOPS = 8  # how many constants, parameters and functions are followed
-_PARAMETER = re.compile(r"\{(\w+)@([^{}:!?~]+)\}")  # a piece that is one parameter, and nothing else
-_PER_OBJECT = re.compile(r"\?([\w.]+)\}")
+_PLAIN = str.maketrans("{}!?~@", "()...:")  # what would be read as a part of a pattern
+_PIECE = re.compile(r"\{(?P<text>[^{}@]*)@(?P<where>[^{}!?~]*)(?P<mark>[^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Where a pattern stands: a file, and the call that the function runs for (None: any of its calls)."""
+
+    path: str
+    frame: Frame | None = None
+
+    @property
+    def outer(self) -> "_Context":
+        """Where that call stands."""
+        assert self.frame is not None
+        return _Context(self.frame.path, self.frame.outer)
 
 
 class FilePaths:
     """Answers which /tmp paths the patterns of the facts stand for in one program."""
 
-    def __init__(self, program: Program, lifetimes: Lifetimes, sources: Sources) -> None:
+    def __init__(self, program: Program, lifetimes: Lifetimes) -> None:
         self.program = program
         self.lifetimes = lifetimes
-        self.sources = sources
-        self._known: dict[tuple[str, str], frozenset[str]] = {}
+        self._known: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {}
+        self._variables: set[str] = set()  # of the environment, met on the way to the paths asked for
 
     @cached_property
     def effects(self) -> dict[str, list[FileEffect]]:
@@ -38,30 +54,47 @@ class FilePaths:
 
         "" is one of them where it may (also) be a path that is not known, or not below /tmp.
         """
+        return self._found(path, pattern)[0]
+
+    def _found(self, path: str, pattern: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The paths, and the variables of the environment that could make them others."""
         if (path, pattern) not in self._known:
-            self._known[path, pattern] = frozenset(self._patterns(path, pattern, HOPS))
+            met, self._variables = self._variables, set()
+            found = frozenset(self._patterns(_Context(path), pattern, HOPS))
+            self._known[path, pattern] = found, frozenset(self._variables)
+            self._variables |= met
         return self._known[path, pattern]
 
+    def at(self, step: Step) -> frozenset[str]:
+        """The /tmp paths that a step of an invocation can mean, with what its callers gave for parameters."""
+        effect = step.item
+        assert isinstance(effect, FileEffect)
+        return frozenset(self._patterns(_Context(step.path, step.frame), effect.spelled, HOPS))
+
     def _effects(self, path: str, module: ModuleFacts) -> Iterator[FileEffect]:
-        calls = {
-            (call.function, call.span)
-            for (site, _), found in self.program.calls.items()
-            if site == path
-            for call, _ in found
-        }
         for effect in module.files:
-            if effect.effect == "enter" or (effect.function, effect.span) in calls:
+            if effect.effect == "enter" or effect.span.end in self._calls[path]:
                 continue
-            patterns = self.patterns(path, effect.path)
+            patterns, variables = self._found(path, effect.path)
             is_only = len(patterns) == 1
             is_relative = effect.path.startswith("<cwd>")
             is_rewritable = is_only and effect.is_rewritable and not is_relative
             for pattern in sorted(patterns - {ELSEWHERE}):
                 source = min(self.patterns(path, effect.source) - {ELSEWHERE}, default="") if effect.source else ""
                 yield replace(
-                    effect, path=pattern, source=source, mode="relative" if is_relative else effect.mode,
-                    is_rewritable=is_rewritable, is_certain=is_only,
+                    effect, path=pattern, spelled=effect.path, source=source,
+                    mode="relative" if is_relative else effect.mode, is_rewritable=is_rewritable,
+                    is_certain=is_only, variables=tuple(sorted(variables)),
                 )  # fmt: skip
+
+    @cached_property
+    def _calls(self) -> dict[str, dict[int, tuple[Call, FunctionKey]]]:
+        """Calls of program functions by file, and by where they end."""
+        found: dict[str, dict[int, tuple[Call, FunctionKey]]] = defaultdict(dict)
+        for (path, _), calls in self.program.calls.items():
+            for call, callee in calls:
+                found[path][call.span.end] = call, callee
+        return found
 
     @cached_property
     def working_folders(self) -> frozenset[str]:
@@ -71,12 +104,12 @@ class FilePaths:
             for path, module in self.program.modules.items()
             for effect in module.files
             if effect.effect == "enter" and not effect.path.startswith("<cwd>")
-            for pattern in self._patterns(path, effect.path, HOPS)
+            for pattern in self._patterns(_Context(path), effect.path, HOPS)
         }
         return frozenset(entered - {ELSEWHERE})
 
-    def _patterns(self, path: str, pattern: str, hops: int) -> set[str]:
-        pattern = self._settled(path, pattern)
+    def _patterns(self, where: _Context, pattern: str, hops: int) -> set[str]:
+        pattern = self._settled(where, pattern, hops)
         if not pattern.startswith(MARKERS):
             return {_plain(pattern)} if is_temporary(pattern) else {ELSEWHERE}
         marker, _, rest = pattern[1:].partition(">")
@@ -85,36 +118,67 @@ class FilePaths:
             return {ELSEWHERE}
         match kind:
             case "import":
-                found = self._constant(path, name, hops)
+                found = self._constant(where.path, name, hops)
             case "param":
-                found = self._argument(path, name, hops)
+                found = self._argument(where, name, hops)
             case "call":
-                found = self._result(path, name, hops)
+                found = self._result(where, name, hops)
+            case "env":
+                found = self._environment(name)
+            case "maybe":
+                return {ELSEWHERE, *self._patterns(where, rest, hops)}
             case _:
                 found = set(self.working_folders) or {ELSEWHERE}
         return {_plain(f"{base}{rest}") if base else ELSEWHERE for base in found}
 
-    # ------------------------------------------------------------ what is new in every invocation
+    # ------------------------------------------------------------ pieces
 
-    def _settled(self, path: str, pattern: str) -> str:
-        """The pattern, with the questions answered which of its pieces are new in every invocation."""
-        for each in pieces_of(pattern):
-            settled = _PER_OBJECT.sub(lambda found: self._per_object(path, found[1]), each)
-            parameter = _PARAMETER.fullmatch(settled)
-            if parameter is not None and self._is_fresh(path, parameter[2], parameter[1]):
-                settled = f"{settled[:-1]}!}}"
-            pattern = pattern.replace(each, settled)
-        return pattern
+    def _settled(self, where: _Context, pattern: str, hops: int) -> str:
+        """The pattern with its pieces told apart: by what the call gives them, or by the call itself."""
+        if not pieces_of(pattern) or hops == 0:
+            return pattern
+        return _PIECE.sub(lambda found: self._piece(where, found, hops), pattern)
+
+    def _piece(self, where: _Context, found: re.Match[str], hops: int) -> str:
+        text, place, mark = found["text"], found["where"], found["mark"]
+        qualname = place.partition(":")[0]
+        key, frame = (where.path, qualname), where.frame
+        is_parameter = qualname == place and self._has_parameter(key, text)
+        if frame is not None and frame.callee == key:
+            given = self._given(key, text, frame.call) if is_parameter else None
+            if given is not None:
+                return self._settled(where.outer, given, hops - 1)
+            place = f"{place}#{frame.id}"
+        if mark.startswith("?"):
+            mark = self._per_object(where.path, mark[1:])
+        elif not mark and is_parameter and self._is_fresh(key, text, hops):
+            mark = "!"
+        return f"{{{text}@{place}{mark}}}"
+
+    def _has_parameter(self, key: FunctionKey, name: str) -> bool:
+        function = self.program.functions.get(key)
+        return function is not None and any(each.name == name for each in function.parameters)
+
+    def _given(self, key: FunctionKey, name: str, call: Call) -> str | None:
+        """What a call gives for a parameter, as a piece of a pattern."""
+        found = self._passed(key, name, call)
+        return None if found is None else found.piece
+
+    def _passed(self, key: FunctionKey, name: str, call: Call) -> Argument | None:
+        function = self.program.functions[key]
+        names = [each.name for each in function.parameters]
+        wanted = (name, str(names.index(name) - shift_of(function)))
+        return next((each for each in call.arguments if each.name in wanted), None)
 
     def _per_object(self, path: str, owner: str) -> str:
-        return "~}" if self.lifetimes.is_lasting_class((path, owner)) else "!}"
+        return "~" if self.lifetimes.is_lasting_class((path, owner)) else "!"
 
-    def _is_fresh(self, path: str, qualname: str, name: str) -> bool:
+    def _is_fresh(self, key: FunctionKey, name: str, hops: int) -> bool:
         """Whether every caller gives the parameter a value that is new in each invocation."""
-        sources = self.sources.of_atoms(path, frozenset({Atom("param", f"{qualname}:{name}")}))
-        fresh = {each for each in sources if each.kind == "nondet" and each.detail in FRESH_CALLS}
-        fresh |= {each for each in sources if each.detail.endswith(REQUEST_ID)}
-        return bool(fresh) and all(each in fresh or each.kind == "const" for each in sources)
+        sites = self.program.call_sites.get(key, ())
+        given = [(site, self._given(key, name, call)) for site, call in sites]
+        pieces = [self._settled(_Context(site), each, hops - 1) for site, each in given if each is not None]
+        return bool(pieces) and len(pieces) == len(given) and all(map(is_fresh, pieces))
 
     # ------------------------------------------------------------ constants
 
@@ -123,7 +187,7 @@ class FilePaths:
         if target is not None and target.kind == "cell":
             cell = self.program.cells[target.path, target.name]
             if cell.definition_count == 1 and cell.file:
-                return self._patterns(target.path, cell.file, hops - 1)
+                return self._patterns(_Context(target.path), cell.file, hops - 1)
         return self._held(path, name, hops)
 
     def _held(self, path: str, name: str, hops: int) -> set[str]:
@@ -135,64 +199,83 @@ class FilePaths:
         cell = self.program.cells[target.path, target.name]
         file = dict(cell.files).get(key, "")
         is_constant = cell.definition_count == 1 and not self._is_changed(target, cell)
-        return self._patterns(target.path, file, hops - 1) if file and is_constant else {ELSEWHERE}
+        return self._patterns(_Context(target.path), file, hops - 1) if file and is_constant else {ELSEWHERE}
 
     def _is_changed(self, target: Target, cell: Cell) -> bool:
         uses = self.program.accesses.get((target.path, target.name), ())
         return any(is_write(cell, use.op) for _, use in uses)
 
+    def _environment(self, name: str) -> set[str]:
+        """What templates give a variable; its default where none does."""
+        variable, _, default = name.partition("|")
+        refs = [entry.ref for entry in self.program.root.entries]
+        given = [dict(ref.settings.environment) if ref is not None else {} for ref in refs]
+        values = [each.get(variable, default) for each in given] or [default]
+        if any(variable not in each for each in given) and default:
+            self._variables.add(variable)
+        return {value if value is not None and is_temporary(value) else ELSEWHERE for value in values}
+
     # ------------------------------------------------------------ parameters and results
 
-    def _argument(self, path: str, name: str, hops: int) -> set[str]:
+    def _argument(self, where: _Context, name: str, hops: int) -> set[str]:
         qualname, _, parameter = name.rpartition(":")
-        key = (path, qualname)
-        function = self.program.functions.get(key)
-        if function is None or key in self.program.entries:
+        key = (where.path, qualname)
+        if key in self.program.entries or not self._has_parameter(key, parameter):
             return {ELSEWHERE}
-        names = [each.name for each in function.parameters]
-        if parameter not in names:
-            return {ELSEWHERE}
-        default = function.parameters[names.index(parameter)].default
-        wanted = (parameter, str(names.index(parameter) - shift_of(function)))
-        found: set[str] = set()
-        for site, call in self.program.call_sites.get(key, ()):
-            given = [argument.file for argument in call.arguments if argument.name in wanted]
-            if given or default is None:
-                found |= self._patterns(site, given[0] if given else ELSEWHERE, hops - 1)
-            else:
-                found |= self._default(path, default, hops - 1)
+        if where.frame is not None and where.frame.callee == key:
+            return self._one(where.outer, key, parameter, where.frame.call, hops)
+        sites = self.program.call_sites.get(key, ())
+        found = {each for site, call in sites for each in self._one(_Context(site), key, parameter, call, hops)}
         return found or {ELSEWHERE}
+
+    def _one(self, site: _Context, key: FunctionKey, name: str, call: Call, hops: int) -> set[str]:
+        """The paths that one call gives for a parameter."""
+        given = self._passed(key, name, call)
+        if given is not None:
+            return self._patterns(site, given.file, hops - 1)
+        default = next(each.default for each in self.program.functions[key].parameters if each.name == name)
+        return {ELSEWHERE} if default is None else self._default(key[0], default, hops - 1)
 
     def _default(self, path: str, value: Value, hops: int) -> set[str]:
         """The paths of a parameter's default: a text, or the name of a constant."""
         match ast.parse(value.text, mode="eval").body:
             case ast.Constant(value=str(text)) | ast.Call(args=[ast.Constant(value=str(text))]):
-                return self._patterns(path, text, hops)
+                return self._patterns(_Context(path), text, hops)
             case ast.Name(id=name):
                 return self._constant(path, name, hops)
             case _:
                 return {ELSEWHERE}
 
-    def _result(self, path: str, name: str, hops: int) -> set[str]:
-        """What a function returns. Its unknown pieces are those of this very call."""
-        callee, _, call = name.partition("|")
-        key = self.program.callee(path, callee)
+    def _result(self, where: _Context, name: str, hops: int) -> set[str]:
+        """What a function returns for this very call."""
+        callee, _, end = name.partition("|")
+        key = self.program.callee(where.path, callee)
         function = None if key is None else self.program.functions[key]
         if key is None or function is None or not function.returns or function.has_generator:
             return {ELSEWHERE}
-        found = {pattern for each in function.returns for pattern in self._returned(key, each.file, hops - 1)}
+        inside = _Context(key[0], self._frame(where, key, int(end), hops))
+        found = {each for given in function.returns for each in self._returned(inside, given.file, hops - 1)}
         if {each.name for each in function.decorators} & CACHES:
             found = {*map(remembered, found)}
-        return {_called(pattern, function.qualname, call) for pattern in found}
+        return found
 
-    def _returned(self, key: FunctionKey, file: str, hops: int) -> set[str]:
-        return self._patterns(key[0], file, hops) if file else {ELSEWHERE}
+    def _frame(self, where: _Context, key: FunctionKey, end: int, hops: int) -> Frame | None:
+        """The call of a function that ends at this place of the file."""
+        call, callee = self._calls[where.path].get(end, (None, None))
+        if call is None or callee != key:
+            return None
+        return Frame(where.path, call, key, self._name(where, key, call, hops), where.frame)
 
+    def _name(self, where: _Context, key: FunctionKey, call: Call, hops: int) -> str:
+        """What tells a call from others: two with the same arguments give the same path, unless by chance."""
+        values = [each.value for each in self.program.functions[key].returns]
+        if any(atom.kind == "nondet" for value in values for atom in value.atoms):
+            return f"{key[1]}:{call.order}"
+        given = [f"{each.name} {self._settled(where, each.piece, hops - 1)}" for each in call.arguments]
+        return f"{key[1]} {' '.join(given)}".translate(_PLAIN)
 
-def _called(pattern: str, qualname: str, call: str) -> str:
-    """The pattern, seen from outside: pieces that the function made of its arguments belong to the call."""
-    owned = re.compile(rf"\{{([^{{}}@]*)@{re.escape(qualname)}(:[^{{}}!?~]*)?([!~]?)\}}")
-    return owned.sub(lambda piece: f"{{{piece[1]} in {call.rstrip('!~')}{piece[3]}}}", pattern)
+    def _returned(self, where: _Context, file: str, hops: int) -> set[str]:
+        return self._patterns(where, file, hops) if file else {ELSEWHERE}
 
 
 def _plain(pattern: str) -> str:

@@ -214,10 +214,19 @@ class Program:
 
     def _as_object(self, key: CellKey, access: Access) -> Access:
         cell = self.cells.get(key)
-        op = access.op if cell is None else effect_of(cell.callee, access.op)
+        op = access.op if cell is None else effect_of(self._constructor(key[0], cell.callee, HOPS), access.op)
         if op == "iterate" and cell is not None and self._is_generator(key[0], cell.callee):
             op = "advance"
         return access if op == access.op else replace(access, op=op)
+
+    def _constructor(self, path: str, callee: str, hops: int) -> str:
+        """What makes the object that a call gives: `sqlite3.connect` for a function that returns such a one."""
+        made = self.callee(path, callee) if callee and hops else None
+        kinds = {each.value.type for each in self.functions[made].returns} if made is not None else set()
+        kind = kinds.pop() if len(kinds) == 1 else ""
+        if made is None or not kind.startswith("call:"):
+            return callee
+        return self._constructor(made[0], kind.removeprefix("call:"), hops - 1)
 
     def _is_generator(self, path: str, callee: str) -> bool:
         made = self.callee(path, callee) if callee else None

@@ -1,8 +1,8 @@
 """Program and an entry point -> everything that one invocation does to cells and files, in program order."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from statelift.facts.values import Access, Call, FileEffect, Guard
 from statelift.link.program import FunctionKey, Program
@@ -17,41 +17,59 @@ _Conditions = frozenset[Condition]
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """A call that a function runs for, in the file `path`, and the call around it. `id` tells it from others.
+
+    `chain` are the places of this call and those around it, outermost first.
+    """
+
+    path: str
+    call: Call
+    callee: FunctionKey
+    id: str
+    outer: "Frame | None"
+    chain: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One effect within an invocation, with the conditions of the whole call chain."""
+    """One effect within an invocation, with the conditions of the whole call chain, and its innermost call."""
 
     path: str
     item: Access | FileEffect
     conditions: _Conditions
     index: int
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """The steps of one entry point. `is_cut` says that calls were too deep or too many to follow.
 
-    `guards` are what the conditions of its steps ask, each with the file that it stands in.
+    `guards` are what the conditions of its steps ask, each with the file that it stands in; `functions` all that
+    were followed.
     """
 
     entry: FunctionKey
     steps: tuple[Step, ...]
     is_cut: bool
     guards: Mapping[Condition, tuple[str, Guard]]
+    functions: frozenset[FunctionKey]
 
 
-def traces_of(program: Program, files: Files) -> Iterator[Trace]:
-    """Follow the calls from each entry point."""
+def traces_of(program: Program, files: Files, starts: Iterable[FunctionKey] = ()) -> Iterator[Trace]:
+    """Follow the calls from each entry point, or from these functions."""
     touching = _touching(program, files)
     items: dict[FunctionKey, list[_Item]] = {}
-    for entry in program.entries:
+    for entry in starts or program.entries:
         tracer = _Tracer(program, files, touching, items)
         steps: list[Step] = []
-        for path, item, conditions in tracer.follow(entry, (), frozenset(), (entry,)):
+        for found in tracer.follow(_Run(entry, (), frozenset(), (entry,), None)):
             if len(steps) == LIMIT:
                 tracer.is_cut = True
                 break
-            steps.append(Step(path, item, conditions, len(steps)))
-        yield Trace(entry, tuple(steps), tracer.is_cut, tracer.guards)
+            steps.append(replace(found, index=len(steps)))
+        yield Trace(entry, tuple(steps), tracer.is_cut, tracer.guards, frozenset(tracer.functions))
 
 
 def _touching(program: Program, files: Files) -> set[FunctionKey]:
@@ -71,6 +89,18 @@ def _touching(program: Program, files: Files) -> set[FunctionKey]:
             found.add(key)
             stack.extend(callers[key])
     return found
+
+
+def seen_after(step: Step, other: Step, program: Program) -> Step:
+    """A step as it looks where another one happens: what holds wherever a function comes back to its caller is
+    no condition any more, once it has come back."""
+    inside = () if other.frame is None else other.frame.chain
+    conditions, frame = step.conditions, step.frame
+    while frame is not None and frame.chain != inside[: len(frame.chain)]:
+        always = program.functions[frame.callee].always
+        conditions -= {(frame.chain, *each) for each in always}
+        frame = frame.outer
+    return replace(step, conditions=conditions)
 
 
 def dominates(write: Step, read: Step) -> bool:
@@ -103,6 +133,17 @@ def _without_branch(one: _Conditions, ways: set[_Conditions]) -> Iterator[_Condi
 _Item = tuple[Access | FileEffect | Call, FunctionKey | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of a function: the calls that led to it, and the conditions that they were made under."""
+
+    key: FunctionKey
+    chain: tuple[int, ...]
+    conditions: _Conditions
+    active: tuple[FunctionKey, ...]
+    frame: Frame | None
+
+
 class _Tracer:
     def __init__(
         self, program: Program, files: Files, touching: set[FunctionKey], items: dict[FunctionKey, list[_Item]]
@@ -111,37 +152,33 @@ class _Tracer:
         self.files = files
         self.is_cut = False
         self.guards: dict[Condition, tuple[str, Guard]] = {}
+        self.functions: set[FunctionKey] = set()
         self._touching = touching
         self._known = items
         self._calls = 0
 
-    def follow(
-        self, key: FunctionKey, chain: tuple[int, ...], outer: _Conditions, active: tuple[FunctionKey, ...]
-    ) -> Iterator[tuple[str, Access | FileEffect, _Conditions]]:
-        for item, callee in self._items(key):
+    def follow(self, run: "_Run") -> Iterator[Step]:
+        """The steps of one run of a function, and of what it calls, not numbered yet."""
+        self.functions.add(run.key)
+        for item, callee in self._items(run.key):
             own: dict[Condition, tuple[str, Guard]] = {
-                (chain, guard.kind, guard.at, guard.holds): (key[0], guard) for guard in item.guards
+                (run.chain, guard.kind, guard.at, guard.holds): (run.key[0], guard) for guard in item.guards
             }
             self.guards |= own
-            inner = outer.union(own)
+            conditions = run.conditions.union(own)
             if not isinstance(item, Call):
-                yield key[0], item, inner
-            elif callee in self._touching:
-                yield from self._follow_call(item, callee, chain, inner, active)
+                yield Step(run.key[0], item, conditions, 0, run.frame)
+            elif callee is not None and callee in self._touching:
+                yield from self._follow_call(run, item, callee, conditions)
 
-    def _follow_call(
-        self,
-        call: Call,
-        callee: FunctionKey,
-        chain: tuple[int, ...],
-        inner: _Conditions,
-        active: tuple[FunctionKey, ...],
-    ) -> Iterator[tuple[str, Access | FileEffect, _Conditions]]:
+    def _follow_call(self, run: "_Run", call: Call, callee: FunctionKey, conditions: _Conditions) -> Iterator[Step]:
         self._calls += 1
-        if callee in active or len(chain) == DEPTH or self._calls > CALLS:
+        if callee in run.active or len(run.chain) == DEPTH or self._calls > CALLS:
             self.is_cut = True
-        else:
-            yield from self.follow(callee, (*chain, call.order), inner, (*active, callee))
+            return
+        chain = (*run.chain, call.order)
+        frame = Frame(run.key[0], call, callee, ".".join(map(str, chain)), run.frame, chain)
+        yield from self.follow(_Run(callee, chain, conditions, (*run.active, callee), frame))
 
     def _items(self, key: FunctionKey) -> list[_Item]:
         """The calls and effects of a function in program order."""
