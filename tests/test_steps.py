@@ -7,15 +7,16 @@ from statelift.compose import compose
 from statelift.discover import read_file
 from statelift.model import Options, Tier
 from statelift.planning import make_plan
+from statelift.selecting import chosen_changes
 
 HISTORY = """\
 history = []
 
 
 def handler(event, context):
-    history.append(event["id"])
     if len(history) > 3:
         history.pop(0)
+    history.append(event["id"])
     return history
 """
 
@@ -41,7 +42,7 @@ def only_reasons(tmp_path, **files):
 
 def test_the_code_stays_and_the_handler_gets_a_decorator(tmp_path):
     after = migrated(tmp_path, app=HISTORY)["app"]
-    decorated = HISTORY.replace("def handler", '@stateless("STATE_TABLE_NAME", "history")\ndef handler')
+    decorated = HISTORY.replace("def handler", '@stateless("STATE_TABLE_NAME", "history", retry=True)\ndef handler')
     assert after == f"from statelift_state import stateless\n\n{decorated}"
 
 
@@ -79,7 +80,7 @@ def test_another_handler_without_the_decorator_is_told(tmp_path):
 def test_the_decorator_names_what_it_keeps(tmp_path, home, use, name):
     change = f"{use}.append(event['id'])" if "(" not in use else use
     source = f"{home}\n\n\ndef handler(event, context):\n    {change}\n    return list({use})\n"
-    assert f'"STATE_TABLE_NAME", "{name}")\ndef handler' in migrated(tmp_path, app=source)["app"]
+    assert f'@stateless("STATE_TABLE_NAME", "{name}"' in migrated(tmp_path, app=source)["app"]
 
 
 def test_a_variable_of_another_module_is_named_with_it(tmp_path):
@@ -89,7 +90,7 @@ def test_a_variable_of_another_module_is_named_with_it(tmp_path):
         "    before, config.last = config.last, event['id']\n    return before\n"
     )
     after = migrated(tmp_path, app=app, config=config)
-    assert '@stateless("STATE_TABLE_NAME", "config:last")\ndef handler' in after["app"]
+    assert '@stateless("STATE_TABLE_NAME", "config:last"' in after["app"]
     assert "config" not in after
 
 
@@ -112,7 +113,10 @@ def test_a_decorator_stands_below_those_that_are_there(tmp_path):
     source = HISTORY.replace("def handler", "@tracer.capture_lambda_handler\ndef handler")
     source = f"from aws_lambda_powertools import Tracer\ntracer = Tracer()\n{source}"
     after = migrated(tmp_path, app=source)["app"]
-    assert '@tracer.capture_lambda_handler\n@stateless("STATE_TABLE_NAME", "history")\ndef handler' in after
+    assert (
+        '@tracer.capture_lambda_handler\n@stateless("STATE_TABLE_NAME", "history", retry=True)\ndef handler'
+        in after
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,3 +150,98 @@ def test_a_function_beside_the_handler_does_not_become_one_by_the_migration(tmp_
     )
     app = "from seen import is_new\n\n\ndef handler(event, context):\n    return is_new(event['id'])\n"
     assert set(migrated(tmp_path, app=app, seen=seen)) == {"app", "statelift_state"}
+
+
+# ---------------------------------------------------------------- set anew for each call
+
+LEAK = """\
+import json
+results = []
+
+
+def handler(event, context):
+    \"\"\"Doubles.\"\"\"
+    for number in event["numbers"]:
+        results.append(number * 2)
+    return json.dumps(results)
+"""
+
+
+def answers(plan, root, name):
+    [change] = [each for each in plan.changes if each.id.endswith(f".{name}")]
+    writes = compose(plan, {change.id}, lambda path: read_file(root, path))
+    return {write.path: write.after.decode() for write in writes}
+
+
+def test_what_may_have_been_meant_for_one_call_has_two_answers_and_no_default(tmp_path):
+    root, plan = planned(tmp_path, app=LEAK)
+    assert {change.id.partition(".")[2] for change in plan.changes} == {"transaction", "localise"}
+    assert {change.alternatives_of for change in plan.changes} == {plan.findings[0].id}
+    assert chosen_changes(plan, Tier.REVIEW, only_accepted=False) == []
+    local = answers(plan, root, "localise")
+    added = '    """Doubles."""\n    global results\n    results = []\n'
+    assert local == {"app.py": LEAK.replace('    """Doubles."""\n', added)}
+
+
+def test_each_call_starts_anew_then(tmp_path):
+    root, plan = planned(tmp_path, app=LEAK)
+    names = {}
+    exec(answers(plan, root, "localise")["app.py"], names)
+    assert [names["handler"]({"numbers": [n]}, None) for n in (1, 2)] == ["[2]", "[4]"]
+    exec(LEAK, names)
+    assert [names["handler"]({"numbers": [n]}, None) for n in (1, 2)] == ["[2]", "[2, 4]"]
+
+
+def test_a_second_plan_leaves_it_alone(tmp_path):
+    root, plan = planned(tmp_path, app=LEAK)
+    (root / "app.py").write_text(answers(plan, root, "localise")["app.py"])
+    assert make_plan([root], Options()).findings == ()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_several_variables_give_one_text_in_any_order(tmp_path, order):
+    source = LEAK.replace("results = []", "errors = []\nresults = []").replace(
+        "    return", "    errors.append(event)\n    return str(errors) +"
+    )
+    root, plan = planned(tmp_path, app=source)
+    ids = [change.id for change in plan.changes if change.id.endswith(".localise")]
+    together = compose(plan, set(ids), lambda path: read_file(root, path))[0].after.decode()
+    for number in order:
+        again = make_plan([root], Options())
+        [one] = [change.id for change in again.changes if change.id == ids[number]]
+        for write in compose(again, {one}, lambda path: read_file(root, path)):
+            (root / write.path).write_bytes(write.after)
+    assert (root / "app.py").read_text() == together
+    assert together.index("global errors") < together.index("global results")
+
+
+def test_a_global_statement_that_is_there_is_used(tmp_path):
+    source = (
+        "tenant = None\n\n\ndef handler(event, context):\n    global tenant\n    if 'tenant' in event:\n"
+        "        tenant = event['tenant']\n    return {'tenant': tenant}\n"
+    )
+    root, plan = planned(tmp_path, app=source)
+    text = answers(plan, root, "localise")["app.py"]
+    assert "    global tenant\n    tenant = None\n    if 'tenant'" in text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\n\n\ndef handler(event, context, now=time.time()):\n    return now\n",
+        "import time\nSTART = time.time()\nNAME = f'{START}'\n\n\ndef handler(event, context):\n    return NAME\n",
+        "import time\nNOW = time.time()\nprint(NOW)\n\n\ndef handler(event, time):\n    return NOW\n",
+    ],
+)
+def test_a_frozen_value_that_would_stay_as_old_is_only_told(tmp_path, source):
+    _, plan = planned(tmp_path, app=source)
+    assert [change for change in plan.changes if change.rule == "SL105"] == []
+    assert {finding.tier for finding in plan.findings} == {Tier.MANUAL}
+
+
+def test_the_time_of_the_import_becomes_that_of_the_call(tmp_path):
+    source = "import time\nNOW = time.time()\n\n\ndef handler(event, context):\n    return NOW\n"
+    root, plan = planned(tmp_path, app=source)
+    assert answers(plan, root, "localise") == {
+        "app.py": source.replace("    return", "    global NOW\n    NOW = time.time()\n    return")
+    }

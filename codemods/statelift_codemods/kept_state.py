@@ -13,6 +13,10 @@ written back after it, also after an exception. The call is one step. If another
 read, `StateConflictError` is raised and nothing is written. Several variables lie in one item, so a call never
 sees one of them newer than another.
 
+What every reading call may have written itself was perhaps meant for one call only. Then there are two changes to
+choose from, and none by default: the decorator, or two lines at the start of the handler that set the variable anew
+(`global results` and `results = []`).
+
 ## Left alone
 Variables that are set before every use, caches, flags that no reply depends on.
 
@@ -30,7 +34,10 @@ AP-10 global state assumptions.
 
 from collections.abc import Iterator
 
+from statelift.judge.steps import is_for_one_call
 from statelift.judge.values import Judgement
+from statelift.model import Verdict
+from statelift.renewing import renew
 from statelift.stepping import keep
 from statelift.workspace import Proposal, Workspace
 
@@ -38,6 +45,10 @@ RULES = ("SL102", "SL103")
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
-    """One proposal: the variable is read and written by the decorator."""
+    """The variable is kept around each call; where it may have been meant for one call, also: it is set anew."""
     if judgement.is_step:
         yield keep(judgement, workspace)
+    if judgement.verdict is Verdict.LEAK or (judgement.is_step and is_for_one_call(workspace.evidence, judgement)):
+        renewed = renew(judgement, workspace)
+        if renewed is not None:
+            yield renewed

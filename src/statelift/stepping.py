@@ -5,6 +5,7 @@ from statelift.judge.steps import decorators_of, function_of, name_in
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey, FunctionKey
 from statelift.model import Edit, EntryPoint, Operation
+from statelift.repeating import is_repeatable
 from statelift.workspace import Proposal, Workspace
 
 TABLE = "STATE"
@@ -25,7 +26,7 @@ def keep(judgement: Judgement, workspace: Workspace) -> Proposal:
         calls.append((*function, PART))
     ops += workspace.infrastructure(judgement, table, "table", calls)
     title = f"keep {judgement.cell[0][1]} in DynamoDB between calls"
-    proposal = Proposal("transaction", title, tuple(dict.fromkeys(ops)), judgement.tier, judgement.reasons[1:])
+    proposal = Proposal("transaction", title, tuple(dict.fromkeys(ops)), judgement.tier, judgement.assumed)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):
         proposal = proposal.lowered(tier, reason)
     return proposal
@@ -40,7 +41,8 @@ def _decorator(judgement: Judgement, workspace: Workspace, entry: EntryPoint, va
     path, _ = function
     encoding = program.modules[path].encoding
     at, margin = _above(workspace, function, judgement.cell[0], entry)
-    text = f'@stateless("{variable}", "{name_in(program, judgement.cell[0], entry)}")\n{margin}'
+    again = ", retry=True" if is_repeatable(workspace, function, judgement.cell[0]) else ""
+    text = f'@stateless("{variable}", "{name_in(program, judgement.cell[0], entry)}"{again})\n{margin}'
     return Edit(path, at + len(margin.encode(encoding)), at + len(margin.encode(encoding)), text)
 
 

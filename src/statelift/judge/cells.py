@@ -127,7 +127,7 @@ def _unwritten(evidence: Evidence, make: _Maker, uses: Uses, reachable: Uses) ->
             "rule 1: it is computed when the container starts, and every call of that container sees the same value"
         )
         return make(
-            "SL105", Verdict.FROZEN, "is the time or a random value of the cold start", (reason,), Tier.MANUAL
+            "SL105", Verdict.FROZEN, "is the time or a random value of the cold start", (reason,), Tier.REVIEW
         )
     rule = "SL101" if is_container(make.cell) else "SL103"
     outside = sorted({use.function for _, use in uses if use.function and is_write(make.cell, use.op)})

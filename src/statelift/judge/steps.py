@@ -15,7 +15,7 @@ from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import live_value
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey, FunctionKey, Program
-from statelift.link.sources import STORABLE
+from statelift.link.sources import STORABLE, is_write
 from statelift.model import EntryPoint, Tier, Verdict
 
 DECORATOR = "statelift_state.stateless"
@@ -46,11 +46,13 @@ def as_step(evidence: Evidence, judgement: Judgement) -> Judgement:
         return judgement
     refusals = tuple(dict.fromkeys(_refusals(evidence, judgement)))
     if refusals:
-        return replace(judgement, reasons=(*judgement.reasons, *refusals))
-    reasons = (judgement.reasons[0], STEP, *dict.fromkeys(_assumptions(evidence, judgement)))
+        tier = Tier.REVIEW if judgement.verdict is Verdict.LEAK else Tier.MANUAL  # a leak can also be made local
+        return replace(judgement, tier=tier, reasons=(*judgement.reasons, *refusals))
+    assumed = (STEP, *dict.fromkeys(_assumptions(evidence, judgement)))
+    reasons = judgement.reasons[:1]
     reached = [(path, use) for path, use in judgement.accesses if evidence.is_reachable(path, use.function)]
     subject = replace(judgement.subject, uses=uses_of(reached))  # other code means what it meant
-    return replace(judgement, subject=subject, tier=Tier.REVIEW, reasons=reasons, is_step=True)
+    return replace(judgement, subject=subject, tier=Tier.REVIEW, reasons=reasons, is_step=True, assumed=assumed)
 
 
 def _assumptions(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
@@ -85,7 +87,7 @@ def decorators_of(program: Program, key: FunctionKey) -> list[tuple[int, set[str
     return [
         (call.place.line, {str(ast.literal_eval(each.value.text)) for each in call.arguments[1:] if _is_text(each)})
         for call in module.calls
-        if call.is_decorator and call.callee == DECORATOR and _decorated(module, call) == key[1]
+        if call.is_decorator and call.callee.endswith(DECORATOR) and _decorated(module, call) == key[1]
     ]
 
 
@@ -97,6 +99,23 @@ def _decorated(module: ModuleFacts, call: Call) -> str:
     """The function that a decorator stands above: the next one that begins."""
     below = [each for each in module.functions if each.place.line > call.place.line]
     return min(below, key=lambda each: each.place.line).qualname if below else ""
+
+
+def is_for_one_call(evidence: Evidence, judgement: Judgement) -> bool:
+    """Whether every call that reads the cell may have written it before: perhaps it was meant for that call."""
+    assert judgement.cell is not None
+    mine = {id(use) for _, use in judgement.accesses}
+    has_read = False
+    for trace in evidence.traces:
+        is_written = False
+        for step in trace.steps:
+            if id(step.item) in mine and isinstance(step.item, Access):
+                is_write_here = is_write(judgement.cell[1], step.item.op)
+                has_read |= not is_write_here
+                if not is_write_here and not is_written:
+                    return False
+                is_written |= is_write_here and step.item.op in ("rebind", "append", "extend", "add", "put")
+    return has_read
 
 
 # ---------------------------------------------------------------- names
@@ -220,7 +239,7 @@ def _undecorated(program: Program, key: FunctionKey, function: Function) -> Iter
     if function.is_async or function.has_generator or function.is_nested:
         yield f"{name}() is asynchronous, a generator or made by another function"
     for decorator in function.decorators:
-        if program.callee(path, decorator.name) is not None and decorator.name != DECORATOR:
+        if program.callee(path, decorator.name) is not None and not decorator.name.endswith(DECORATOR):
             yield f"the decorator {decorator.name} of {name}() runs code of the program outside of the call"
 
 

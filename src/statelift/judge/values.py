@@ -31,7 +31,8 @@ class Judgement:
     """A verdict on one subject, with the facts that a codemod needs to act on it.
 
     `reasons` explain verdict and tier; `tier` is the best that the facts allow: a codemod may lower it.
-    `is_step`: no operation of a table fits, so every call reads the cell first and writes it back.
+    `is_step`: no operation of a table fits, so every call reads the cell first and writes it back; `assumed` says
+    what has to hold then.
     """
 
     rule: str
@@ -48,6 +49,7 @@ class Judgement:
     hook: tuple[str, Hook] | None = None
     ordinal: int = field(default=0)
     is_step: bool = False
+    assumed: tuple[str, ...] = ()
 
     @property
     def is_left_alone(self) -> bool:

@@ -11,7 +11,8 @@ BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__", "_
 INERT_DECORATORS = frozenset(
     """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch
     staticmethod classmethod property dataclasses.dataclass contextlib.contextmanager contextlib.asynccontextmanager
-    statelift_state.stateless abc.abstractmethod typing.overload typing.override override pytest.fixture""".split()
+    statelift_state.stateless chalicelib.statelift_state.stateless
+    abc.abstractmethod typing.overload typing.override override pytest.fixture""".split()
 )
 
 

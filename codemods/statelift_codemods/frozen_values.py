@@ -1,0 +1,37 @@
+"""A time or random value of the cold start is computed for every call.
+
+## What it does
+Finds variables of a module that hold the time, a random number or a new identifier of the moment of the import.
+
+## Why
+A container lives for hours. All of its calls see the same "now" and the same "unique" identifier.
+
+## Becomes
+The line at the top of the module stays. At the start of the function that a call begins with it is computed
+again: `global TODAY` and `TODAY = date.today()`.
+
+## Left alone
+Generators of random numbers, and values that no handler reads.
+
+## Safety
+Always REVIEW: an identifier that was meant for the container has to stay as it is. MANUAL in default arguments,
+and where other code at import uses the value.
+
+## Related
+AP-10 global state assumptions.
+"""
+
+from collections.abc import Iterator
+
+from statelift.judge.values import Judgement
+from statelift.renewing import renew
+from statelift.workspace import Proposal, Workspace
+
+RULES = ("SL105",)
+
+
+def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
+    """One proposal: the value is computed at the start of each call."""
+    proposal = renew(judgement, workspace) if judgement.cell is not None else None
+    if proposal is not None:
+        yield proposal

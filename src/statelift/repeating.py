@@ -1,0 +1,149 @@
+"""A function that a call begins with -> whether running it again does nothing that the first time did not undo.
+
+Only what is known to be harmless counts: everything else, a line in the log included, is an effect.
+"""
+
+import ast
+import builtins
+from collections import Counter
+from collections.abc import Iterator
+
+from statelift.link.program import CellKey, FunctionKey
+from statelift.workspace import Workspace
+
+MOST = 50  # functions that are looked at
+EFFECTS = frozenset(
+    "print input open exec eval compile setattr delattr globals locals vars __import__ next".split()
+)
+MODULES = ("json.", "math.", "datetime.", "decimal.", "collections.", "itertools.", "uuid.", "time.time",
+           "copy.", "hashlib.", "base64.", "statistics.", "operator.", "urllib.parse.", "html.", "os.environ.get",
+           "os.getenv")  # fmt: skip
+CHANGES = frozenset(
+    """append extend insert remove pop popitem clear update setdefault add discard sort reverse appendleft popleft
+    extendleft rotate move_to_end subtract difference_update intersection_update""".split()
+)
+MAKERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Constant, ast.JoinedStr)
+BACK = frozenset({"key", "default", "cls", "object_hook", "repl"})
+FORBIDDEN = (ast.With, ast.AsyncWith, ast.Await, ast.Yield, ast.YieldFrom, ast.Nonlocal)
+Def = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def is_repeatable(workspace: Workspace, function: FunctionKey, kept: CellKey) -> bool:
+    """Whether the function and all that it calls change nothing but `kept`, and say nothing to anybody."""
+    waiting, seen = [function], set[FunctionKey]()
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        node = _node(workspace, key)
+        if node is None or len(seen) > MOST or not _is_harmless(workspace, key, node, kept):
+            return False
+        waiting += [callee for _, callee in workspace.program.calls.get(key, ())]
+    return True
+
+
+def _node(workspace: Workspace, key: FunctionKey) -> Def | None:
+    line = workspace.program.functions[key].place.line
+    found = (node for node in ast.walk(ast.parse(workspace.sources[key[0]])) if isinstance(node, Def))
+    return next((node for node in found if node.lineno == line), None)
+
+
+def _is_harmless(workspace: Workspace, key: FunctionKey, function: Def, kept: CellKey) -> bool:
+    own = _own(function)
+    uses = workspace.program.accesses.get(kept, ())
+    spans = {(use.place.line, use.place.column) for path, use in uses if path == key[0]}
+    for node in (each for statement in function.body for each in ast.walk(statement)):
+        if isinstance(node, FORBIDDEN) or (isinstance(node, ast.Global) and node.names != [kept[1]]):
+            return False
+        for changed in _changed(node):
+            is_kept = any((each.lineno, each.col_offset + 1) in spans for each in _bases(changed))
+            is_own = isinstance(changed, ast.Name) and changed.id in own
+            if not (is_kept or is_own):
+                return False
+        if isinstance(node, ast.Call) and not (_is_known(workspace, key, node) and _calls_nothing_back(node)):
+            return False
+    return True
+
+
+def _own(function: Def) -> set[str]:
+    """Local names that only ever hold what the function made itself."""
+    bound: Counter[str] = Counter()
+    made: Counter[str] = Counter()
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if isinstance(value, MAKERS):
+                made[name] += 1
+            case ast.AugAssign(target=ast.Name(id=name)):
+                made[name] += 1
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                bound[name] += 1
+            case ast.Global(names=names):
+                bound.update(names)
+            case _:
+                pass
+    return {name for name, count in made.items() if bound[name] == count}
+
+
+def _calls_nothing_back(call: ast.Call) -> bool:
+    """Whether no function is handed over, to be called there."""
+    if isinstance(call.func, ast.Name) and call.func.id in ("map", "filter"):
+        return False
+    return all(isinstance(each.value, (ast.Lambda, ast.Constant)) for each in call.keywords if each.arg in BACK)
+
+
+def _changed(node: ast.AST) -> Iterator[ast.expr]:
+    """What a node gives another value, or changes in place; binding a plain local name is no change."""
+    match node:
+        case (
+            ast.Attribute(value=value, ctx=ast.Store() | ast.Del())
+            | ast.Subscript(value=value, ctx=ast.Store() | ast.Del())
+        ):
+            yield value
+        case ast.Call(func=ast.Attribute(value=value, attr=method)) if method in CHANGES:
+            yield value
+        case _:
+            pass
+
+
+def _bases(node: ast.expr) -> Iterator[ast.expr]:
+    while True:
+        yield node
+        match node:
+            case (
+                ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Call(func=ast.Attribute(value=value))
+            ):
+                node = value
+            case _:
+                return
+
+
+def _is_known(workspace: Workspace, key: FunctionKey, call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(attr=method) if method in CHANGES:
+            return True  # what it changes is looked at
+        case ast.Name(id=name) if name in vars(builtins):
+            return name not in EFFECTS
+        case _:
+            pass
+    calls = workspace.program.calls.get(key, ())
+    at = (call.lineno, call.col_offset + 1)
+    if any((made.place.line, made.place.column) == at for made, _ in calls):
+        return True
+    dotted = _dotted(workspace, key[0], call.func)
+    is_text_method = isinstance(call.func, ast.Attribute) and any(
+        hasattr(kind, call.func.attr) for kind in (str, int, float, dict, list, set)
+    )
+    is_of_module = dotted.partition(".")[0] in {each.local for each in workspace.program.modules[key[0]].imports}
+    return dotted.startswith(MODULES) or (is_text_method and not is_of_module)
+
+
+def _dotted(workspace: Workspace, path: str, node: ast.expr) -> str:
+    """`loads` -> `json.loads`, where it is imported so."""
+    text = ast.unparse(node)
+    head, _, rest = text.partition(".")
+    imports = (each for each in workspace.program.modules[path].imports if each.local == head)
+    for each in imports:
+        full = f"{each.module}.{each.name}" if each.name else each.module
+        return f"{full}.{rest}" if rest else full
+    return text
