@@ -1,7 +1,7 @@
 """Every call of the catalogue that touches files: it goes to S3, or it is said why not, and what to do instead.
 
-One small program per call, in which a file of an earlier invocation plays a part. What only makes a new name, looks at
-a text or keeps a library's cache is no finding.
+One small program per call, in which a file of an earlier invocation plays a part. What only makes a new name, looks
+at a text or keeps a library's cache is no finding.
 """
 
 import pytest
@@ -49,7 +49,8 @@ def listing(expression):
 def call(name, roles, **paths):
     """The call with a path for each role, and something of the event for the arguments between."""
     given = {position: paths.get(effect, KEPT) for effect, position, _ in roles}
-    return f"{name}({', '.join(given.get(number, 'event["x"]') for number in range(max(given) + 1))})"
+    arguments = ", ".join(given.get(number, 'event["x"]') for number in range(max(given) + 1))
+    return f"{name}({arguments})"
 
 
 def of_function(name, roles):
@@ -99,7 +100,8 @@ def of_path(name, effect):
         case "claim", _:
             return writing(f"{path}.{name}({GIVEN})")
         case "list", _:
-            return listing(f"sorted({path}.{name}({'"*"' if 'glob' in name else ''}))")
+            pattern = '"*"' if "glob" in name else ""
+            return listing(f"sorted({path}.{name}({pattern}))")
         case _:
             return writing(f'{path}.open("w").write(event["put"])', get=f"return {path}.open().read()")
 
@@ -204,6 +206,11 @@ def test_new_names_texts_and_caches_of_libraries_are_no_finding(name, tmp_path):
 
 
 def test_every_call_of_the_catalogue_is_asked_for():
-    names = {name for key, rows in ROWS.items() for name in rows if key not in ("functions", "paths", "methods", "looking_methods")}
+    names = {
+        name
+        for key, rows in ROWS.items()
+        for name in rows
+        if key not in ("functions", "paths", "methods", "looking_methods")
+    }
     names |= {name for row in ROWS["functions"] for name in row["calls"]}
     assert names | {*BECOMES} <= {*CASES, *STREAMS, *QUIET}

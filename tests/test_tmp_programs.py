@@ -1,7 +1,7 @@
 """What is said of files in /tmp, on programs that were written to find out whether a rule is understood.
 
-The catalogue's programs say what is wanted; these say it again with other names, other libraries and other shapes, so that
-no rule fits the catalogue only.
+The catalogue's programs say what is wanted; these say it again with other names, other libraries and other
+shapes, so that no rule fits the catalogue only.
 """
 
 import pytest

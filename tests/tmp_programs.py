@@ -1,7 +1,7 @@
 """Programs that touch /tmp, in idioms of many kinds, and what has to be said of each: `test_tmp_programs.py` asks.
 
-`program(name, findings, text)`: findings are `{path: (verdict, tiers)}`, empty where nothing is to be reported. Tiers are
-those that are right: a rewrite may come to exist. Further files of a program are keyword arguments.
+`program(name, findings, text)`: findings are `{path: (verdict, tiers)}`, empty where nothing is to be reported. Tiers
+are those that are right: a rewrite may come to exist. Further files of a program are keyword arguments.
 """
 
 PROGRAMS = {}
@@ -13,7 +13,10 @@ def program(name, findings, text, **files):
 
 
 # ---- paths: class attribute, f-string, format, %, joins
-program("class_attr_fstring", {"/tmp/cfg/{}.json": ("state","review")}, '''
+program(
+    "class_attr_fstring",
+    {"/tmp/cfg/{}.json": ("state", "review")},
+    """
 import json, os
 class Prefs:
     BASE = "/tmp/cfg"
@@ -33,8 +36,12 @@ def lambda_handler(event, context):
         prefs.save(event["set"])
         return {}
     return prefs.load()
-''')
-program("env_subscript_default", {"/tmp/last.txt": ("state","review")}, '''
+""",
+)
+program(
+    "env_subscript_default",
+    {"/tmp/last.txt": ("state", "review")},
+    """
 import os
 WORK = os.environ.get("WORK_DIR") or "/tmp"
 def lambda_handler(event, context):
@@ -43,8 +50,12 @@ def lambda_handler(event, context):
     with open(target, "w") as f:
         f.write(event["x"])
     return before
-''')
-program("percent_path", {"/tmp/{}.txt": ("state","review")}, '''
+""",
+)
+program(
+    "percent_path",
+    {"/tmp/{}.txt": ("state", "review")},
+    """
 import os
 def path_for(key):
     return "/tmp/%s.txt" % key
@@ -56,8 +67,12 @@ def lambda_handler(event, context):
         return None
     with open(p) as f:
         return f.read()
-''')
-program("dict_constant_path", {"/tmp/q.json": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "dict_constant_path",
+    {"/tmp/q.json": ("state", "manual|review")},
+    """
 import json, os
 PATHS = {"queue": "/tmp/q.json"}
 def lambda_handler(event, context):
@@ -69,8 +84,12 @@ def lambda_handler(event, context):
     with open(PATHS["queue"], "w") as f:
         json.dump(items, f)
     return len(items)
-''')
-program("namedtuple_config", {"/tmp/state.bin": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "namedtuple_config",
+    {"/tmp/state.bin": ("state", "manual|review")},
+    """
 import os
 from types import SimpleNamespace
 cfg = SimpleNamespace(path="/tmp/state.bin")
@@ -82,8 +101,12 @@ def lambda_handler(event, context):
     with open(cfg.path, "wb") as f:
         f.write(event["d"].encode())
     return len(old)
-''')
-program("dataclass_default", {"/tmp/ledger.json": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "dataclass_default",
+    {"/tmp/ledger.json": ("state", "manual|review")},
+    """
 import json, os
 from dataclasses import dataclass
 @dataclass
@@ -102,8 +125,12 @@ class Ledger:
         return rows
 def lambda_handler(event, context):
     return Ledger().add(event["row"])
-''')
-program("pathlib_chain", {"/tmp/out/summary.txt": ("state", "review|manual")}, '''
+""",
+)
+program(
+    "pathlib_chain",
+    {"/tmp/out/summary.txt": ("state", "review|manual")},
+    """
 from pathlib import Path
 ROOT = Path("/tmp").joinpath("out")
 def lambda_handler(event, context):
@@ -112,8 +139,12 @@ def lambda_handler(event, context):
     previous = target.read_text() if target.is_file() else None
     target.write_text(str(event["n"]))
     return previous
-''')
-program("environ_tmpdir", {"/tmp/seen.txt": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "environ_tmpdir",
+    {"/tmp/seen.txt": ("state", "manual|review")},
+    """
 import os
 TMP = os.environ.get("TMPDIR", "/tmp")
 SEEN = f"{TMP}/seen.txt"
@@ -128,8 +159,12 @@ def lambda_handler(event, context):
     with open(SEEN, "a") as f:
         f.write(event["id"] + "\\n")
     return is_new
-''')
-program("param_two_levels", {"/tmp/acc.json": ("state", "review")}, '''
+""",
+)
+program(
+    "param_two_levels",
+    {"/tmp/acc.json": ("state", "review")},
+    """
 import json, os
 def read(path, default):
     if os.path.exists(path):
@@ -146,9 +181,13 @@ def bump(path, key):
     return data[key]
 def lambda_handler(event, context):
     return bump("/tmp/acc.json", event["k"])
-''')
+""",
+)
 # ---- scratch
-program("scratch_download_process_upload", {}, '''
+program(
+    "scratch_download_process_upload",
+    {},
+    """
 import boto3, os, uuid
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -160,8 +199,12 @@ def lambda_handler(event, context):
         with open(src, "rb") as i, open(out, "wb") as o:
             o.write(i.read()[::2])
         s3.upload_file(out, b + "-resized", k)
-''')
-program("scratch_fixed_overwrite", {}, '''
+""",
+)
+program(
+    "scratch_fixed_overwrite",
+    {},
+    """
 import boto3, csv
 s3 = boto3.resource("s3")
 def lambda_handler(event, context):
@@ -172,8 +215,12 @@ def lambda_handler(event, context):
         csv.writer(f).writerows(rows)
     s3.meta.client.upload_file("/tmp/out.csv", event["b"], "out.csv")
     return len(rows)
-''')
-program("scratch_branches", {}, '''
+""",
+)
+program(
+    "scratch_branches",
+    {},
+    """
 import json
 def lambda_handler(event, context):
     p = "/tmp/work.json"
@@ -185,8 +232,12 @@ def lambda_handler(event, context):
             f.write("2")
     with open(p) as f:
         return json.load(f)
-''')
-program("scratch_subprocess", {}, '''
+""",
+)
+program(
+    "scratch_subprocess",
+    {},
+    """
 import subprocess
 def lambda_handler(event, context):
     with open("/tmp/doc.html", "w") as f:
@@ -194,8 +245,12 @@ def lambda_handler(event, context):
     subprocess.run(["wkhtmltopdf", "/tmp/doc.html", "/tmp/doc.pdf"], check=True)
     with open("/tmp/doc.pdf", "rb") as f:
         return f.read().hex()
-''')
-program("scratch_zip_extract_read", {}, '''
+""",
+)
+program(
+    "scratch_zip_extract_read",
+    {},
+    """
 import io, zipfile, boto3, tempfile, os
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -204,8 +259,12 @@ def lambda_handler(event, context):
         with zipfile.ZipFile(os.path.join(d, "a.zip")) as z:
             z.extractall(d)
         return sorted(os.listdir(d))
-''')
-program("scratch_remove_first", {}, '''
+""",
+)
+program(
+    "scratch_remove_first",
+    {},
+    """
 import os, shutil
 OUT = "/tmp/site"
 def lambda_handler(event, context):
@@ -216,16 +275,24 @@ def lambda_handler(event, context):
         with open(f"{OUT}/{n}", "w") as f:
             f.write(n)
     return sorted(os.listdir(OUT))
-''')
-program("scratch_rmtree_ignore", {}, '''
+""",
+)
+program(
+    "scratch_rmtree_ignore",
+    {},
+    """
 import os, shutil
 def lambda_handler(event, context):
     shutil.rmtree("/tmp/x", ignore_errors=True)
     os.mkdir("/tmp/x")
     open("/tmp/x/a", "w").write(event["v"])
     return os.listdir("/tmp/x")
-''')
-program("scratch_git_clone", {}, '''
+""",
+)
+program(
+    "scratch_git_clone",
+    {},
+    """
 import subprocess, shutil, os
 def lambda_handler(event, context):
     repo = "/tmp/repo"
@@ -233,8 +300,12 @@ def lambda_handler(event, context):
         shutil.rmtree(repo)
     subprocess.check_call(["git", "clone", event["url"], repo])
     return open(os.path.join(repo, "VERSION")).read()
-''')
-program("scratch_disk_listing_log", {}, '''
+""",
+)
+program(
+    "scratch_disk_listing_log",
+    {},
+    """
 import os, logging
 def lambda_handler(event, context):
     with open("/tmp/a.txt", "w") as f:
@@ -242,8 +313,12 @@ def lambda_handler(event, context):
     logging.info("files %s", os.listdir("/tmp"))
     with open("/tmp/a.txt") as f:
         return f.read()
-''')
-program("scratch_append_after_write", {}, '''
+""",
+)
+program(
+    "scratch_append_after_write",
+    {},
+    """
 def lambda_handler(event, context):
     with open("/tmp/r.csv", "w") as f:
         f.write("a,b\\n")
@@ -252,24 +327,36 @@ def lambda_handler(event, context):
             f.write(row)
     with open("/tmp/r.csv") as f:
         return f.read()
-''')
-program("append_without_write", {"/tmp/r.csv": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "append_without_write",
+    {"/tmp/r.csv": ("state", "manual|review")},
+    """
 def lambda_handler(event, context):
     for row in event["rows"]:
         with open("/tmp/r.csv", "a") as f:
             f.write(row)
     with open("/tmp/r.csv") as f:
         return f.read()
-''')
-program("append_upload", {"/tmp/r.csv": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "append_upload",
+    {"/tmp/r.csv": ("state", "manual|review")},
+    """
 import boto3
 def lambda_handler(event, context):
     with open("/tmp/r.csv", "a") as f:
         for row in event["rows"]:
             f.write(row)
     boto3.client("s3").upload_file("/tmp/r.csv", "b", "r.csv")
-''')
-program("download_then_append", {}, '''
+""",
+)
+program(
+    "download_then_append",
+    {},
+    """
 import boto3
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -277,25 +364,37 @@ def lambda_handler(event, context):
     with open("/tmp/log.csv", "a") as f:
         f.write(event["row"])
     s3.upload_file("/tmp/log.csv", "bucket", "log.csv")
-''')
-program("cond_write", {"/tmp/token": ("state", "review|manual")}, '''
+""",
+)
+program(
+    "cond_write",
+    {"/tmp/token": ("state", "review|manual")},
+    """
 def lambda_handler(event, context):
     if event.get("token"):
         with open("/tmp/token", "w") as f:
             f.write(event["token"])
     with open("/tmp/token") as f:
         return f.read()
-''')
-program("write_in_loop_maybe_zero", {"/tmp/last": ("state", "review|manual")}, '''
+""",
+)
+program(
+    "write_in_loop_maybe_zero",
+    {"/tmp/last": ("state", "review|manual")},
+    """
 def lambda_handler(event, context):
     for r in event["Records"]:
         with open("/tmp/last", "w") as f:
             f.write(r)
     with open("/tmp/last") as f:
         return f.read()
-''')
+""",
+)
 # ---- caches
-program("cache_model_download", {}, '''
+program(
+    "cache_model_download",
+    {},
+    """
 import os, boto3
 MODEL = "/tmp/model.bin"
 def load():
@@ -305,8 +404,12 @@ def load():
         return f.read()
 def lambda_handler(event, context):
     return len(load()) + event["n"]
-''')
-program("cache_keyed_download", {}, '''
+""",
+)
+program(
+    "cache_keyed_download",
+    {},
+    """
 import os, boto3
 s3 = boto3.client("s3")
 def fetch(key):
@@ -316,16 +419,24 @@ def fetch(key):
     return open(local, "rb").read()
 def lambda_handler(event, context):
     return len(fetch(event["key"]))
-''')
-program("cache_wrong_key", {"/tmp/data.bin": ("state", "review|manual")}, '''
+""",
+)
+program(
+    "cache_wrong_key",
+    {"/tmp/data.bin": ("state", "review|manual")},
+    """
 import os, boto3
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
     if not os.path.exists("/tmp/data.bin"):
         s3.download_file("assets", event["key"], "/tmp/data.bin")
     return len(open("/tmp/data.bin", "rb").read())
-''')
-program("fake_cache_event", {"/tmp/first": ("state", "review|manual")}, '''
+""",
+)
+program(
+    "fake_cache_event",
+    {"/tmp/first": ("state", "review|manual")},
+    """
 import os
 def lambda_handler(event, context):
     if not os.path.exists("/tmp/first"):
@@ -333,8 +444,12 @@ def lambda_handler(event, context):
             f.write(event["v"])
     with open("/tmp/first") as f:
         return f.read()
-''')
-program("cache_bin_copied", {}, '''
+""",
+)
+program(
+    "cache_bin_copied",
+    {},
+    """
 import os, shutil, stat, subprocess
 BIN = "/tmp/ffmpeg"
 def ensure():
@@ -344,8 +459,12 @@ def ensure():
 def lambda_handler(event, context):
     ensure()
     return subprocess.check_output([BIN, "-version"]).decode()
-''')
-program("cache_ttl_pathlib", {}, '''
+""",
+)
+program(
+    "cache_ttl_pathlib",
+    {},
+    """
 import json, time, urllib.request
 from pathlib import Path
 KEYS = Path("/tmp/jwks.json")
@@ -359,8 +478,12 @@ def keys():
     return json.loads(body)
 def lambda_handler(event, context):
     return event["kid"] in [k["kid"] for k in keys()["keys"]]
-''')
-program("cache_guard_return", {}, '''
+""",
+)
+program(
+    "cache_guard_return",
+    {},
+    """
 import os, urllib.request
 def ensure_db():
     if os.path.exists("/tmp/geo.mmdb"):
@@ -370,8 +493,12 @@ def lambda_handler(event, context):
     ensure_db()
     with open("/tmp/geo.mmdb", "rb") as f:
         return len(f.read())
-''')
-program("cache_tar_extracted", {}, '''
+""",
+)
+program(
+    "cache_tar_extracted",
+    {},
+    """
 import os, tarfile, boto3
 DIR = "/tmp/model"
 s3 = boto3.client("s3")
@@ -385,9 +512,13 @@ def ensure():
 def lambda_handler(event, context):
     with open(os.path.join(ensure(), "weights.txt")) as f:
         return f.read()
-''')
+""",
+)
 # ---- markers, locks, dbs
-program("mkdir_lock", {"/tmp/{}.d": ("state", "review|manual")}, '''
+program(
+    "mkdir_lock",
+    {"/tmp/{}.d": ("state", "review|manual")},
+    """
 import os
 def lambda_handler(event, context):
     try:
@@ -395,8 +526,12 @@ def lambda_handler(event, context):
     except FileExistsError:
         return "duplicate"
     return "ok"
-''')
-program("flock_counter", {"/tmp/n": ("state", "manual")}, '''
+""",
+)
+program(
+    "flock_counter",
+    {"/tmp/n": ("state", "manual")},
+    """
 import fcntl, os
 def lambda_handler(event, context):
     with open("/tmp/n.lock", "w") as lock:
@@ -406,8 +541,12 @@ def lambda_handler(event, context):
             f.write(str(n + 1))
         fcntl.flock(lock, fcntl.LOCK_UN)
     return n
-''')
-program("flock_from_import", {"/tmp/n2": ("state", "manual")}, '''
+""",
+)
+program(
+    "flock_from_import",
+    {"/tmp/n2": ("state", "manual")},
+    """
 from fcntl import flock, LOCK_EX
 import pathlib
 P = pathlib.Path("/tmp/n2")
@@ -418,8 +557,12 @@ def lambda_handler(event, context):
         f.seek(0); f.truncate()
         f.write(str(n))
     return n
-''')
-program("sqlite_helper", {"/tmp/app.sqlite": ("state", "manual")}, '''
+""",
+)
+program(
+    "sqlite_helper",
+    {"/tmp/app.sqlite": ("state", "manual")},
+    """
 import sqlite3
 from contextlib import closing
 def connect(path="/tmp/app.sqlite"):
@@ -430,8 +573,12 @@ def lambda_handler(event, context):
         db.execute("insert into t values (?)", (event["v"],))
         db.commit()
         return db.execute("select count(*) from t").fetchone()[0]
-''')
-program("sqlite_scratch", {}, '''
+""",
+)
+program(
+    "sqlite_scratch",
+    {},
+    """
 import sqlite3, os, boto3
 def lambda_handler(event, context):
     path = "/tmp/report.db"
@@ -443,16 +590,24 @@ def lambda_handler(event, context):
     db.commit()
     db.close()
     boto3.client("s3").upload_file(path, "b", "report.db")
-''')
-program("sqlite_downloaded", {}, '''
+""",
+)
+program(
+    "sqlite_downloaded",
+    {},
+    """
 import sqlite3, boto3
 def lambda_handler(event, context):
     boto3.client("s3").download_file("b", "lookup.db", "/tmp/lookup.db")
     db = sqlite3.connect("/tmp/lookup.db")
     return db.execute("select v from t where k=?", (event["k"],)).fetchone()[0]
-''')
+""",
+)
 # ---- uniqueness
-program("token_from_event_not_unique", {"/tmp/{}.json": ("state", "review")}, '''
+program(
+    "token_from_event_not_unique",
+    {"/tmp/{}.json": ("state", "review")},
+    """
 import json
 def lambda_handler(event, context):
     token = event["token"]
@@ -463,8 +618,12 @@ def lambda_handler(event, context):
         return {}
     with open(name) as f:
         return json.load(f)
-''')
-program("runtime_name_not_unique", {"/tmp/{}.txt": ("state", "review")}, '''
+""",
+)
+program(
+    "runtime_name_not_unique",
+    {"/tmp/{}.txt": ("state", "review")},
+    """
 def lambda_handler(event, context):
     runtime = event["runtime"]
     path = "/tmp/" + runtime + ".txt"
@@ -473,8 +632,12 @@ def lambda_handler(event, context):
             f.write(event["v"])
     with open(path) as f:
         return f.read()
-''')
-program("day_file", {"/tmp/{}.log": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "day_file",
+    {"/tmp/{}.log": ("state", "manual|review")},
+    """
 import datetime
 def lambda_handler(event, context):
     day = datetime.date.today().isoformat()
@@ -482,8 +645,12 @@ def lambda_handler(event, context):
         f.write(event["v"] + "\\n")
     with open(f"/tmp/{day}.log") as f:
         return len(f.readlines())
-''')
-program("day_file_strftime", {"/tmp/{}.log": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "day_file_strftime",
+    {"/tmp/{}.log": ("state", "manual|review")},
+    """
 import time
 def lambda_handler(event, context):
     name = time.strftime("/tmp/%Y%m%d.log")
@@ -492,8 +659,12 @@ def lambda_handler(event, context):
         f.write(event["v"] + "\\n")
     with open(name) as f:
         return len(f.readlines())
-''')
-program("uuid_append", {}, '''
+""",
+)
+program(
+    "uuid_append",
+    {},
+    """
 import uuid
 def lambda_handler(event, context):
     name = f"/tmp/{uuid.uuid4().hex}.log"
@@ -502,8 +673,12 @@ def lambda_handler(event, context):
             f.write(v)
     with open(name) as f:
         return f.read()
-''')
-program("request_id_append", {}, '''
+""",
+)
+program(
+    "request_id_append",
+    {},
+    """
 def lambda_handler(event, context):
     name = f"/tmp/{context.aws_request_id}.log"
     for v in event["vs"]:
@@ -511,8 +686,12 @@ def lambda_handler(event, context):
             f.write(v)
     with open(name) as f:
         return f.read()
-''')
-program("uuid_at_import", {"NAME": ("frozen", "manual"), "/tmp/{}.log": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "uuid_at_import",
+    {"NAME": ("frozen", "manual"), "/tmp/{}.log": ("state", "manual|review")},
+    """
 import uuid
 NAME = f"/tmp/{uuid.uuid4().hex}.log"
 def lambda_handler(event, context):
@@ -520,8 +699,12 @@ def lambda_handler(event, context):
         f.write(event["v"])
     with open(NAME) as f:
         return f.read()
-''')
-program("mkdtemp_at_import", {"/tmp/{}/log": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "mkdtemp_at_import",
+    {"/tmp/{}/log": ("state", "manual|review")},
+    """
 import tempfile, os
 DIR = tempfile.mkdtemp()
 def lambda_handler(event, context):
@@ -529,8 +712,12 @@ def lambda_handler(event, context):
         f.write(event["v"])
     with open(os.path.join(DIR, "log")) as f:
         return f.read()
-''')
-program("mkdtemp_scratch", {}, '''
+""",
+)
+program(
+    "mkdtemp_scratch",
+    {},
+    """
 import tempfile, os
 def lambda_handler(event, context):
     d = tempfile.mkdtemp(dir="/tmp")
@@ -538,16 +725,24 @@ def lambda_handler(event, context):
         f.write(event["v"])
     with open(os.path.join(d, "log")) as f:
         return f.read()
-''')
+""",
+)
 # ---- global handle, remembered temp
-program("handle_global", {"LOG": ("state", "manual")}, '''
+program(
+    "handle_global",
+    {"LOG": ("state", "manual")},
+    """
 LOG = open("/tmp/run.log", "a+")
 def lambda_handler(event, context):
     LOG.write(event["v"] + "\\n")
     LOG.seek(0)
     return LOG.read()
-''')
-program("handle_lazy", {"/tmp/rows.txt": ("state", "manual")}, '''
+""",
+)
+program(
+    "handle_lazy",
+    {"/tmp/rows.txt": ("state", "manual")},
+    """
 _out = None
 def get():
     global _out
@@ -559,8 +754,12 @@ def lambda_handler(event, context):
     f.write(event["v"])
     f.seek(0)
     return f.read()
-''')
-program("remembered_mkstemp", {"/tmp/{}": ("state", "manual"), "_name": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "remembered_mkstemp",
+    {"/tmp/{}": ("state", "manual"), "_name": ("state", "manual|review")},
+    """
 import os, tempfile
 _name = None
 def lambda_handler(event, context):
@@ -571,17 +770,25 @@ def lambda_handler(event, context):
         os.close(fd)
     with open(_name) as f:
         return f.read()
-''')
-program("remembered_dir", {"/tmp/{}/{}": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "remembered_dir",
+    {"/tmp/{}/{}": ("state", "manual|review")},
+    """
 import os, tempfile
 WORK = tempfile.TemporaryDirectory()
 def lambda_handler(event, context):
     with open(os.path.join(WORK.name, event["n"]), "w") as f:
         f.write("x")
     return sorted(os.listdir(WORK.name))
-''')
+""",
+)
 # ---- chdir, listdir, archives
-program("chdir_ctx", {"/tmp/n.txt": ("state", "manual")}, '''
+program(
+    "chdir_ctx",
+    {"/tmp/n.txt": ("state", "manual")},
+    """
 import contextlib, os
 def lambda_handler(event, context):
     with contextlib.chdir("/tmp"):
@@ -589,8 +796,12 @@ def lambda_handler(event, context):
         with open("n.txt", "w") as f:
             f.write(event["v"])
     return old
-''')
-program("chdir_scratch", {}, '''
+""",
+)
+program(
+    "chdir_scratch",
+    {},
+    """
 import os, subprocess
 def lambda_handler(event, context):
     os.chdir("/tmp")
@@ -598,8 +809,12 @@ def lambda_handler(event, context):
         f.write(event["v"])
     with open("in.txt") as f:
         return f.read()
-''')
-program("walk_leftovers", {"/tmp/up/{}": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "walk_leftovers",
+    {"/tmp/up/{}": ("state", "manual|review")},
+    """
 import os
 def lambda_handler(event, context):
     os.makedirs("/tmp/up", exist_ok=True)
@@ -607,8 +822,12 @@ def lambda_handler(event, context):
         with open(os.path.join("/tmp/up", n), "w") as f:
             f.write(t)
     return sorted(n for _, _, names in os.walk("/tmp/up") for n in names)
-''')
-program("archive_accumulated", {"/tmp/inv/{}.txt": ("state", "manual")}, '''
+""",
+)
+program(
+    "archive_accumulated",
+    {"/tmp/inv/{}.txt": ("state", "manual")},
+    """
 import os, shutil
 def lambda_handler(event, context):
     os.makedirs("/tmp/inv", exist_ok=True)
@@ -616,8 +835,12 @@ def lambda_handler(event, context):
         f.write(event["t"])
     if event.get("pack"):
         return os.path.getsize(shutil.make_archive("/tmp/all", "zip", "/tmp/inv"))
-''')
-program("glob_cleanup_first", {}, '''
+""",
+)
+program(
+    "glob_cleanup_first",
+    {},
+    """
 import glob, os
 def lambda_handler(event, context):
     for f in glob.glob("/tmp/part-*"):
@@ -626,24 +849,36 @@ def lambda_handler(event, context):
         with open(f"/tmp/part-{i}", "w") as f:
             f.write(t)
     return sorted(glob.glob("/tmp/part-*"))
-''')
+""",
+)
 # ---- write-only
-program("write_only_append", {"/tmp/audit.log": ("write-only", "review|manual")}, '''
+program(
+    "write_only_append",
+    {"/tmp/audit.log": ("write-only", "review|manual")},
+    """
 import json
 def lambda_handler(event, context):
     with open("/tmp/audit.log", mode="a", encoding="utf-8") as f:
         f.write(json.dumps(event))
     return {"ok": True}
-''')
-program("debug_dump_w", {}, '''
+""",
+)
+program(
+    "debug_dump_w",
+    {},
+    """
 import json
 def lambda_handler(event, context):
     with open("/tmp/debug.json", "w") as f:
         json.dump(event, f)
     return {"ok": True}
-''')
+""",
+)
 # ---- efs, package, other
-program("efs", {}, '''
+program(
+    "efs",
+    {},
+    """
 import os
 def lambda_handler(event, context):
     p = os.path.join("/mnt/efs", "x")
@@ -651,19 +886,31 @@ def lambda_handler(event, context):
     with open(p, "w") as f:
         f.write(event["v"])
     return old
-''')
-program("package_file", {}, '''
+""",
+)
+program(
+    "package_file",
+    {},
+    """
 import json, os
 HERE = os.path.dirname(__file__)
 def lambda_handler(event, context):
     with open(os.path.join(HERE, "data.json")) as f:
         return json.load(f)[event["k"]]
-''')
-program("tmp_string", {}, '''
+""",
+)
+program(
+    "tmp_string",
+    {},
+    """
 def lambda_handler(event, context):
     return {"hint": "put it in /tmp/x.json", "k": event["k"]}
-''')
-program("template_env_no_default", {}, '''
+""",
+)
+program(
+    "template_env_no_default",
+    {},
+    """
 import os
 OUT = os.environ["OUT"]
 def lambda_handler(event, context):
@@ -671,15 +918,23 @@ def lambda_handler(event, context):
         f.write(event["v"])
     with open(OUT) as f:
         return f.read()
-''')
-program("shelve_global", {"db": ("state", "manual")}, '''
+""",
+)
+program(
+    "shelve_global",
+    {"db": ("state", "manual")},
+    """
 import shelve
 db = shelve.open("/tmp/s")
 def lambda_handler(event, context):
     db[event["k"]] = event["v"]
     return len(db)
-''')
-program("pandas_roundtrip_state", {"/tmp/hist.csv": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "pandas_roundtrip_state",
+    {"/tmp/hist.csv": ("state", "manual|review")},
+    """
 import os
 import pandas as pd
 def lambda_handler(event, context):
@@ -687,8 +942,12 @@ def lambda_handler(event, context):
     df = pd.concat([df, pd.DataFrame([event["row"]])])
     df.to_csv("/tmp/hist.csv", index=False)
     return len(df)
-''')
-program("mmap_state", {"/tmp/c.bin": ("state", "manual")}, '''
+""",
+)
+program(
+    "mmap_state",
+    {"/tmp/c.bin": ("state", "manual")},
+    """
 import mmap, os
 def lambda_handler(event, context):
     if not os.path.exists("/tmp/c.bin"):
@@ -698,8 +957,12 @@ def lambda_handler(event, context):
         m = mmap.mmap(f.fileno(), 0)
         m[0] = (m[0] + 1) % 256
         return m[0]
-''')
-program("finally_cleanup_exposed", {}, '''
+""",
+)
+program(
+    "finally_cleanup_exposed",
+    {},
+    """
 import os
 P = "/tmp/stage.txt"
 def lambda_handler(event, context):
@@ -714,8 +977,12 @@ def lambda_handler(event, context):
     finally:
         if os.path.exists(P):
             os.remove(P)
-''')
-program("cleanup_at_end_only", {"/tmp/stage.txt": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "cleanup_at_end_only",
+    {"/tmp/stage.txt": ("state", "manual|review")},
+    """
 import os
 P = "/tmp/stage.txt"
 def lambda_handler(event, context):
@@ -730,8 +997,12 @@ def lambda_handler(event, context):
     if os.path.exists(P):
         os.remove(P)
     return [text, n]
-''')
-program("copy_publish", {"/tmp/live.json": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "copy_publish",
+    {"/tmp/live.json": ("state", "manual|review")},
+    """
 import shutil, json
 def lambda_handler(event, context):
     if "new" in event:
@@ -740,8 +1011,12 @@ def lambda_handler(event, context):
         shutil.copy("/tmp/new.json", "/tmp/live.json")
     with open("/tmp/live.json") as f:
         return json.load(f)
-''')
-program("path_rename_method", {"/tmp/live.txt": ("state", "manual|review")}, '''
+""",
+)
+program(
+    "path_rename_method",
+    {"/tmp/live.txt": ("state", "manual|review")},
+    """
 from pathlib import Path
 LIVE = Path("/tmp/live.txt")
 def lambda_handler(event, context):
@@ -750,16 +1025,24 @@ def lambda_handler(event, context):
         part.write_text(event["new"])
         part.rename(LIVE)
     return LIVE.read_text()
-''')
-program("gzip_state", {"/tmp/b.gz": ("state", "manual")}, '''
+""",
+)
+program(
+    "gzip_state",
+    {"/tmp/b.gz": ("state", "manual")},
+    """
 import gzip, os
 def lambda_handler(event, context):
     old = gzip.open("/tmp/b.gz", "rt").read() if os.path.exists("/tmp/b.gz") else ""
     with gzip.open("/tmp/b.gz", "wt") as f:
         f.write(old + event["v"])
     return old
-''')
-program("two_handlers", {"/tmp/shared.json": ("state", "review")}, '''
+""",
+)
+program(
+    "two_handlers",
+    {"/tmp/shared.json": ("state", "review")},
+    """
 import json
 def save_handler(event, context):
     with open("/tmp/shared.json", "w") as f:
@@ -767,8 +1050,12 @@ def save_handler(event, context):
 def load_handler(event, context):
     with open("/tmp/shared.json") as f:
         return json.load(f)
-''')
-program("helper_module", {"/tmp/{}": ("state", "review|manual")}, '''
+""",
+)
+program(
+    "helper_module",
+    {"/tmp/{}": ("state", "review|manual")},
+    """
 from storage import Disk
 disk = Disk("/tmp")
 def lambda_handler(event, context):
@@ -776,7 +1063,9 @@ def lambda_handler(event, context):
         disk.save("cart-" + event["u"] + ".json", event["items"])
         return {}
     return disk.load("cart-" + event["u"] + ".json")
-''', **{"storage.py": '''
+""",
+    **{
+        "storage.py": """
 import json, os
 class Disk:
     def __init__(self, root):
@@ -792,8 +1081,13 @@ class Disk:
                 return json.load(f)
         except FileNotFoundError:
             return []
-'''})
-program("encoded_local_first", {"/tmp/first.bin": ("state","review|manual")}, '''
+"""
+    },
+)
+program(
+    "encoded_local_first",
+    {"/tmp/first.bin": ("state", "review|manual")},
+    """
 import os
 def lambda_handler(event, context):
     text = event["text"]
@@ -802,8 +1096,12 @@ def lambda_handler(event, context):
             f.write(text.encode())
     with open("/tmp/first.bin", "rb") as f:
         return len(f.read())
-''')
-program("processed_local_cached", {"/tmp/out.txt": ("state","review|manual")}, '''
+""",
+)
+program(
+    "processed_local_cached",
+    {"/tmp/out.txt": ("state", "review|manual")},
+    """
 import os, json
 def lambda_handler(event, context):
     body = json.loads(event["body"])
@@ -814,8 +1112,12 @@ def lambda_handler(event, context):
         with open("/tmp/out.txt", "w") as f:
             f.write(str(list(out)))
     return open("/tmp/out.txt").read()
-''')
-program("load_or_none_helper", {}, '''
+""",
+)
+program(
+    "load_or_none_helper",
+    {},
+    """
 import json, urllib.request
 def read():
     try:
@@ -830,8 +1132,12 @@ def lambda_handler(event, context):
         with open("/tmp/rates.json", "w") as f:
             json.dump(rates, f)
     return rates[event["c"]]
-''')
-program("load_or_none_helper_event", {"/tmp/rates.json": ("state","review")}, '''
+""",
+)
+program(
+    "load_or_none_helper_event",
+    {"/tmp/rates.json": ("state", "review")},
+    """
 import json
 def read():
     try:
@@ -846,8 +1152,12 @@ def lambda_handler(event, context):
         with open("/tmp/rates.json", "w") as f:
             json.dump(rates, f)
     return rates
-''')
-program("data_none_inline", {}, '''
+""",
+)
+program(
+    "data_none_inline",
+    {},
+    """
 import json, boto3
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -862,8 +1172,12 @@ def lambda_handler(event, context):
         with open("/tmp/t.json", "w") as f:
             json.dump(data, f)
     return data[event["k"]]
-''')
-program("content_marker", {"/tmp/mode": ("state","review|manual")}, '''
+""",
+)
+program(
+    "content_marker",
+    {"/tmp/mode": ("state", "review|manual")},
+    """
 def lambda_handler(event, context):
     try:
         with open("/tmp/mode") as f:
@@ -875,16 +1189,24 @@ def lambda_handler(event, context):
             f.write("done")
         return "first"
     return "again"
-''')
-program("content_marker_unconditional", {"/tmp/mode2": ("state","review|manual")}, '''
+""",
+)
+program(
+    "content_marker_unconditional",
+    {"/tmp/mode2": ("state", "review|manual")},
+    """
 import os
 def lambda_handler(event, context):
     seen = open("/tmp/mode2").read() if os.path.exists("/tmp/mode2") else "no"
     with open("/tmp/mode2", "w") as f:
         f.write("yes")
     return seen
-''')
-program("cached_flag", {"/tmp/c.json": ("state","review|manual")}, '''
+""",
+)
+program(
+    "cached_flag",
+    {"/tmp/c.json": ("state", "review|manual")},
+    """
 import json, os, urllib.request
 def lambda_handler(event, context):
     if os.path.exists("/tmp/c.json"):
@@ -894,8 +1216,12 @@ def lambda_handler(event, context):
     with open("/tmp/c.json", "w") as f:
         json.dump(v, f)
     return {"cached": False, "v": v}
-''')
-program("notify_once", {"/tmp/.told": ("state","review|manual")}, '''
+""",
+)
+program(
+    "notify_once",
+    {"/tmp/.told": ("state", "review|manual")},
+    """
 import os, boto3
 sns = boto3.client("sns")
 def lambda_handler(event, context):
@@ -903,8 +1229,12 @@ def lambda_handler(event, context):
         sns.publish(TopicArn="t", Message="first")
         open("/tmp/.told", "w").close()
     return 1
-''')
-program("setup_tools_once", {}, '''
+""",
+)
+program(
+    "setup_tools_once",
+    {},
+    """
 import os, subprocess, tarfile, boto3
 s3 = boto3.client("s3")
 def install():
@@ -916,16 +1246,24 @@ def lambda_handler(event, context):
         install()
         open("/tmp/.ready", "w").close()
     return subprocess.check_output(["/tmp/tools/run", event["x"]]).decode()
-''')
-program("isdir_then_mkdir_visible", {"/tmp/warm": ("state","review|manual")}, '''
+""",
+)
+program(
+    "isdir_then_mkdir_visible",
+    {"/tmp/warm": ("state", "review|manual")},
+    """
 import os
 def lambda_handler(event, context):
     if os.path.isdir("/tmp/warm"):
         return "warm"
     os.mkdir("/tmp/warm")
     return "cold"
-''')
-program("isdir_then_mkdir_plain", {}, '''
+""",
+)
+program(
+    "isdir_then_mkdir_plain",
+    {},
+    """
 import os
 def lambda_handler(event, context):
     if not os.path.isdir("/tmp/w"):
@@ -934,8 +1272,12 @@ def lambda_handler(event, context):
         f.write(event["x"])
     with open("/tmp/w/a") as f:
         return f.read()
-''')
-program("ifexp_root", {"/tmp/last.json": ("state","manual")}, '''
+""",
+)
+program(
+    "ifexp_root",
+    {"/tmp/last.json": ("state", "manual")},
+    """
 import json, os
 ROOT = "/tmp" if os.environ.get("AWS_LAMBDA_FUNCTION_NAME") else "."
 LAST = os.path.join(ROOT, "last.json")
@@ -947,8 +1289,12 @@ def lambda_handler(event, context):
     with open(LAST, "w") as f:
         json.dump(event, f)
     return old
-''')
-program("ifexp_root_scratch", {}, '''
+""",
+)
+program(
+    "ifexp_root_scratch",
+    {},
+    """
 import json, os
 ROOT = "/tmp" if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else "."
 def lambda_handler(event, context):
@@ -957,8 +1303,12 @@ def lambda_handler(event, context):
         json.dump(event, f)
     with open(path) as f:
         return len(f.read())
-''')
-program("branch_root_attr", {"/tmp/{}/{}": ("write-only","manual|review")}, '''
+""",
+)
+program(
+    "branch_root_attr",
+    {"/tmp/{}/{}": ("write-only", "manual|review")},
+    """
 import json, os
 from pathlib import Path
 class Storage:
@@ -977,8 +1327,12 @@ class Storage:
 def lambda_handler(event, context):
     Storage().save(event["rows"])
     return 1
-''')
-program("nested_functions", {}, '''
+""",
+)
+program(
+    "nested_functions",
+    {},
+    """
 import boto3
 def lambda_handler(event, context):
     def fetch():
@@ -992,8 +1346,12 @@ def lambda_handler(event, context):
         fetch()
         return use()
     return main()
-''')
-program("helper_many_files", {}, '''
+""",
+)
+program(
+    "helper_many_files",
+    {},
+    """
 import boto3
 class S3:
     def __init__(self):
@@ -1013,8 +1371,12 @@ def lambda_handler(event, context):
     with open(a) as i, open(b, "w") as o:
         o.write(i.read().upper())
     s.up(b, event["k"])
-''')
-program("helper_called_twice_other_key", {"/tmp/{}.txt": ("state","review|manual")}, '''
+""",
+)
+program(
+    "helper_called_twice_other_key",
+    {"/tmp/{}.txt": ("state", "review|manual")},
+    """
 def put(name, text):
     with open(f"/tmp/{name}.txt", "w") as f:
         f.write(text)
@@ -1024,8 +1386,12 @@ def get(name):
 def lambda_handler(event, context):
     put(event["a"], event["t"])
     return get(event["b"])
-''')
-program("helper_called_twice_same_key", {}, '''
+""",
+)
+program(
+    "helper_called_twice_same_key",
+    {},
+    """
 def put(name, text):
     with open(f"/tmp/{name}.txt", "w") as f:
         f.write(text)
@@ -1036,8 +1402,12 @@ def lambda_handler(event, context):
     key = event["a"]
     put(key, event["t"])
     return get(key)
-''')
-program("helper_same_key_literal", {}, '''
+""",
+)
+program(
+    "helper_same_key_literal",
+    {},
+    """
 import os
 def path_for(name):
     safe = name.replace("/", "_")
@@ -1051,8 +1421,12 @@ def get(name):
 def lambda_handler(event, context):
     put("one.txt", event["t"])
     return get("one.txt")
-''')
-program("helper_other_literal", {"/tmp/{}": ("state","review|manual")}, '''
+""",
+)
+program(
+    "helper_other_literal",
+    {"/tmp/{}": ("state", "review|manual")},
+    """
 import os
 def path_for(name):
     safe = name.replace("/", "_")
@@ -1066,8 +1440,12 @@ def get(name):
 def lambda_handler(event, context):
     put("one.txt", event["t"])
     return get(event["which"])
-''')
-program("early_return_in_writer", {"/tmp/d.txt": ("state","review|manual")}, '''
+""",
+)
+program(
+    "early_return_in_writer",
+    {"/tmp/d.txt": ("state", "review|manual")},
+    """
 def fetch(event):
     if "d" not in event:
         return
@@ -1077,8 +1455,12 @@ def lambda_handler(event, context):
     fetch(event)
     with open("/tmp/d.txt") as f:
         return f.read()
-''')
-program("raise_in_writer", {}, '''
+""",
+)
+program(
+    "raise_in_writer",
+    {},
+    """
 def fetch(event):
     if "d" not in event:
         raise KeyError("d")
@@ -1088,8 +1470,12 @@ def lambda_handler(event, context):
     fetch(event)
     with open("/tmp/d.txt") as f:
         return f.read()
-''')
-program("swallowed_writer", {"/tmp/d.txt": ("state","review|manual")}, '''
+""",
+)
+program(
+    "swallowed_writer",
+    {"/tmp/d.txt": ("state", "review|manual")},
+    """
 import boto3
 def fetch(event):
     try:
@@ -1100,8 +1486,12 @@ def lambda_handler(event, context):
     fetch(event)
     with open("/tmp/d.txt") as f:
         return f.read()
-''')
-program("with_try_raise", {}, '''
+""",
+)
+program(
+    "with_try_raise",
+    {},
+    """
 import boto3, contextlib
 def lambda_handler(event, context):
     with contextlib.ExitStack() as s:
@@ -1111,8 +1501,12 @@ def lambda_handler(event, context):
             raise RuntimeError("x")
     with open("/tmp/d.txt") as f:
         return f.read()
-''')
-program("context_manager_cleanup", {}, '''
+""",
+)
+program(
+    "context_manager_cleanup",
+    {},
+    """
 import contextlib, os
 @contextlib.contextmanager
 def scratch(path):
@@ -1130,8 +1524,12 @@ def lambda_handler(event, context):
             with open(p) as f:
                 return f.read()
     return None
-''')
-program("atexit_cleanup_start", {}, '''
+""",
+)
+program(
+    "atexit_cleanup_start",
+    {},
+    """
 import os, glob
 def clean():
     for f in glob.glob("/tmp/*"):
@@ -1147,8 +1545,12 @@ def lambda_handler(event, context):
     if os.path.exists("/tmp/s.txt"):
         with open("/tmp/s.txt") as f:
             return f.read()
-''')
-program("sqlite_maybe_download", {"/tmp/db.sqlite": ("state","manual")}, '''
+""",
+)
+program(
+    "sqlite_maybe_download",
+    {"/tmp/db.sqlite": ("state", "manual")},
+    """
 import sqlite3, boto3
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -1161,8 +1563,12 @@ def lambda_handler(event, context):
     db.execute("insert into t values (?)", (event["v"],))
     db.commit()
     return db.execute("select count(*) from t").fetchone()[0]
-''')
-program("tool_into_tmp_and_list", {"/tmp/image-%3d.jpeg": ("state","manual"), "/tmp/{}": ("state","manual")}, '''
+""",
+)
+program(
+    "tool_into_tmp_and_list",
+    {"/tmp/image-%3d.jpeg": ("state", "manual"), "/tmp/{}": ("state", "manual")},
+    """
 import os, boto3
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -1170,8 +1576,12 @@ def lambda_handler(event, context):
     s3.download_file("b", event["key"], path)
     os.system("ffmpeg -i " + path + " -r 1 /tmp/image-%3d.jpeg")
     return len(os.listdir("/tmp"))
-''')
-program("imagemagick_scratch", {}, '''
+""",
+)
+program(
+    "imagemagick_scratch",
+    {},
+    """
 import subprocess, boto3, os
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -1179,8 +1589,12 @@ def lambda_handler(event, context):
     s3.download_file("b", event["k"], src)
     subprocess.call(f"convert {src} -resize 50% {dst}", shell=True)
     s3.upload_file(dst, "b", "small")
-''')
-program("env_template_efs", {}, '''
+""",
+)
+program(
+    "env_template_efs",
+    {},
+    """
 import os
 DIR = os.environ.get("STORE", "/tmp")
 def lambda_handler(event, context):
@@ -1189,7 +1603,9 @@ def lambda_handler(event, context):
     with open(p, "w") as f:
         f.write(event["v"])
     return old
-''', **{"template.yaml": '''
+""",
+    **{
+        "template.yaml": """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
 Resources:
@@ -1202,8 +1618,13 @@ Resources:
       Environment:
         Variables:
           STORE: /mnt/efs
-'''})
-program("env_template_tmp", {"/tmp/state/x.txt": ("state","review")}, '''
+"""
+    },
+)
+program(
+    "env_template_tmp",
+    {"/tmp/state/x.txt": ("state", "review")},
+    """
 import os
 DIR = os.environ["STORE"]
 def lambda_handler(event, context):
@@ -1212,7 +1633,9 @@ def lambda_handler(event, context):
     with open(p, "w") as f:
         f.write(event["v"])
     return old
-''', **{"template.yaml": '''
+""",
+    **{
+        "template.yaml": """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
 Resources:
@@ -1225,8 +1648,13 @@ Resources:
       Environment:
         Variables:
           STORE: /tmp/state
-'''})
-program("opaque_maker", {"/tmp/v.mp4": ("state","manual")}, '''
+"""
+    },
+)
+program(
+    "opaque_maker",
+    {"/tmp/v.mp4": ("state", "manual")},
+    """
 import os
 from pytube import YouTube
 def lambda_handler(event, context):
@@ -1235,16 +1663,24 @@ def lambda_handler(event, context):
     if not os.path.isfile("/tmp/v.mp4"):
         YouTube("https://x.example").download(filename="/tmp/v.mp4")
     return os.path.getsize("/tmp/v.mp4")
-''')
-program("opaque_maker_cache", {}, '''
+""",
+)
+program(
+    "opaque_maker_cache",
+    {},
+    """
 import os
 from hub import pull, load
 def lambda_handler(event, context):
     if not os.path.isfile("/tmp/m.onnx"):
         pull("resnet", "/tmp/m.onnx")
     return load("/tmp/m.onnx").run(event["x"])
-''')
-program("zip_to_memory_scratch", {}, '''
+""",
+)
+program(
+    "zip_to_memory_scratch",
+    {},
+    """
 import zipfile, boto3, os
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -1253,8 +1689,12 @@ def lambda_handler(event, context):
             s3.download_file("b", n, "/tmp/part")
             z.write("/tmp/part", n)
     s3.upload_file("/tmp/out.zip", "b", "out.zip")
-''')
-program("zip_append", {"/tmp/all.zip": ("state","manual")}, '''
+""",
+)
+program(
+    "zip_append",
+    {"/tmp/all.zip": ("state", "manual")},
+    """
 import zipfile, boto3
 s3 = boto3.client("s3")
 def lambda_handler(event, context):
@@ -1262,8 +1702,12 @@ def lambda_handler(event, context):
         z.writestr(event["n"], event["t"])
     with zipfile.ZipFile("/tmp/all.zip") as z:
         return z.namelist()
-''')
-program("csv_dictwriter_append_header", {"/tmp/r.csv": ("state","manual")}, '''
+""",
+)
+program(
+    "csv_dictwriter_append_header",
+    {"/tmp/r.csv": ("state", "manual")},
+    """
 import csv, os
 def lambda_handler(event, context):
     is_new = not os.path.exists("/tmp/r.csv")
@@ -1273,24 +1717,36 @@ def lambda_handler(event, context):
             w.writeheader()
         w.writerow({"a": event["a"]})
     return 1
-''')
-program("pil_save_scratch", {}, '''
+""",
+)
+program(
+    "pil_save_scratch",
+    {},
+    """
 from PIL import Image
 import boto3
 def lambda_handler(event, context):
     im = Image.open("/opt/x.png")
     im.save("/tmp/y.png")
     boto3.client("s3").upload_file("/tmp/y.png", "b", "y")
-''')
-program("torch_ckpt_state", {"/tmp/ck.pt": ("state","manual")}, '''
+""",
+)
+program(
+    "torch_ckpt_state",
+    {"/tmp/ck.pt": ("state", "manual")},
+    """
 import os, torch
 def lambda_handler(event, context):
     m = torch.load("/tmp/ck.pt") if os.path.exists("/tmp/ck.pt") else {}
     m[event["k"]] = event["v"]
     torch.save(m, "/tmp/ck.pt")
     return len(m)
-''')
-program("np_save_state", {"/tmp/v.npy": ("state","review|manual")}, '''
+""",
+)
+program(
+    "np_save_state",
+    {"/tmp/v.npy": ("state", "review|manual")},
+    """
 import os
 import numpy as np
 def lambda_handler(event, context):
@@ -1298,8 +1754,12 @@ def lambda_handler(event, context):
     v = v + np.array(event["v"])
     np.save("/tmp/v.npy", v)
     return v.tolist()
-''')
-program("request_dir", {}, '''
+""",
+)
+program(
+    "request_dir",
+    {},
+    """
 import os, shutil
 def lambda_handler(event, context):
     work = f"/tmp/{context.aws_request_id}"
@@ -1311,8 +1771,12 @@ def lambda_handler(event, context):
         return sorted(os.listdir(work))
     finally:
         shutil.rmtree(work)
-''')
-program("uuid_param", {}, '''
+""",
+)
+program(
+    "uuid_param",
+    {},
+    """
 import uuid, os
 def work(job):
     d = os.path.join("/tmp", job)
@@ -1322,8 +1786,12 @@ def work(job):
     return os.listdir(d)
 def lambda_handler(event, context):
     return work(str(uuid.uuid4()))
-''')
-program("timestamp_seconds", {}, '''
+""",
+)
+program(
+    "timestamp_seconds",
+    {},
+    """
 from datetime import datetime
 def lambda_handler(event, context):
     name = datetime.now().strftime("/tmp/%Y.csv")
@@ -1332,8 +1800,12 @@ def lambda_handler(event, context):
         f.write("x")
     with open(f"/tmp/{stamp}.csv") as f:
         return f.read()
-''')
-program("hour_bucket", {"/tmp/{}.csv": ("state","manual|review")}, '''
+""",
+)
+program(
+    "hour_bucket",
+    {"/tmp/{}.csv": ("state", "manual|review")},
+    """
 from datetime import datetime
 def lambda_handler(event, context):
     hour = datetime.now().hour
@@ -1341,8 +1813,12 @@ def lambda_handler(event, context):
         f.write("x")
     with open(f"/tmp/{hour}.csv") as f:
         return f.read()
-''')
-program("fspec_day", {"/tmp/{}.csv": ("state","manual|review")}, '''
+""",
+)
+program(
+    "fspec_day",
+    {"/tmp/{}.csv": ("state", "manual|review")},
+    """
 from datetime import datetime
 def lambda_handler(event, context):
     now = datetime.now()
@@ -1350,8 +1826,12 @@ def lambda_handler(event, context):
         f.write("x")
     with open(f"/tmp/{now:%Y%m%d}.csv") as f:
         return f.read()
-''')
-program("lasting_object_dir", {"/tmp/{}/{}": ("state","manual")}, '''
+""",
+)
+program(
+    "lasting_object_dir",
+    {"/tmp/{}/{}": ("state", "manual")},
+    """
 import tempfile, os
 class Box:
     def __init__(self):
@@ -1365,8 +1845,12 @@ BOX = Box()
 def lambda_handler(event, context):
     BOX.put(event["n"])
     return BOX.all()
-''')
-program("request_object_dir", {}, '''
+""",
+)
+program(
+    "request_object_dir",
+    {},
+    """
 import tempfile, os
 class Box:
     def __init__(self):
@@ -1381,8 +1865,12 @@ def lambda_handler(event, context):
     for n in event["ns"]:
         box.put(n)
     return box.all()
-''')
-program("cached_workdir", {"/tmp/{}/{}": ("state","manual")}, '''
+""",
+)
+program(
+    "cached_workdir",
+    {"/tmp/{}/{}": ("state", "manual")},
+    """
 import functools, tempfile, os
 @functools.lru_cache(maxsize=None)
 def workdir():
@@ -1391,8 +1879,12 @@ def lambda_handler(event, context):
     with open(os.path.join(workdir(), event["n"]), "w") as f:
         f.write("x")
     return os.listdir(workdir())
-''')
-program("json_log_print_read", {"/tmp/events.jsonl": ("state","manual")}, '''
+""",
+)
+program(
+    "json_log_print_read",
+    {"/tmp/events.jsonl": ("state", "manual")},
+    """
 import json
 from pathlib import Path
 LOG = Path("/tmp/events.jsonl")
@@ -1404,12 +1896,17 @@ def report():
 def lambda_handler(event, context):
     record(event)
     return len(report())
-''')
-program("read_only_reader", {}, '''
+""",
+)
+program(
+    "read_only_reader",
+    {},
+    """
 def lambda_handler(event, context):
     try:
         with open("/tmp/override.json") as f:
             return f.read()
     except FileNotFoundError:
         return "default"
-''')
+""",
+)

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 
 from statelift.catalogue.files import (
     ARCHIVES,
+    BECOMES,
     FUNCTIONS,
+    LOGS,
     LOOKING,
     LOOKING_METHODS,
-    LOGS,
     METHODS,
     OPENERS,
     PROGRAMS,
-    BECOMES,
     TEMPORARY_FOLDERS,
     Effect,
     Role,

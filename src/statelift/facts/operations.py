@@ -192,7 +192,7 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation(method, call, result=call)
         case method, _ if method in METHODS:
             return Operation(f"method:{method}", call, result=call)
-        case ("execute" | "executemany"), _ if _is_query(syntax, call):
+        case (("execute" | "executemany"), _) if _is_query(syntax, call):
             return Operation("unknown:select", call, result=call)
         case method, _:
             return Operation(f"unknown:{method}", call, result=call)

@@ -11,7 +11,6 @@ from statelift.facts.values import Atom
 from statelift.model import Span
 
 
-
 class PathMethods:
     """Effects of calls such as `path.write_text(text)`."""
 

@@ -272,7 +272,9 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
     variables = sorted({name for _, effect in group.all for name in effect.variables})
     if variables:
         names = " and ".join(variables)
-        judgement = judgement.lowered(Tier.REVIEW, f"{names} must not name a folder outside of /tmp: that would raise")
+        judgement = judgement.lowered(
+            Tier.REVIEW, f"{names} must not name a folder outside of /tmp: that would raise"
+        )
     for reason in dict.fromkeys([*_locks(evidence), *_obstacles(group)]):
         judgement = judgement.lowered(Tier.MANUAL, reason)
     return judgement
