@@ -690,7 +690,7 @@ def lambda_handler(event, context):
 )
 program(
     "uuid_at_import",
-    {"NAME": ("frozen", "manual"), "/tmp/{}.log": ("state", "manual|review")},
+    {"NAME": ("frozen", "review|manual"), "/tmp/{}.log": ("state", "manual|review")},
     """
 import uuid
 NAME = f"/tmp/{uuid.uuid4().hex}.log"
