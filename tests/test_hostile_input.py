@@ -497,3 +497,19 @@ def test_batch_does_not_follow_a_link_in_place_of_its_folder(tmp_path, said):
     assert code == 3
     assert "symbolic link" in json.loads(out)["repositories"][0]["message"]
     assert list(outside.iterdir()) == []
+
+
+# ---------------------------------------------------------------- programs with very many ways
+
+
+def test_attributes_that_are_assigned_from_one_another_are_followed_in_time(tmp_path):
+    steps = "".join(
+        f"    def step_{number}(self):\n        self.here = self.there\n        self.there = self.here\n"
+        for number in range(30)
+    )
+    code = f"class Plan:\n    def __init__(self, base):\n        self.here = self.there = base\n{steps}"
+    code += "def handler(event, context):\n    return open(Plan('/tmp/x').here).read()\n"
+    root = written(tmp_path / "project", {"app.py": code})
+    command = [sys.executable, "-m", "statelift", "scan", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # once it took hours
+    assert done.returncode in (0, 1), done.stderr

@@ -42,6 +42,7 @@ class Paths:
     def __init__(self, syntax: Syntax) -> None:
         self.syntax = syntax
         self.freshness = Freshness(syntax)
+        self._known: dict[tuple[ast.expr, int], str | None] = {}
 
     def pattern(self, node: ast.expr) -> str:
         """The pattern of a path below /tmp, otherwise ""."""
@@ -56,6 +57,12 @@ class Paths:
         """The path, or None where the expression is not known to be one."""
         if depth == 0:
             return None
+        # attributes that are assigned from one another would be followed on exponentially many ways
+        if (node, depth) not in self._known:
+            self._known[node, depth] = self._found(node, depth)
+        return self._known[node, depth]
+
+    def _found(self, node: ast.expr, depth: int) -> str | None:
         match node:
             case ast.Constant(value=str(text)):
                 return text
