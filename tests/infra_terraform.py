@@ -26,6 +26,7 @@ ACCEPTED = {
     "no-final-newline": PLAIN.rstrip("\n"),
     "tabs": PLAIN.replace("  ", "\t"),
     "comments": "# a\n" + _with("  # b\n  timeout = 3 # c\n  # d\n") + "# e\n",
+    "lifecycle": _with("\n  lifecycle {\n    ignore_changes = [description, tags]\n  }\n"),
     "other-blocks": _with("\n  vpc_config {\n    subnet_ids = []\n  }\n"),
     "blank-line-last": _with("\n  timeout = 3\n\n"),
     "environment-empty": _with("  environment {\n  }\n"),
@@ -71,6 +72,12 @@ REFUSED = {
     "dynamic": (_with('  dynamic "environment" {\n    for_each = [1]\n    content {}\n  }\n'), "dynamic block"),
     "for-each": (_with("  for_each = toset([])\n"), "for each of several"),
     "count": (_with("  count = 1\n"), "has a count"),
+    "ignored": (_with("\n  lifecycle {\n    ignore_changes = [environment]\n  }\n"), "ignores changes"),
+    "ignored-inside": (
+        _with("\n  lifecycle {\n    ignore_changes = [timeout, environment[0].variables]\n  }\n"),
+        "ignores changes",
+    ),
+    "ignored-all": (_with("\n  lifecycle {\n    ignore_changes = all\n  }\n"), "ignores changes"),
     "role-literal": (
         PLAIN.replace("aws_iam_role.r.arn", '"arn:aws:iam::123456789012:role/r"'),
         "not an aws_iam_role",

@@ -60,6 +60,39 @@ def test_dockerignore_counts(ignore, is_packaged):
     assert (only(files).packaging == "") == is_packaged
 
 
+def test_the_ignore_file_of_a_dockerfile_counts_in_place_of_the_other():
+    files = project(BASE + 'COPY . ./\nCMD ["app.handler"]\n', "app.py") | {"img/.dockerignore": "*.pyc\n"}
+    function = only(files | {"img/Dockerfile.dockerignore": "*.py\n!app.py\n"})
+    assert function.is_left_out
+    assert function.packaging.startswith("img/Dockerfile.dockerignore keeps")
+
+
+@pytest.mark.parametrize(
+    ("base", "others", "has_it"),
+    [
+        ("python:3.12-slim", {}, False),
+        ("python:3.12-slim", {"img/requirements.txt": "boto3==1.40\n"}, True),
+        ("python:3.12-slim", {"img/requirements.txt": "requests\n"}, False),
+        ("python:3.12-slim", {"img/pyproject.toml": 'dependencies = ["boto3"]\n'}, True),
+        ("python:3.12-slim\nRUN pip install boto3 awslambdaric", {}, True),
+        ("amazon/aws-lambda-python:3.12", {}, True),
+        ("public.ecr.aws/lambda/provided:al2023", {}, False),
+        ("${BASE}", {}, False),
+    ],
+)
+def test_boto3_has_to_be_in_the_image(base, others, has_it):
+    function = only(project(f'FROM {base}\nCOPY . ./\nCMD ["app.handler"]\n', "app.py") | others)
+    assert ("boto3" not in function.packaging) == has_it
+    assert not function.is_left_out
+
+
+def test_the_base_of_the_base_counts():
+    stages = f'{BASE.strip()} AS base\nRUN x\nFROM base\nCOPY . ./\nCMD ["app.handler"]\n'
+    assert only(project(stages, "app.py")).packaging == ""
+    builder = f'{BASE.strip()} AS build\nRUN x\nFROM python:3.12\nCOPY . ./\nCMD ["app.handler"]\n'
+    assert "boto3" in only(project(builder, "app.py")).packaging
+
+
 def test_the_last_stage_counts_unless_one_is_named():
     stages = (
         'FROM x AS build\nCOPY lib ./\nCMD ["lib.main"]\n'

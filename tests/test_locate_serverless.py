@@ -131,9 +131,44 @@ def test_package_patterns_decide_about_new_files(package, is_packaged):
     assert (function.packaging == "") == is_packaged
 
 
-def test_patterns_of_the_function_come_last():
-    service = SERVICE + "    package:\n      patterns: ['*.py']\npackage:\n  patterns: ['!**', 'src/**']\n"
+@pytest.mark.parametrize(("individually", "is_packaged"), [("", False), ("individually: true\n  ", True)])
+def test_patterns_of_a_function_count_where_it_is_packaged_by_itself(individually, is_packaged):
+    service = SERVICE + "    package:\n      patterns: ['*.py']\n"
+    service += f"package:\n  {individually}patterns: ['!**', 'src/**']\n"
+    function = only({"serverless.yml": service, "src/app.py": ""})
+    assert (function.packaging == "", function.is_left_out) == (is_packaged, not is_packaged)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("package:\n  patterns: ${file(patterns.js)}\n", "are not known"),
+        ("package:\n  patterns: ['${param:left}']\n", "are not known"),
+        ("package:\n  exclude: ['!x.py', '${env:X}']\n", "are not known"),
+        ("layers:\n  common:\n    path: common\n", ""),
+        ("layers:\n  common:\n    path: ${param:x}\n", "are not known"),
+        ("plugins: [serverless-package-python-functions]\n", "The plugin serverless-package-python-functions"),
+        ("plugins:\n  modules: [serverless-plugin-scripts]\n", "The plugin serverless-plugin-scripts"),
+        ("plugins: [serverless-offline, serverless-python-requirements]\n", ""),
+        ("package:\n  patterns:\n", ""),
+    ],
+)
+def test_what_may_leave_new_files_out(lines, words):
+    function = only({"serverless.yml": SERVICE + lines, "src/app.py": ""})
+    assert words in function.packaging
+    assert bool(words) == bool(function.packaging)
+    assert not function.is_left_out
+
+
+def test_what_an_exclude_takes_back_is_packaged():
+    service = SERVICE + "package:\n  exclude: ['**', '!**/*.py']\n"
     assert only({"serverless.yml": service, "src/app.py": ""}).packaging == ""
+
+
+def test_the_folder_of_a_layer_is_left_out_of_functions():
+    service = SERVICE.replace("src/app", "app") + "    module: lib\npackage:\n  individually: true\n"
+    service += "layers:\n  common:\n    path: lib\n"
+    assert only({"serverless.yml": service, "lib/app.py": ""}).is_left_out
 
 
 def test_a_ready_made_archive():
@@ -144,7 +179,13 @@ def test_a_ready_made_archive():
 def test_images_of_the_service():
     service = SERVICE.replace("handler: src/app.handler", "image:\n      name: main\n      command: [app.handler]")
     service = service.replace("  runtime: python3.12\n", "  ecr:\n    images:\n      main:\n        path: ./img\n")
-    function = only({"serverless.yml": service, "img/Dockerfile": "FROM x\nCOPY . ./\n", "img/app.py": ""})
+    function = only(
+        {
+            "serverless.yml": service,
+            "img/Dockerfile": "FROM amazon/aws-lambda-python:3.12\nCOPY . ./\n",
+            "img/app.py": "",
+        }
+    )
     assert (function.root, function.path, function.packaging) == ("img", "img/app.py", "")
 
 

@@ -271,3 +271,22 @@ def test_no_shape_of_template_is_a_crash(properties, rest):
 def test_no_damaged_template_is_a_crash(position, text):
     found = locate({"t.yaml": (SAM[:position] + text + SAM[position:]).encode("utf-8", "replace"), "app.py": ""})
     assert len(found.functions) <= 1
+
+
+@pytest.mark.parametrize("home", ["function", "globals", "role"])
+def test_permissions_boundaries(home):
+    boundary = "PermissionsBoundary: !Ref Boundary\n"
+    lines = {
+        "function": ("", f"      {boundary}", ""),
+        "globals": (f"Globals:\n  Function:\n    {boundary}", "", ""),
+        "role": (
+            "",
+            "      Role: !GetAtt R.Arn\n",
+            f"  R:\n    Type: AWS::IAM::Role\n    Properties:\n      {boundary}",
+        ),
+    }
+    above, inside, below = lines[home]
+    head = f"Transform: AWS::Serverless-2016-10-31\n{above}Resources:\n  F:\n    Type: AWS::Serverless::Function\n"
+    properties = "    Properties:\n      Handler: app.handler\n      Runtime: python3.12\n"
+    assert only({"template.yaml": head + properties + inside + below, "app.py": ""}).settings.is_bounded
+    assert not only({"template.yaml": head.replace(above, "") + properties, "app.py": ""}).settings.is_bounded

@@ -95,6 +95,38 @@ def test_what_an_archive_holds(archive, words):
 
 
 @pytest.mark.parametrize(
+    ("ignored", "words"),
+    [
+        ("[source_code_hash]", "something else deploys them"),
+        ("[filename, tags]", "something else deploys them"),
+        ("all", "something else deploys them"),
+        ("[description]", ""),
+    ],
+)
+def test_code_whose_changes_are_ignored(ignored, words):
+    lines = f"  lifecycle {{\n    ignore_changes = {ignored}\n  }}\n}}\n"
+    function = only({"main.tf": ZIP + FUNCTION.rstrip().removesuffix("}") + lines, "src/app.py": ""})
+    assert words in function.packaging
+    assert bool(words) == bool(function.packaging)
+    assert not function.is_left_out
+
+
+@pytest.mark.parametrize(
+    ("role", "is_patchable", "is_bounded"),
+    [
+        ("", True, False),
+        ("  permissions_boundary = var.boundary\n", True, True),
+        ('  inline_policy {\n    name = "x"\n  }\n', False, False),
+        ("  inline_policy {}\n", False, False),
+    ],
+)
+def test_what_a_role_says(role, is_patchable, is_bounded):
+    text = f'{PLAIN}resource "aws_iam_role" "hello" {{\n{role}}}\n'
+    function = only({"main.tf": text, "src/app.py": ""})
+    assert (not function.patchable, function.settings.is_bounded) == (is_patchable, is_bounded)
+
+
+@pytest.mark.parametrize(
     ("filename", "names", "root"),
     [
         ('"build/hello.zip"', ["build/hello/app.py", "x/app.py"], "build/hello"),
@@ -208,6 +240,7 @@ module "hello" {
         ('["src"]', ""),
         ('[{ path = "src" }]', ""),
         ('[{ path = "src", patterns = ["!.*", "app.py"] }]', "patterns or commands"),
+        ('[{ path = "src", prefix_in_zip = "lib" }]', "prefix_in_zip"),
         ('"src/app.py"', "Only the file src/app.py"),
         ('["lib", "src"]', ""),
     ],
@@ -240,7 +273,11 @@ ZIPPED = "filename = data.archive_file.zip.output_path"
 
 def test_images():
     text = FUNCTION.replace("filename      = data.archive_file.zip.output_path", 'package_type = "Image"')
-    files = {"main.tf": text, "Dockerfile": 'FROM x\nCOPY . ./\nCMD ["app.handler"]\n', "app.py": ""}
+    files = {
+        "main.tf": text,
+        "Dockerfile": 'FROM public.ecr.aws/lambda/python:3.12\nCOPY . ./\nCMD ["app.handler"]\n',
+        "app.py": "",
+    }
     assert "is assumed to build the image" in only(files).packaging
 
 

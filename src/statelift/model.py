@@ -222,7 +222,7 @@ class Settings:
 
     `role` is the role as the template names it. `environment` has None for values that only the deployment
     knows. Memory is in MB, the timeout in seconds. `is_managed`: on managed instances, where several processes
-    of one environment run at once.
+    of one environment run at once. `is_bounded`: a permissions boundary limits the role.
     """
 
     role: str = ""
@@ -232,6 +232,7 @@ class Settings:
     has_vpc: bool = False
     has_snap_start: bool = False
     is_managed: bool = False
+    is_bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +241,11 @@ class FunctionRef:
 
     `root` is the code root's folder ("" for the run's root); `path` the Python file that holds the handler,
     or None where it cannot be found; `packaging` is "" where a new file in the helper's folder is provably
-    inside the deployed artefact, otherwise the sentence that says why not; `patchable` likewise for the
-    template. `sharing` says who else gets rights that this function is given, "" where nobody does.
-    `resources` is the file that takes new resources and rights, "" for the template itself; `principal` names
-    the role there. `helper` is the folder below `root` that a new file has to go to, "" for the root itself.
+    inside the deployed artefact, otherwise the sentence that says why not (`is_left_out`: it provably is not);
+    `patchable` likewise for the template. `sharing` says who else gets rights that this function is given, ""
+    where nobody does. `resources` is the file that takes new resources and rights, "" for the template itself;
+    `principal` names the role there. `helper` is the folder below `root` that a new file has to go to, "" for the
+    root itself.
     """
 
     template: str
@@ -262,6 +264,7 @@ class FunctionRef:
     sharing: str = ""
     resources: str = ""
     principal: str = ""
+    is_left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Program, sources and templates -> what codemods ask: source text, names, infrastructure for a cell."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -17,12 +18,14 @@ from statelift.model import (
     EnsureResource,
     EntryPoint,
     Operation,
+    Settings,
     Span,
     Tier,
 )
 from statelift.runtime import ACTIONS, HELPER_FILE
 
 HELPER_MODULE = HELPER_FILE.removesuffix(".py")
+_WORD = re.compile(rb"\w+")
 APART = "it works today only if one container serves both"
 
 
@@ -126,11 +129,31 @@ class Workspace:
             yield from _shared(entries)
             yield from _unpatched(entries)
             yield from _told(entries)
-        yield from self._unpackaged(entries)
+            yield from _kept_off(entries)
+        yield from self._unpackaged(self._importing(judgement.subject.path, entries))
+
+    def _importing(self, path: str, entries: tuple[EntryPoint, ...]) -> tuple[EntryPoint, ...]:
+        """These entry points, and those of doubtful packages that may load the file without running into it."""
+        doubtful = (each for each in self.program.root.entries if each.ref is not None and each.ref.packaging)
+        others = (each for each in doubtful if each not in entries and self._may_load(each.path, path))
+        return (*entries, *others)
+
+    def _may_load(self, start: str, goal: str) -> bool:
+        """Whether files that name each other lead from one file to another."""
+        files = {path: _module_name(path).encode() for path in self.program.root.files if path in self.sources}
+        waiting, seen = [start], {start}
+        while waiting and goal not in seen:
+            words = set(_WORD.findall(self.sources.get(waiting.pop(), b"")))
+            found = [path for path, name in files.items() if name in words and path not in seen]
+            seen |= set(found)
+            waiting += found
+        return goal in seen
 
     def _unpackaged(self, entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
         for entry in entries:
-            if entry.ref is not None and entry.ref.packaging:
+            if entry.ref is not None and entry.ref.is_left_out:
+                yield Tier.MANUAL, f"{HELPER_FILE} would be missing in the cloud: {entry.ref.packaging}"
+            elif entry.ref is not None and entry.ref.packaging:
                 yield Tier.REVIEW, f"{HELPER_FILE} may not be deployed: {entry.ref.packaging}"
             elif entry.ref is not None and entry.ref.helper != self._helper_folder:
                 yield (
@@ -157,6 +180,11 @@ class Workspace:
         return next(name for name in candidates if name not in taken or (make is not None and make(name) in text))
 
 
+def _module_name(path: str) -> str:
+    """What an import of the file names: `pkg/__init__.py` -> `pkg`."""
+    return path.removesuffix("/__init__.py").rpartition("/")[2].removesuffix(".py")
+
+
 def _home(entries: tuple[EntryPoint, ...]) -> str | None:
     """The one file that takes a resource of all these functions, where all of them can be patched."""
     refs = [entry.ref for entry in entries]
@@ -176,6 +204,20 @@ def _told(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
     """What a reviewer should know of the rights; it lowers nothing."""
     for sentence in sorted({entry.ref.sharing for entry in entries if entry.ref is not None and entry.ref.sharing}):
         yield Tier.SAFE, sentence
+
+
+def _kept_off(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
+    """What may stand between a function and its resource although the template grants the rights."""
+    for entry in entries:
+        settings = entry.ref.settings if entry.ref is not None else Settings()
+        if settings.has_vpc:
+            sentence = "runs in a VPC: without a gateway endpoint or a NAT it reaches neither DynamoDB nor S3"
+            yield Tier.REVIEW, f"{entry.function} {sentence}"
+        if settings.is_bounded:
+            yield (
+                Tier.REVIEW,
+                f"a permissions boundary limits the role of {entry.function}: it has to allow this, too",
+            )
 
 
 def _unpatched(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:

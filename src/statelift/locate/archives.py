@@ -2,16 +2,19 @@
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 
 from statelift.locate.deployed import Code, Elsewhere, Files, Folder, Image, module_homes, split_handler
 from statelift.locate.evaluate import UNKNOWN, Module, Scope, Symbol, Value
 from statelift.locate.globs import is_match
 from statelift.locate.hcl import Block, Call
+from statelift.locate.hclsites import ignored_changes
 from statelift.locate.paths import located, shown
 
 _ARCHIVES = (("data", "archive_file"), ("resource", "archive_file"))
 _OBJECTS = ("aws_s3_object", "aws_s3_bucket_object")
 _HELPER = "statelift_state.py"
+_CODE = frozenset("filename source_code_hash s3_key s3_object_version all".split())
 _MOST_HOPS = 5
 
 
@@ -24,7 +27,11 @@ def code_of(function: Block, scope: Scope, files: Files) -> Code:
     if name is None and key is None:
         return Elsewhere("is not given (neither filename nor s3_key)")
     value = scope.value(name if name is not None else key)
-    return _packed(value, scope, scope.text(body.get("handler")), files)
+    code = _packed(value, scope, scope.text(body.get("handler")), files)
+    if isinstance(code, Folder) and not code.packaging and ignored_changes(function) & _CODE:
+        reason = "Terraform ignores changes of its code (lifecycle): something else deploys them."
+        return replace(code, packaging=reason)
+    return code
 
 
 def code_of_module(block: Block, scope: Scope, files: Files) -> Code:
@@ -55,10 +62,18 @@ def resolved(path: str, module: Module) -> str | None:
 
 def _source(path: str, entry: Value, files: Files) -> Folder:
     if path in files.names:
-        return Folder(posixpath.dirname(path), f"Only the file {path} is packaged, not its folder.")
+        return _single(path)
+    if isinstance(entry, dict) and entry.get("prefix_in_zip", "") != "":
+        return Folder(
+            path, "Its source_path has a prefix_in_zip, so a new file gets another name.", is_left_out=True
+        )
     if isinstance(entry, dict) and {"patterns", "commands"} & entry.keys():
         return Folder(path, "The patterns or commands of its source_path may leave new files out.")
     return Folder(path)
+
+
+def _single(path: str) -> Folder:
+    return Folder(posixpath.dirname(path), f"Only the file {path} is packaged, not its folder.", is_left_out=True)
 
 
 def _holds(folder: str, handler: str | None, files: Files) -> bool:
@@ -100,34 +115,35 @@ def _archive(block: Block, scope: Scope, handler: str | None, files: Files) -> C
     if body.get("source_dir") is not None:
         path = _path(scope.value(body.get("source_dir")), scope)
         excludes = scope.value(body.get("excludes")) if body.get("excludes") is not None else []
-        return _where(path, _excluded(excludes))
+        return _where(path, *_excluded(excludes))
     if body.get("source_file") is not None:
         path = _path(scope.value(body.get("source_file")), scope)
-        name = None if path is None else posixpath.dirname(path)
-        return _where(name, f"Only the file {path} is packaged, not its folder.")
+        return _where(None) if path is None else _single(path)
     for path in _listed(block, scope):
         if path in files.names and _is_handler(path, handler):
-            return Folder(
-                posixpath.dirname(path), f"Only the files that {'.'.join(block.labels)} names are packaged."
-            )
+            reason = f"Only the files that {'.'.join(block.labels)} names are packaged."
+            return Folder(posixpath.dirname(path), reason, is_left_out=True)
     return Elsewhere("is a value that only the deployment knows")
 
 
-def _where(path: str | None, packaging: str) -> Code:
+def _where(path: str | None, packaging: str = "", is_left_out: bool = False) -> Code:
     if path is None:
         return Elsewhere("is a value that only the deployment knows, or outside of the analysed folder")
-    return Folder(path, packaging)
+    return Folder(path, packaging, is_left_out=is_left_out)
 
 
 def _path(value: Value, scope: Scope) -> str | None:
     return resolved(value, scope.module) if isinstance(value, str) else None
 
 
-def _excluded(patterns: Value) -> str:
-    texts = [each for each in patterns if isinstance(each, str)] if isinstance(patterns, list) else None
-    if texts is None or any(is_match(each, _HELPER) for each in texts):
-        return "The excludes of its archive may leave new files out."
-    return ""
+def _excluded(patterns: Value) -> tuple[str, bool]:
+    """Why new files may be left out of an archive, and whether they provably are."""
+    texts = [each for each in patterns if isinstance(each, str)] if isinstance(patterns, list) else []
+    if any(is_match(each, _HELPER) for each in texts):
+        return "The excludes of its archive leave new files out.", True
+    if not isinstance(patterns, list) or len(texts) < len(patterns):
+        return "The excludes of its archive may leave new files out.", False
+    return "", False
 
 
 def _listed(block: Block, scope: Scope) -> Iterator[str]:

@@ -177,6 +177,7 @@ def _image(made: Made, code: Code) -> Image | Elsewhere:
         file if isinstance(file, str) else None,
         words[0] if len(words) == 1 else None,
         stage if isinstance(stage, str) else None,
+        _excluded(made),
     )
 
 

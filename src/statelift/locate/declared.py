@@ -48,14 +48,14 @@ def declared_functions(tree: Tree, template: str, files: Files) -> Iterator[Depl
             metadata = entries(resource.get("Metadata"))
             variables = (_variables(shared) if serverless else {}) | _variables(own)
             declared = _Declared(template, logical_id, line, serverless, properties, metadata, variables)
-            yield _deployed(declared, files)
+            yield _deployed(declared, files, entries(resources))
 
 
 def _variables(properties: dict[str, Node]) -> dict[str, Node]:
     return entries(entries(properties.get("Environment")).get("Variables"))
 
 
-def _deployed(function: _Declared, files: Files) -> Deployed:
+def _deployed(function: _Declared, files: Files, resources: dict[str, Node]) -> Deployed:
     return Deployed(
         tool="sam" if function.serverless else "cloudformation",
         template=function.template,
@@ -64,11 +64,11 @@ def _deployed(function: _Declared, files: Files) -> Deployed:
         runtime=function.text("Runtime"),
         handler=function.text("Handler"),
         code=_code_of(function, files),
-        settings=_settings(function),
+        settings=_settings(function, resources),
     )
 
 
-def _settings(function: _Declared) -> Settings:
+def _settings(function: _Declared, resources: dict[str, Node]) -> Settings:
     properties = function.properties
     role = properties.get("Role")
     target = attribute_of(role)
@@ -81,7 +81,13 @@ def _settings(function: _Declared) -> Settings:
         has_vpc=bool(entries(properties.get("VpcConfig"))),
         has_snap_start=snap_start == "PublishedVersions",
         is_managed="CapacityProviderConfig" in properties,
+        is_bounded="PermissionsBoundary" in properties
+        or (target is not None and _is_bounded(target[0], resources)),
     )
+
+
+def _is_bounded(role: str, resources: dict[str, Node]) -> bool:
+    return "PermissionsBoundary" in entries(entries(resources.get(role)).get("Properties"))
 
 
 def _code_of(function: _Declared, files: Files) -> Code:
@@ -139,7 +145,8 @@ def _local(function: _Declared, code: Node, files: Files) -> Folder | Elsewhere:
     if path is None:
         return Elsewhere(f"is {uri}, outside of the analysed folder")
     if path in files.names:
-        return Folder(posixpath.dirname(path), f"Only the file {path} is packaged, not its folder.")
+        reason = f"Only the file {path} is packaged, not its folder."
+        return Folder(posixpath.dirname(path), reason, is_left_out=True)
     return Folder(path, _build(function))
 
 

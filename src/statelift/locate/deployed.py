@@ -35,12 +35,14 @@ def is_own(path: str) -> bool:
 class Folder:
     """The code is the folder `path` of the project.
 
-    `packaging` says why a new file may not be deployed; `helper` is the folder below that deploys new files.
+    `packaging` says why a new file may not be deployed (`is_left_out`: provably is not); `helper` is the folder
+    below that deploys new files.
     """
 
     path: str
     packaging: str = ""
     helper: str = ""
+    is_left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,15 @@ class Inline:
 class Image:
     """A container image, built by `dockerfile` in the folder `context` where the template says so.
 
-    `command` is the handler that the template gives in place of the image's own; `stage` the one to build.
+    `command` is the handler that the template gives in place of the image's own; `stage` the one to build;
+    `packaging` says why the build may leave new files out.
     """
 
     context: str | None
     dockerfile: str | None = None
     command: str | None = None
     stage: str | None = None
+    packaging: str = ""
 
 
 @dataclass(frozen=True, slots=True)

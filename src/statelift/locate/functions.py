@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statelift.locate.cdk import find_in_cdk
 from statelift.locate.chalice import find_in_chalice
 from statelift.locate.deployed import Deployed, Files
+from statelift.locate.nesting import with_nesting
 from statelift.locate.place import place
 from statelift.locate.serverless import find_in_services
 from statelift.locate.templates import find_in_templates
@@ -36,6 +37,6 @@ def locate_functions(names: Sequence[str], read: Callable[[str], bytes]) -> Loca
     for find in _FINDERS:
         for item in find(files):
             found += [item] if isinstance(item, Problem) else place(item, files)
-    functions = (item for item in found if isinstance(item, FunctionRef))
+    functions = with_nesting([item for item in found if isinstance(item, FunctionRef)], files.names, read)
     problems = (item for item in found if isinstance(item, Problem))
     return Located(tuple(functions), tuple(dict.fromkeys(problems)))

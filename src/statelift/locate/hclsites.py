@@ -3,7 +3,7 @@
 import posixpath
 import re
 
-from statelift.locate.hcl import Block, Body, Expression, Literal, Reference
+from statelift.locate.hcl import Block, Body, Expression, Items, Literal, Reference
 
 RESOURCES_FILE = "statelift.tf"
 ENVIRONMENT = "environment_variables"  # of terraform-aws-modules/lambda
@@ -22,8 +22,11 @@ def function_block(body: Body, function: str) -> Block | None:
     return next(found, None)
 
 
-def why_not_patchable(block: Block) -> str:
-    """ "" where environment and rights can be added, otherwise the sentence that says why not."""
+def why_not_patchable(block: Block, role: Block | None = None) -> str:
+    """ "" where environment and rights can be added, otherwise the sentence that says why not.
+
+    `role` is the block of the function's role where it is known.
+    """
     name = ".".join(block.labels)
     if block.body.get("for_each") is not None:
         return f"{name} makes a function for each of several, and what is added holds for all of them."
@@ -31,9 +34,21 @@ def why_not_patchable(block: Block) -> str:
         return f"{name} has a count, so its role may not be there."
     if any(True for _ in block.body.blocks("dynamic", "environment")):
         return f"{name} makes its environment with a dynamic block."
+    if role is not None and any(True for _ in role.body.blocks("inline_policy")):
+        return f"{'.'.join(role.labels)} has inline_policy blocks: Terraform takes away all others from the role."
+    if ignored_changes(block) & {"environment", "all"}:
+        return f"{name} ignores changes of its environment (lifecycle), so what is added would not be deployed."
     if not principal(block):
         return f"The role of {name} is not an aws_iam_role of the same module, so its rights are decided elsewhere."
     return ""
+
+
+def ignored_changes(block: Block) -> set[str]:
+    """The attributes that Terraform leaves as they are: `ignore_changes = [environment[0].variables]`."""
+    listed = [inner.body.get("ignore_changes") for inner in block.body.blocks("lifecycle")]
+    items = [item for value in listed for item in (value.items if isinstance(value, Items) else (value,))]
+    roots = [item.root if isinstance(item, Reference) else item for item in items]
+    return {str(each.value) if isinstance(each, Literal) else str(each) for each in roots}
 
 
 def principal(block: Block) -> str:

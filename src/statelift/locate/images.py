@@ -17,6 +17,10 @@ _HANDLER = re.compile(r"[\w./-]+\.\w+")
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n(?:[ \t]*#[^\n]*\n)*")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?[-+][^}]*)?\}|(\w+))")
 _HARMLESS = ("--chown", "--chmod", "--link")
+_WITH_BOTO3 = re.compile(r"lambda[/-]python|sam/build-python")
+_REQUIREMENTS = re.compile(
+    r"(?:.*/)?(?:[\w.-]*requirements[\w.-]*\.(?:txt|in)|pyproject\.toml|Pipfile|setup\.(?:py|cfg))"
+)
 
 
 class ImageError(ValueError):
@@ -37,11 +41,12 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the stage that is deployed holds and starts."""
+    """What the stage that is deployed holds and starts. `base`: the image that it begins with."""
 
     copies: tuple[Copy, ...]
     command: str | None
     root: str
+    base: str = ""
 
 
 def contents_of(image: Image, files: Files) -> tuple[Folder, str]:
@@ -60,7 +65,12 @@ def contents_of(image: Image, files: Files) -> tuple[Folder, str]:
     handler = image.command or recipe.command
     if handler is None or not _HANDLER.fullmatch(handler):
         raise ImageError(f"{path} does not start a handler that is written as module.function.")
-    return _folder(context, path, recipe, handler, files), handler
+    folder = _folder(context, path, recipe, handler, files)
+    if not folder.packaging and image.packaging:
+        folder = replace(folder, packaging=image.packaging)
+    if not folder.packaging and not _has_boto3(recipe, text, context, files):
+        folder = replace(folder, packaging=f"{path} does not say that the image has boto3, which it needs.")
+    return folder, handler
 
 
 def guessed_contents(image: Image, files: Files) -> tuple[Folder, str]:
@@ -76,7 +86,14 @@ def guessed_contents(image: Image, files: Files) -> tuple[Folder, str]:
         raise ImageError("the template does not say which folder it is built from, so it was not analysed.")
     ((path, folder, handler),) = found
     guess = f"{path} is the only Dockerfile here that starts a handler: it is assumed to build the image."
-    return Folder(folder.path, folder.packaging or guess), handler
+    return replace(folder, packaging=folder.packaging or guess), handler
+
+
+def _has_boto3(recipe: Recipe, text: str, context: str, files: Files) -> bool:
+    """Whether the base image has it, or a list of requirements names it."""
+    if _WITH_BOTO3.search(text if "$" in recipe.base else recipe.base) or "boto3" in text:
+        return True
+    return any(_REQUIREMENTS.fullmatch(name) and b"boto3" in files.read(name) for name in files.below(context))
 
 
 def _folder(context: str, dockerfile: str, recipe: Recipe, handler: str, files: Files) -> Folder:
@@ -85,7 +102,8 @@ def _folder(context: str, dockerfile: str, recipe: Recipe, handler: str, files: 
         source = _source_of(recipe, posixpath.join(recipe.root, name), context, files)
         if source is not None and f"/{source}".endswith(f"/{name}"):
             root = source.removesuffix(name).rstrip("/")
-            return Folder(root, _packaging(context, dockerfile, recipe, root, files))
+            reason = _packaging(context, dockerfile, recipe, root, files)
+            return Folder(root, reason, is_left_out=bool(reason))
     raise ImageError(f"{dockerfile} copies no file of this project that holds the handler {handler}.")
 
 
@@ -120,7 +138,8 @@ def _packaging(context: str, dockerfile: str, recipe: Recipe, root: str, files: 
     known = Files(frozenset({*files.names, helper}), files.read)
     if _source_of(recipe, posixpath.join(recipe.root, _HELPER), context, known) != helper:
         return f"{dockerfile} does not copy new files of {root or 'the project'} into the image."
-    ignore = posixpath.join(context, ".dockerignore")
+    own = f"{dockerfile}.dockerignore"  # it counts in place of the other
+    ignore = own if own in files.names else posixpath.join(context, ".dockerignore")
     if ignore in files.names and _is_ignored(helper.removeprefix(f"{context}/"), files.read(ignore)):
         return f"{ignore} keeps new Python files out of the image."
     return ""
@@ -142,12 +161,13 @@ def _is_ignored(path: str, data: bytes) -> bool:
 
 def read_recipe(text: str, stage: str | None = None) -> Recipe:
     """The copies and the command of the last stage, or of the one with this name. Raises ImageError."""
-    lines = list(_of_stage(_instructions(text), stage))
     variables = {"LAMBDA_TASK_ROOT": TASK_ROOT}
     copies: list[Copy] = []
-    folder, root, command = TASK_ROOT, TASK_ROOT, None
-    for word, rest in lines:
+    folder, root, command, base = TASK_ROOT, TASK_ROOT, None, ""
+    for word, rest in _of_stage(_instructions(text), stage):
         match word:
+            case "FROM":
+                base = rest
             case "ENV" | "ARG":
                 variables |= _assignments(rest, variables)
             case "WORKDIR":
@@ -160,7 +180,7 @@ def read_recipe(text: str, stage: str | None = None) -> Recipe:
                 root = folder  # a base image of its own: Python starts in the working folder
             case _:
                 pass
-    return Recipe(tuple(copies), command, root)
+    return Recipe(tuple(copies), command, root, base)
 
 
 def _instructions(text: str) -> Iterator[tuple[str, str]]:
@@ -178,7 +198,7 @@ def _of_stage(instructions: Iterator[tuple[str, str]], stage: str | None) -> lis
         if word == "FROM":
             words = [each for each in rest.split() if not each.startswith("--")]
             name = words[2] if len(words) > 2 and words[1].upper() == "AS" else str(len(stages))
-            stages[name] = list(stages.get(words[0], ())) if words else []
+            stages[name] = list(stages.get(words[0], [(word, words[0])])) if words else []
         elif name:
             stages[name].append((word, rest))
     if stage is not None and stage not in stages:

@@ -79,6 +79,7 @@ def _in_folder(
             path=path,
             runtime=function.runtime or "",
             packaging=folder.packaging,
+            is_left_out=folder.is_left_out,
             patchable=function.patchable,
             sharing=function.sharing,
             resources=function.resources,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from statelift.locate.declared import DECIDED_LATER
 from statelift.locate.deployed import Code, Deployed, Elsewhere, Files, Folder, Image, resolve
@@ -19,6 +19,13 @@ _NAME = re.compile(r"(?:.*/)?serverless[\w.-]*\.(?:ya?ml|json)")
 _PROGRAM = re.compile(r"(?:.*/)?serverless\.(?:ts|js|cjs|mjs)")
 _WSGI = ("wsgi_handler.handler", "wsgi.handler")
 _HELPER = "statelift_state.py"
+_BOUNDARIES = (
+    ("rolePermissionsBoundary",),
+    ("iam", "role", "permissionsBoundary"),
+    ("iam", "role", "permissionBoundary"),
+)
+# plugins that make the package, or run programs that may
+_PACKER = re.compile(r"pack|bundl|individual|artifact|include-dep|script|hook|webpack|monorepo|zip")
 
 
 def find_in_services(files: Files) -> Iterator[Deployed | Problem]:
@@ -124,7 +131,8 @@ def _code_of(function: _Function) -> Code:
     folder = resolve(service.folder, module) if module and _is_apart(function) else service.folder
     if folder is None:
         return Elsewhere(f"is {module}, outside of the analysed folder")
-    return Folder(folder, _packaging(function, folder))
+    reason, is_left_out = _packaging(function, folder)
+    return Folder(folder, reason, is_left_out=is_left_out)
 
 
 def _is_apart(function: _Function) -> bool:
@@ -134,17 +142,58 @@ def _is_apart(function: _Function) -> bool:
     return any(place is not None and str(place.node.value).lower() == "true" for place in places)
 
 
-def _packaging(function: _Function, folder: str) -> str:
-    """Why a new file may not be packaged: the patterns of the service, then those of the function."""
+def _packaging(function: _Function, folder: str) -> tuple[str, bool]:
+    """Why a new file may not be packaged, and whether it provably is not."""
     service = function.service
-    patterns: list[str] = []
-    for kind, sign in (("exclude", "!"), ("include", ""), ("patterns", "")):
-        for section in (service.section("package", kind), service.below(function.part("package"), kind)):
-            patterns += [sign + text for text in service.texts(section)]
+    found = list(_patterns(function))
+    patterns = [text for text in found if text is not None]
     below = folder.removeprefix(service.folder).strip("/")
-    if is_kept(f"{below}/{_HELPER}" if below else _HELPER, patterns):
-        return ""
-    return f"The package patterns of {service.path} leave new files of {folder or 'its folder'} out."
+    if not is_kept(f"{below}/{_HELPER}" if below else _HELPER, patterns) and None not in found:
+        return f"The package patterns of {service.path} leave new files of {folder or 'its folder'} out.", True
+    if None in found:
+        return f"Some package patterns of {service.path} are not known, and may leave new files out.", False
+    packer = next((name for name in _plugins(service) if _PACKER.search(name)), "")
+    return (
+        (f"The plugin {packer} makes the package, and may leave new files out.", False) if packer else ("", False)
+    )
+
+
+def _patterns(function: _Function) -> Iterator[str | None]:
+    """The patterns in the order in which the framework applies them; None for one that is not known.
+
+    What a function says of its package counts only where it is packaged by itself.
+    """
+    service = function.service
+    apart = function.part("package") if _is_apart(function) else None
+    together = service.section("package")
+    for _, _, layer in service.items(service.section("layers")):
+        path = service.text(service.below(layer, "path"))
+        yield None if path is None else f"!{path}/**"
+    for home in (together, apart):
+        for text in _listed(service, home, "exclude"):
+            yield None if text is None else text[1:] if text.startswith("!") else f"!{text}"
+    for home in (together, apart):
+        for kind in ("include", "patterns"):
+            yield from _listed(service, home, kind)
+
+
+def _listed(service: Service, home: Found | None, key: str) -> Iterator[str | None]:
+    """The texts of a list, or the one text there is; None for each that is not known."""
+    written = entries(home.node).get(key) if home is not None else None
+    found = service.below(home, key)
+    if written is None or written.tag.endswith(":null"):
+        return
+    if found is None or not isinstance(found.node, SequenceNode):
+        yield service.text(found)
+        return
+    for item in found.node.value:
+        yield service.text(Found(item, found.path))
+
+
+def _plugins(service: Service) -> list[str]:
+    section = service.section("plugins")
+    listed = service.below(section, "modules") if section and isinstance(section.node, MappingNode) else section
+    return service.texts(listed)
 
 
 def _image(function: _Function, image: Found) -> Image | Elsewhere:
@@ -177,6 +226,7 @@ def _settings(function: _Function) -> Settings:
         timeout=_number(function.either("timeout")),
         has_vpc=function.either("vpc") is not None,
         has_snap_start=_is_true(function.part("snapStart")),
+        is_bounded=any(service.section("provider", *keys) for keys in _BOUNDARIES),
     )
 
 

@@ -162,6 +162,7 @@ def scopes(module: Module, block: Block) -> Iterator[Scope]:
 
 def _resource(path: str, block: Block, scope: Scope, files: Files) -> Deployed:
     body = block.body
+    role = _role_block(principal(block), scope.module)
     return Deployed(
         tool="terraform",
         template=path,
@@ -170,11 +171,22 @@ def _resource(path: str, block: Block, scope: Scope, files: Files) -> Deployed:
         runtime=scope.text(body.get("runtime")),
         handler=scope.text(body.get("handler")),
         code=code_of(block, scope, files),
-        patchable=why_not_patchable(block),
-        settings=_settings(body, scope),
+        patchable=why_not_patchable(block, role),
+        settings=replace(_settings(body, scope), is_bounded=_is_bounded(role)),
         resources=resources_file(path),
         principal=principal(block),
     )
+
+
+def _role_block(name: str, module: Module) -> Block | None:
+    """The block behind `aws_iam_role.name.id`."""
+    kind, _, rest = name.partition(".")
+    labels = ("resource", kind, re.split(r"[.\[]", rest)[0])
+    return next((block for _, block in module.blocks(*labels)), None) if kind == "aws_iam_role" else None
+
+
+def _is_bounded(role: Block | None) -> bool:
+    return role is not None and role.body.get("permissions_boundary") is not None
 
 
 def _address(scope: Scope, name: str) -> str:
@@ -263,5 +275,6 @@ def _community(path: str, block: Block, scope: Scope, files: Files) -> Iterator[
             timeout=_whole(scope.value(body.get("timeout"))),
             has_vpc=body.get("vpc_subnet_ids") is not None,
             has_snap_start=body.get("snap_start") is not None,
+            is_bounded=body.get("role_permissions_boundary") is not None,
         ),
     )
