@@ -6,6 +6,9 @@ The drivers here have transactions, cookies and buffers: a change that loses one
 import contextlib
 import importlib
 import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 
 import pytest
@@ -511,6 +514,84 @@ def test_a_connection_that_is_opened_at_import_is_asked_in_every_call(folder):
         after, kept = run(place, kills)
         assert (after, kept.rows) == (replies, world.rows)
         assert len(kept.opened) <= 1 + len(kills)
+
+
+def test_a_connection_that_is_opened_in_a_try_still_fails_at_import(folder):
+    place = folder("""
+        import pymysql
+        try:
+            db = pymysql.connect(host="db")
+        except pymysql.Error:
+            raise SystemExit("no database")
+        def handler(event, context):
+            return db.cursor().fetchall()
+        """)
+    migrate(place)
+    world = World()
+    with imported(place, world) as app:
+        assert len(world.opened) == 1
+        assert [app.handler({}, None) for _ in range(2)] == [[], []]
+        world.kill_all()
+        assert app.handler({}, None) == []
+    assert len(world.opened) == 2
+
+
+# ---------------------------------------------------------------- http.client, with a server
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Counts connections; hangs up where the path says so."""
+
+    protocol_version = "HTTP/1.1"
+
+    def setup(self):
+        super().setup()
+        self.server.opened += 1
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+        self.close_connection = self.path == "/last"
+
+    def log_message(self, *given):
+        pass
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as running:
+        running.opened, running.daemon_threads = 0, True
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def test_a_kept_http_connection_is_replaced_where_it_cannot_serve(folder, server, monkeypatch):
+    place = folder("""
+        import http.client
+        import os
+        def handler(event, context):
+            connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["PORT"]))
+            connection.request("GET", event["path"])
+            answer = connection.getresponse()
+            text = answer.read() if event["read"] else b""
+            connection.close()
+            return answer.status, text
+        """)
+    monkeypatch.setenv("PORT", str(server.server_port))
+    migrate(place)
+    told = []
+    with imported(place, World()) as app:
+        for path, is_read in [("/", True), ("/", True), ("/", False), ("/", True), ("/last", True), ("/", True)]:
+            reply = app.handler({"path": path, "read": is_read}, None)
+            assert reply == (200, b"ok" if is_read else b"")
+            told.append(server.opened)
+            time.sleep(0.05)  # the server needs a moment to hang up
+    assert told == [1, 1, 1, 2, 2, 3], "new after an answer that was not read, and after the server has hung up"
 
 
 # ---------------------------------------------------------------- what is not written

@@ -78,6 +78,7 @@ class Score:
     lost: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: Counter[tuple[str, str]] = field(default_factory=Counter)
     named: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changed: Counter[tuple[str, str]] = field(default_factory=Counter)
     misses: list[Miss] = field(default_factory=list)
 
     @cached_property
@@ -85,14 +86,15 @@ class Score:
         """The strata that have anything to count."""
         return sorted({stratum for counter in (self.found, self.lost, self.wrong) for _, stratum in counter})
 
-    def figures(self, family: str, strata: Iterable[str]) -> tuple[int, int, int, int]:
-        """Found, lost, wrong, and those of the found whose verdict is the label's, over some strata."""
+    def figures(self, family: str, strata: Iterable[str]) -> tuple[int, int, int, int, int]:
+        """Found, lost, wrong; of the found those whose verdict is the label's, and those that get a change."""
         wanted = [(family, stratum) for stratum in strata]
         return (
             sum(self.found[key] for key in wanted),
             sum(self.lost[key] for key in wanted),
             sum(self.wrong[key] for key in wanted),
             sum(self.named[key] for key in wanted),
+            sum(self.changed[key] for key in wanted),
         )
 
 
@@ -152,6 +154,7 @@ def compare(file: Labelled, plan: Plan, total: Score) -> None:
     """Count what is found, lost and wrong in one file."""
     waiting = [label for label in file.labels if label.is_flag]
     told: list[Label] = []
+    written = {change.id for change in plan.changes}
     for finding in plan.findings:
         family = FAMILIES.get(finding.family)
         if family is None or finding.place.path != file.path:
@@ -167,6 +170,7 @@ def compare(file: Labelled, plan: Plan, total: Score) -> None:
         told.append(label)
         total.found[family, file.stratum] += 1
         total.named[family, file.stratum] += str(finding.verdict) == label.verdict
+        total.changed[family, file.stratum] += bool(written.intersection(finding.changes))
     problem = next((each for each in plan.errors if each.path == file.path), None)
     for label in waiting:
         total.lost[label.family, file.stratum] += 1
@@ -209,12 +213,16 @@ def _said(file: Labelled, plan: Plan, label: Label) -> str:
 
 def table(total: Score) -> str:
     """One row per family, over all strata and for each."""
-    rows = ["family          stratum   found  lost wrong  precision            recall               same verdict"]
+    rows = [
+        "family          stratum   found  lost wrong  precision            recall               same verdict  "
+        "changed"
+    ]
     for family, name in NAMES.items():
         for title, strata in (("all", total.strata), *((each, [each]) for each in total.strata)):
-            found, lost, wrong, named = total.figures(family, strata)
+            found, lost, wrong, named, changed = total.figures(family, strata)
             if found + lost + wrong:
-                rates = f"{rate(found, found + wrong):20} {rate(found, found + lost):20} {named}/{found}"
+                rates = f"{rate(found, found + wrong):20} {rate(found, found + lost):20} {f'{named}/{found}':12}"
+                rates += f"  {changed}/{found + lost}"
                 rows.append(f"{name:15} {title:9} {found:5} {lost:5} {wrong:5}  {rates}")
     return "\n".join(rows)
 
@@ -233,7 +241,7 @@ def rate(part: int, whole: int) -> str:
 def missed_aims(total: Score) -> Iterator[str]:
     """A sentence for each aim that is not reached."""
     for family, (precision, recall) in AIMS.items():
-        found, lost, wrong, _ = total.figures(family, total.strata)
+        found, lost, wrong, *_ = total.figures(family, total.strata)
         for what, aim, whole in (("precision", precision, found + wrong), ("recall", recall, found + lost)):
             if whole and found / whole < aim:
                 yield f"{NAMES[family]}: {what} {found / whole:.3f}, the aim is {aim}"

@@ -9,7 +9,8 @@ The container sleeps between calls. The server drops what was silent for too lon
 ## Becomes
 `conn = psycopg2.connect(…)` becomes a slot that opens late. Each handler that reaches it begins with `conn.get()`:
 what an earlier call left open is rolled back, the server is asked, and a dead connection is replaced. Every use,
-in every file, becomes `conn.current`, the connection that `get` has accepted.
+in every file, becomes `conn.current`, the connection that `get` has accepted. Where the module opens it in a
+`try:`, `conn.get()` follows there: it still opens it at import, and the `except` answers as it did.
 
 ## Left alone
 Connections that each handler asks before it uses them (`conn.ping()`), pools, clients that heal themselves.
@@ -17,7 +18,7 @@ Connections that each handler asks before it uses them (`conn.ping()`), pools, c
 ## Safety
 REVIEW: the connection is opened by the first call and no longer at import, so an error is raised there, and a
 transaction that one call leaves open is no longer finished by the next. MANUAL where code at import uses the
-connection or answers to an error, where a function closes or replaces it, and where a handler's body does not begin
+connection, where a function closes or replaces it, and where a handler's body does not begin
 on a line of its own.
 
 ## Related
@@ -37,6 +38,7 @@ from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL403",)
 LATE = "it is opened by the first call and no longer at import: that is where an error is raised now"
+CALLED = "every call asks the server whether it is alive, and replaces it where it is not"
 REPLACING = frozenset({"rebind", "unbind", "augment"})
 
 
@@ -57,12 +59,22 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         EnsureHelperPart(path, probe, asking),
         *workspace.helper(path, "ConnectionSlot", ["connection.current", "connection.slot"]),
     )
-    proposal = Proposal("slot", f"validate {name} in every call", ops, judgement.tier).lowered(Tier.REVIEW, LATE)
+    ops += tuple(_opened_there(workspace, path, name, cell))
+    proposal = Proposal("slot", f"validate {name} in every call", ops, judgement.tier)
+    proposal = proposal.lowered(Tier.REVIEW, CALLED if cell.is_tried else LATE)
     for reason in _obstacles(judgement, workspace, path, name, cell):
         proposal = proposal.lowered(Tier.MANUAL, reason)
     for tier, reason in workspace.obstacles(judgement, needs_resource=False):
         proposal = proposal.lowered(tier, reason)
     yield proposal
+
+
+def _opened_there(workspace: Workspace, path: str, name: str, cell: Cell) -> Iterator[Operation]:
+    """In a `try:`, what is raised while it is opened has to be raised there."""
+    if cell.is_tried and cell.line is not None:
+        margin = workspace.between(path, cell.line.start, cell.statement.start)
+        newline = workspace.program.modules[path].newline
+        yield Edit(path, cell.line.end, cell.line.end, f"{margin}{name}.get(){newline}")
 
 
 def _asked_first(judgement: Judgement, workspace: Workspace, path: str, name: str) -> Iterator[Operation]:
@@ -88,7 +100,8 @@ def _spelled(judgement: Judgement, entry: EntryPoint, path: str, name: str) -> s
 
 
 def _obstacles(judgement: Judgement, workspace: Workspace, path: str, name: str, cell: Cell) -> Iterator[str]:
-    if not cell.is_top_level or cell.definition_count != 1:
+    is_there = cell.is_top_level or (cell.is_tried and cell.line is not None)
+    if not is_there or cell.definition_count != 1:
         yield f"{name} is not assigned once, at the top of the module"
     for site, use in judgement.accesses:
         if use.op in REPLACING or use.op.endswith(":close"):

@@ -194,8 +194,8 @@ def probe_of(constructor: str, library: Library) -> tuple[str, str]:
     first = next(iter(library.checks.values()))
     name = f"_{(module if check == first else constructor.rpartition('.')[0]).replace('.', '_')}_is_usable"
     reset = library.instead_of_close.get(constructor, "")
-    asking = [f"connection.{reset}", check, f"connection.{reset}"] if reset else [check]
-    lines = "\n        ".join(asking)
+    asking = [f"connection.{reset}", check, f"connection.{reset}"] if reset else check.splitlines()
+    lines = "\n".join(f"        {line}" if line else "" for line in asking).lstrip()
     opening = "End what an earlier call left open, and ask the server." if reset else "Ask the server."
     return name, _PROBE.format(name=name, opening=opening, module=module, lines=lines, errors=errors)
 

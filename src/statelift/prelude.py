@@ -266,6 +266,8 @@ def _definition_edits(parsed: Parsed, wanted: Sequence[EnsureHelperPart], others
         return []
     functions = [part.text or "" for part in wanted if not _part_order(part)[0]]
     values = "".join(part.text or "" for part in wanted if _part_order(part)[0])
+    if not values and not any(isinstance(each, _DEFINITIONS) for each in parsed.tree.body):
+        return [_at_the_end(parsed, functions)]
     first, line = _first_definition(parsed)
     start = max(parsed.line_starts[line - 1], _after_docstring(parsed))
     above = _needed(parsed, values)
@@ -276,6 +278,13 @@ def _definition_edits(parsed: Parsed, wanted: Sequence[EnsureHelperPart], others
     text = _missing_lines(parsed.data, start) + text if text else ""
     edits = [Edit(parsed.path, start, start, text)] if text else []
     return edits if above is None or not values else [*edits, _behind(parsed, parsed.tree.body[above], values)]
+
+
+def _at_the_end(parsed: Parsed, functions: Sequence[str]) -> Edit:
+    """A module without functions of its own needs new ones only after it is imported."""
+    end = len(parsed.data)
+    open_line = "" if parsed.data.endswith(b"\n") else "\n"
+    return Edit(parsed.path, end, end, open_line + "\n\n" + "\n\n".join(functions))
 
 
 def _missing_lines(data: bytes, start: int) -> str:

@@ -190,6 +190,9 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         line=whole_line(syntax, node) if isinstance(node, ast.stmt) else None,
         callee=callee,
         is_top_level=is_top,
+        is_tried=isinstance(owner, ast.Try)
+        and node in owner.body
+        and isinstance(syntax.parents[owner], ast.Module),
         file="" if value is None else paths.pattern(value),
         files=() if value is None else tuple(_files(paths, value)),
         home=definition.home,

@@ -93,6 +93,8 @@ class Connections:
             case ast.Attribute(value=owner, attr=("client" | "resource" | "create_client") as made):
                 session = self._session(owner)
                 maker = "" if session is None else self.syntax.outside(session.func)
+                if maker in LOOP_SESSIONS and session is not None and self._function(session) != MODULE:
+                    return ""  # the session is told, and neither can be kept
                 return f"boto3.{made}" if maker in SESSIONS and made != "create_client" else maker
             case _:
                 return ""

@@ -17,7 +17,8 @@ ADDING = REGISTERING | frozenset("append extend add insert".split())
 CHANGING = ADDING | frozenset("update set set_cookie setdefault pop clear".split())
 SETTERS = frozenset(
     """autocommit set_session set_isolation_level set_client_encoding set_charset set_autocommit select_db
-    change_user select client_setname set_read_only set_credentials connect login open auth_password""".split()
+    change_user select client_setname set_read_only set_credentials connect login open auth_password
+    set_tunnel set_debuglevel""".split()
 )  # methods that change the session behind a connection
 COMMANDS = frozenset({"SELECT", "AUTH", "CLIENT"})  # the same, sent by a method called execute_command
 LOOKING = frozenset("str repr bool print isinstance id type len hash hasattr callable".split())

@@ -80,6 +80,7 @@ class Cell:
     module `SESSIONS`, class and instance `Api.sessions`, default `collect(found)`, function `handler.count`,
     closure `make.seen`, object `local.user`, process `os.environ['USER']`. `file` is the path pattern that it
     stands for, if it is a path below /tmp; `files` those of what it holds: `{"queue": "/tmp/queue.json"}`.
+    `is_tried`: a `try:` of the module defines it, and nothing else is around that.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Cell:
     line: Span | None
     callee: str = ""
     is_top_level: bool = True
+    is_tried: bool = False
     file: str = ""
     files: tuple[tuple[str, str], ...] = ()
     home: Home = "module"
