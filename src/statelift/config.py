@@ -124,7 +124,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
 
 _COMMAND_LINE_ONLY = frozenset(
     """codemod output format tier only-accepted allow-dirty root repos target config isolated formatter command
-    cluster jobs""".split()
+    cluster jobs ephemeral""".split()
 )
 
 

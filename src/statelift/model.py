@@ -300,13 +300,17 @@ class FileHash:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a plan was made with: only what changes its result."""
+    """What a plan was made with: only what changes its result.
+
+    `is_ephemeral`: tables and buckets go with their stack, as is right for previews and tests only.
+    """
 
     strict_handlers: bool = False
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     codemods: tuple[str, ...] = ()
     metrics: Literal["emf"] = "emf"
+    is_ephemeral: bool = False
 
 
 @dataclass(frozen=True, slots=True)

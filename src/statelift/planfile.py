@@ -255,6 +255,7 @@ _READERS: dict[str, Reader[object]] = {
     "decision": _optional(_word(*get_args(model.Decision))),
     "metrics": _word("emf"),
     "strict_handlers": _typed(bool, "true or false"),
+    "is_ephemeral": _typed(bool, "true or false"),
     "properties": _properties,
     **dict.fromkeys(("line", "end_line", "column", "start", "end"), _count),
     **dict.fromkeys(("reasons", "handlers", "changes", "needs", "actions"), _list_of(_text)),

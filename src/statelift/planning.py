@@ -13,7 +13,18 @@ from statelift.discover import Project
 from statelift.gate import demoted, pass_gate
 from statelift.judge.rules import BY_CODE, covers
 from statelift.judge.values import Judgement, finding_of
-from statelift.model import Change, EntryPoint, Finding, Options, Plan, SourceFile, Suppressed, Tier, Verdict
+from statelift.model import (
+    Change,
+    EnsureResource,
+    EntryPoint,
+    Finding,
+    Options,
+    Plan,
+    SourceFile,
+    Suppressed,
+    Tier,
+    Verdict,
+)
 from statelift.registry import codemod_for
 from statelift.runtime import HELPER_FILE
 from statelift.suppressing import Candidate, Hidden, hide
@@ -70,7 +81,7 @@ def plan_of(
     foreign = [pair for pair in foreign if pair[0].id not in hidden]
     proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
     proposed += [change for _, change in foreign if change is not None]
-    kept = [change for change in proposed if only is None or change.id in only]
+    kept = [_as_asked(change, options) for change in proposed if only is None or change.id in only]
     changes = _settled(analysis, options, pass_gate(kept, analysis.read))
     found = [_finding(judgement, id_, changes) for _, judgement, id_ in chosen]
     found += [_with_changes(finding, changes) for finding, _ in foreign]
@@ -194,6 +205,19 @@ def _changes(workspace: Workspace, judgement: Judgement, finding: str) -> Iterat
             ops=proposal.ops,
             alternatives_of=finding if len(proposals) > 1 else None,
         )
+
+
+def _as_asked(change: Change, options: Options) -> Change:
+    """The change with tables and buckets that are kept, or that go with their stack."""
+    if not options.is_ephemeral:
+        return change
+    asked = ("retention", "delete")
+    is_kept = [isinstance(op, EnsureResource) and op.kind in ("table", "bucket") for op in change.ops]
+    ops = [
+        replace(op, properties=(*op.properties, asked)) if kept and isinstance(op, EnsureResource) else op
+        for op, kept in zip(change.ops, is_kept, strict=True)
+    ]
+    return replace(change, ops=tuple(ops))
 
 
 def _foreign(analysis: Analysis, options: Options) -> list[tuple[Finding, Change | None]]:

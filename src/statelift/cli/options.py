@@ -119,6 +119,7 @@ class Settled:
             select=(*select, *self.words("extend-select")) if select else (),
             ignore=self.words("ignore"),
             codemods=tuple(codemods),
+            is_ephemeral=self.given.get("ephemeral") is True,
         )
 
 
@@ -136,10 +137,11 @@ def selection(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that say what is looked at; the command gets them as one `asked`."""
 
     @wraps(command)
-    def with_asked(config: Path | None, isolated: bool, **words: object) -> int:
+    def with_asked(config: Path | None, isolated: bool, ephemeral: bool, **words: object) -> int:
         names = {key: key.replace("-", "_") for key in KEYS}
         values = {key: cast(Value, words.pop(name)) for key, name in names.items() if name in words}
         given = {key: value for key, value in values.items() if value not in (None, ())}
+        given |= {"ephemeral": True} if ephemeral else {}  # never by a file: it lets data go
         return command(asked=Asked(given, config, isolated), **words)
 
     return _with_options(with_asked)
@@ -151,6 +153,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def _with_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
         click.option("--baseline", metavar="FILE", help="Leave out the findings that are known in this file."),
+        click.option("--ephemeral", is_flag=True, help="Tables and buckets go with their stack: for previews."),
         click.option("--isolated", is_flag=True, help="Use no configuration file."),
         click.option("--config", type=_FILE, help="Use this configuration file."),
         click.option("--handler", multiple=True, metavar="NAME", help="Only what these entry points reach."),

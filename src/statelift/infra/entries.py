@@ -6,6 +6,7 @@ What statelift added carries `Metadata.statelift`; its entries are sorted among 
 from yaml.nodes import MappingNode, Node
 
 from statelift.infra.fragments import variable_value
+from statelift.infra.limits import check_environment, check_resources
 from statelift.infra.values import Tagged, Value, value_of
 from statelift.infra.yamlpatch import Document, Refusal
 from statelift.locate.sites import Path
@@ -18,6 +19,7 @@ def with_resource(document: Document, base: Path, logical_id: str, body: Value) 
     known = document.node((*base, logical_id))
     owned = owned_resources(document, base)
     if known is None:
+        check_resources(len(entries(document.node(base))))
         after = position_before(document, base, [name for name in owned if name > logical_id])
         parent = base if document.node(base[:1]) is not None else ()
         return document.with_entry(base, logical_id, body, after, _has_blank_lines(document, parent, owned))
@@ -43,6 +45,8 @@ def with_variable(
         raise Refusal(
             f"{variable.function} already has an environment variable {variable.name} with another value."
         )
+    plain = {name: string(node) for name, node in nodes.items()}
+    check_environment(variable.function, plain, variable.name)
     names = owned_resources(document, base)
     owned = [*(Tagged("!Ref", name) for name in names), *(Tagged("!GetAtt", f"{name}.Arn") for name in names)]
     larger = [name for name, value in known.items() if value in owned and name > variable.name]

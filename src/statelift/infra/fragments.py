@@ -48,7 +48,8 @@ def resource_fragment(operation: EnsureResource) -> str:
     """YAML of a resource and its companions; "" for a metric, which exists once something counts.
 
     Properties: `origin` and other notes go to Metadata; `ttl` of a table is the attribute that holds the expiry;
-    an alarm needs `namespace`, `metric` and `threshold`.
+    `retention` "delete" lets a table or bucket go with its stack; an alarm needs `namespace`, `metric` and
+    `threshold`.
     """
     properties = dict(operation.properties)
     if operation.kind == "metric":
@@ -56,7 +57,7 @@ def resource_fragment(operation: EnsureResource) -> str:
     if operation.kind == "alarm":
         _check_alarm(operation.id, properties)
     metadata = sorted(properties.items()) or [("kind", operation.kind)]
-    settings = {"ttl": "", **properties, "id": operation.id, "metadata": metadata}
+    settings = {"ttl": "", "retention": "", **properties, "id": operation.id, "metadata": metadata}
     return environment().get_template(f"{operation.kind}.yaml.j2").render(settings)
 
 

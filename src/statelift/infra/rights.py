@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from yaml.nodes import SequenceNode
 
+from statelift.infra.limits import short
 from statelift.infra.values import Tagged, Value, value_of
 from statelift.infra.yamlpatch import Document
 from statelift.locate.sites import Path, Site
@@ -69,7 +70,7 @@ def _new_policy(site: Site, resource: str, statement: Statement) -> Value:
     document: dict[str, Value] = {"Version": "2012-10-17", "Statement": [_value(statement)]}
     if not site.role:
         return document
-    return {"PolicyName": f"statelift-{resource}", "PolicyDocument": document}
+    return {"PolicyName": short(f"statelift-{resource}"), "PolicyDocument": document}
 
 
 def _policies(document: Document, path: Path, inside: Path) -> list[Policy]:

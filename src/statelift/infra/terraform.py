@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from statelift.infra.fragments import environment
 from statelift.infra.hclpatch import Source, proved, with_block, with_item, with_variable
+from statelift.infra.limits import check_environment, short
 from statelift.infra.names import kind_of
 from statelift.infra.wanted import check_actions, merged
 from statelift.infra.yamlpatch import Refusal
@@ -58,6 +59,8 @@ def _with_variable(source: Source, variable: EnsureEnv) -> Source:
             if source.text(value) == wanted:
                 return source
             raise Refusal(f"{variable.function} already has an environment variable {name} with another value.")
+    plain = {name: str(value.value) if isinstance(value, Literal) else None for name, value in _variables(block)}
+    check_environment(variable.function, plain, variable.name)
     return with_variable(source, block, variable.name, wanted)
 
 
@@ -108,6 +111,7 @@ def _blocks(resource: EnsureResource) -> list[str]:
         "label": "-".join(word.lower() for word in _WORD.findall(resource.id)),
         "notes": [f"{key}: {_comment(text)}" for key, text in sorted(properties.items()) if key != "ttl"],
         "ttl": json.dumps(properties.get("ttl", "")),
+        "retention": properties.get("retention", ""),
     }
     text = environment().get_template(f"{resource.kind}.tf.j2").render(settings)
     return [part.strip("\n") for part in text.split("\n# ----\n")]
@@ -152,7 +156,7 @@ def _with_grant(source: Source, grant: EnsureGrant) -> Source:
     if not ROLE.fullmatch(grant.role):
         raise Refusal(f"The role of {grant.function} is not known by a name of its module.")
     label = f"{_snake(grant.function)}_{local_name(grant.resource)}"
-    name = f"statelift-{label.replace('_statelift_', '-').replace('_', '-')}"
+    name = short(f"statelift-{label.replace('_statelift_', '-').replace('_', '-')}")
     for actions, target, condition in _statements(grant, kind):
         block = next((b for b in source.body.blocks("resource", "aws_iam_role_policy", label)), None)
         if block is None:
