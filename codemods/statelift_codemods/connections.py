@@ -25,9 +25,10 @@ the event, assumed credentials, headers and hooks that are set after it is built
 ## Safety
 SAFE for libraries that heal themselves, with arguments that are constant or come from the environment. REVIEW
 for SQL, for engines and cookies, where an argument is computed on every call, where the same setting is made
-in every call, and where the connection leaves the function on a way that cannot be followed. MANUAL for
-connections bound to an event loop, for pools, for libraries that do not reconnect, for SQL connections that
-nobody closes or that are open twice at the same time.
+in every call, where threads would share a client that allows it, and where the connection leaves the function on
+a way that cannot be followed. MANUAL for what threads must not share (sessions, resources, SQL), for connections
+bound to an event loop, for pools, for libraries that do not reconnect, for SQL connections that nobody closes or
+that are open twice at the same time.
 
 ## Related
 AP-02 stateful operations.

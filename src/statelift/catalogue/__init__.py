@@ -16,7 +16,7 @@ class Library:
     `instead_of_close` is what has to be called on a kept connection where close() stood ("" for nothing).
     `pools` are the constructors of pools, from which connections are taken. `with_effect` is what a with statement
     does at its end: close, transaction (commit or roll back), transaction-close, or "" where that is not known.
-    `reopens`: it works on after close().
+    `reopens`: it works on after close(). `thread_safe` are the constructors whose objects threads may share.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Library:
     errors: Mapping[str, str]
     pools: frozenset[str]
     reopens: bool
+    thread_safe: frozenset[str]
 
     def is_lasting(self, constructor: str) -> bool:
         """Whether it can be kept at all: it heals, or can be asked whether it is alive."""
@@ -63,6 +64,7 @@ def libraries() -> tuple[Library, ...]:
             errors=_by_constructor(row, "errors"),
             pools=frozenset(row["pools"]),
             reopens=row["reopens"],
+            thread_safe=frozenset(row["thread_safe"]),
         )
         for row in rows
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from statelift.facts.values import Access, Guard, Value
+from statelift.link.beside import functions_beside
 from statelift.link.filepaths import FilePaths
 from statelift.link.lifetime import Lifetimes
 from statelift.link.program import CellKey, FunctionKey, Program
@@ -53,6 +54,11 @@ class Evidence:
         called = {callee for key in left for _, callee in self.program.calls.get(key, ())}
         starts = sorted(left - called)
         return tuple(traces_of(self.program, self.files.effects, starts)) if starts else ()
+
+    @cached_property
+    def beside(self) -> frozenset[FunctionKey]:
+        """The functions that may run in threads or processes beside the handler."""
+        return functions_beside(self.program, self.reach)
 
     def mentioning_unread(self, word: str) -> str | None:
         """The first file of the program that could not be analysed and holds the word."""

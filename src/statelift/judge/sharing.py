@@ -8,6 +8,7 @@ from statelift.facts.values import Argument, Changed, Connection, Ending, Enviro
 from statelift.judge.evidence import Evidence
 from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
+from statelift.link.beside import starters
 from statelift.link.program import FunctionKey, shift_of
 from statelift.link.sources import Source, argument_of
 from statelift.model import Tier
@@ -189,12 +190,7 @@ def _surroundings(
         yield Tier.REVIEW, "it is built inside a lambda"
     if _is_sql(library) and connection.setting:
         yield Tier.MANUAL, f"{connection.setting} stays in force on a kept connection: say it again, or keep none"
-    threads = _starts_threads(evidence)
-    if threads:
-        yield (
-            Tier.REVIEW,
-            f"{threads} starts threads or processes: only low-level clients may be shared between them",
-        )
+    yield from _threads(evidence, path, connection, library)
 
 
 def _holder(
@@ -343,11 +339,19 @@ def _passes(evidence: Evidence, path: str, fate: str, depth: int) -> bool:
     return key is None or depth == 0 or _touches(evidence, key, position, depth - 1)
 
 
-def _starts_threads(evidence: Evidence) -> str:
-    """The first file of the program that runs code in other threads or processes, or ""."""
-    for path, module in sorted(evidence.program.modules.items()):
-        imported = {each.module.partition(".")[0] for each in module.imports}
-        used = {name for name, _ in module.attributes}
-        if imported & {"threading", "concurrent", "multiprocessing"} or used & {"to_thread", "run_in_executor"}:
-            return path
-    return ""
+def _threads(evidence: Evidence, path: str, connection: Connection, library: Library) -> Iterator[tuple[Tier, str]]:
+    """What speaks against one connection for all threads of the program."""
+    started = next(starters(evidence.program), "")
+    is_beside = (path, connection.function) in evidence.beside
+    if not started:
+        return
+    if connection.constructor in library.thread_safe:
+        if is_beside:
+            yield Tier.REVIEW, f"threads of {started} would share it: {library.name} allows that"
+    elif is_beside:
+        yield (
+            Tier.MANUAL,
+            f"threads of {started} would share it, and {library.name} does not allow that: keep one per thread",
+        )
+    else:
+        yield Tier.REVIEW, f"{started} starts threads: none of them may get it"

@@ -1,7 +1,7 @@
 """Program -> which entry points reach which function."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from statelift.facts.values import Decorator, Function
 from statelift.link.program import FunctionKey, Program, Target
@@ -38,6 +38,25 @@ class Reach:
     def has(self, key: FunctionKey) -> bool:
         """Whether any entry point reaches the function."""
         return key in self._found
+
+    def named(self, path: str, function: Function) -> set[FunctionKey]:
+        """The functions whose names stand as values in this one."""
+        return {key for name in function.given for key in self._named(path, function, name)}
+
+    def called(self, key: FunctionKey) -> set[FunctionKey]:
+        """All that a function may run, by whatever way."""
+        return set(self._next(key))
+
+    def below(self, starts: Iterable[FunctionKey]) -> frozenset[FunctionKey]:
+        """These functions, and all that they can come to."""
+        found: set[FunctionKey] = set()
+        waiting = [*starts]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting.extend(self._next(key))
+        return frozenset(found)
 
     def _spread(self, start: list[FunctionKey], entry: str) -> None:
         waiting = [*start, *self._registered]
