@@ -16,8 +16,6 @@ from statelift.verify.playing.schedule import FAULTY, FRESH, MIXED
 from statelift.verify.subjects import Sources, read_given, subjects_of
 
 CATALOGUE = Path(__file__).parents[1] / "fixtures" / "catalogue"
-# What they also remember is judged to be no state, or (a memo that reads it) told and left, so only half is kept.
-HALF = {"counter/C23/breaker_real", "noop/K11/settings_real"}
 
 
 @cache
@@ -51,7 +49,7 @@ def sandbox():
 @pytest.mark.slow
 @pytest.mark.parametrize("share", range(4))
 def test_they_answer_alike(sandbox, share):
-    programs = [program for program in kept()[share::4] if program not in HALF]
+    programs = kept()[share::4]
     assert len(programs) > 15
     wrong = {}
     for program in programs:

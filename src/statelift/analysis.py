@@ -17,6 +17,7 @@ from statelift.facts.flow import TooBranchedError
 from statelift.facts.values import ModuleFacts
 from statelift.judge.cells import judge_cells
 from statelift.judge.connections import judge_connections
+from statelift.judge.derived import hold_derived
 from statelift.judge.evidence import Evidence
 from statelift.judge.files import judge_files
 from statelift.judge.memos import judge_memos
@@ -201,16 +202,18 @@ def _workspace(
 
 def _judge(evidence: Evidence) -> Iterator[Judgement]:
     public = {entry.function for entry in evidence.program.root.entries if entry.origin in ASSUMED}
-    for judge in (judge_cells, judge_memos, judge_files, judge_connections):
-        for judgement in judge(evidence):
-            name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]
-            unread = None if judgement.connection else evidence.mentioning_unread(name)
-            if unread is not None and not judgement.is_left_alone:
-                reason = f"{unread} mentions {name}, and could not be analysed"
-                yield judgement.lowered(Tier.MANUAL, reason)
-                continue
-            is_assumed = public >= set(judgement.subject.handlers) and not judgement.is_left_alone
-            yield judgement.lowered(Tier.REVIEW, _ASSUMED) if is_assumed else judgement
+    judgements = [
+        *hold_derived(evidence, list(judge_cells(evidence))),
+        *judge_memos(evidence), *judge_files(evidence), *judge_connections(evidence),
+    ]  # fmt: skip
+    for judgement in judgements:
+        name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]
+        unread = None if judgement.connection else evidence.mentioning_unread(name)
+        if unread is not None and not judgement.is_left_alone:
+            yield judgement.lowered(Tier.MANUAL, f"{unread} mentions {name}, and could not be analysed")
+            continue
+        is_assumed = public >= set(judgement.subject.handlers) and not judgement.is_left_alone
+        yield judgement.lowered(Tier.REVIEW, _ASSUMED) if is_assumed else judgement
 
 
 _ASSUMED = (

@@ -9,7 +9,7 @@ from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
-from statelift.judge.steps import as_step, kept_reasons
+from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import CellKey
@@ -309,6 +309,7 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
 
 def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     reads = [use for _, use in uses if not is_write(make.cell, use.op) or _tells(use)]
+    reads += [use for _, use in make.uses if is_other_name(use)]
     if _is_only_aliased(make, uses):
         return _aliased(evidence, make, uses)
     if make.cell.kind == "dict" or make.cell.callee in DICTS:

@@ -16,10 +16,16 @@ KEEPERS = CACHES | {"cachetools.cached", "cachetools.func.ttl_cache", "cachetool
 
 def judge_memos(evidence: Evidence) -> Iterator[Judgement]:
     """A judgement for every memoised function that a handler reaches."""
+    for key in memoised(evidence):
+        yield _judge(evidence, key, evidence.program.functions[key])
+
+
+def memoised(evidence: Evidence) -> Iterator[FunctionKey]:
+    """The functions that a handler reaches, and whose results outlive the call."""
     for key, function in sorted(evidence.program.functions.items()):
         is_kept = bool({each.name for each in function.decorators} & KEEPERS) and _lasts(evidence, key, function)
         if is_kept and evidence.reach.has(key):
-            yield _judge(evidence, key, function)
+            yield key
 
 
 def _lasts(evidence: Evidence, key: FunctionKey, function: Function) -> bool:
@@ -47,7 +53,7 @@ def _is_written(evidence: Evidence, key: CellKey) -> bool:
     return any(evidence.sources.is_changed_by(cell, path, use) for path, use in evidence.reached(key))
 
 
-def _uses_below(evidence: Evidence, key: FunctionKey) -> Iterator[tuple[str, Access]]:
+def uses_below(evidence: Evidence, key: FunctionKey) -> Iterator[tuple[str, Access]]:
     """The uses of cells in a function and in all that it calls."""
     seen = {key}
     waiting = [key]
@@ -64,7 +70,7 @@ def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterato
     for source in sorted(evidence.sources.of_atoms(key[0], frozenset(atoms))):
         if source.kind == "nondet":
             yield f"rule 7: its result depends on {source.detail}(), which the first call freezes"
-    for path, use in sorted(_uses_below(evidence, key), key=lambda found: (found[0], found[1].order)):
+    for path, use in sorted(uses_below(evidence, key), key=lambda found: (found[0], found[1].order)):
         target = evidence.program.resolve(path, use.subject)
         cell = None if target is None else (target.path, target.name)
         if cell in evidence.program.cells and not is_write(None, use.op) and _is_written(evidence, cell):

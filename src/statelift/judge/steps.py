@@ -15,7 +15,7 @@ from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import live_value
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey, FunctionKey, Program
-from statelift.link.sources import STORABLE, is_write
+from statelift.link.sources import STORABLE, is_container, is_write
 from statelift.model import EntryPoint, Tier, Verdict
 
 DECORATOR = "statelift_state.stateless"
@@ -101,6 +101,11 @@ def _decorated(module: ModuleFacts, call: Call) -> str:
     return min(below, key=lambda each: each.place.line).qualname if below else ""
 
 
+def is_other_name(use: Access) -> bool:
+    """Whether code at import hands the object on: to a variable, a default, a class, a function."""
+    return not use.function and not is_write(None, use.op) and use.op not in ("len", "truth", "contains", "lacks")
+
+
 def is_for_one_call(evidence: Evidence, judgement: Judgement) -> bool:
     """Whether every call that reads the cell may have written it before: perhaps it was meant for that call."""
     assert judgement.cell is not None
@@ -162,7 +167,7 @@ def _held(program: Program, key: CellKey) -> CellKey | None:
 def _refusals(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
     assert judgement.cell is not None
     key, cell = judgement.cell
-    yield from _unkeepable(evidence, key, cell)
+    yield from _unkeepable(evidence, judgement, key, cell)
     yield from _entries(evidence, judgement)
     for path, use in judgement.accesses:
         line = use.place.line
@@ -178,7 +183,16 @@ def _refusals(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
         yield from _values(evidence, path, use, cell)
 
 
-def _unkeepable(evidence: Evidence, key: CellKey, cell: Cell) -> Iterator[str]:
+def _replaced(judgement: Judgement, cell: Cell) -> Iterator[str]:
+    """An object that has another name since the import, and that a call replaces under its own name only."""
+    names = [use for _, use in judgement.accesses if is_other_name(use)]
+    if names and is_container(cell):
+        for use in (use for _, use in judgement.accesses if use.function and use.op == "rebind"):
+            holder = names[0].place.line
+            yield f"line {use.place.line} replaces it, and line {holder} has the object it was at import"
+
+
+def _unkeepable(evidence: Evidence, judgement: Judgement, key: CellKey, cell: Cell) -> Iterator[str]:
     if cell.home not in HOMES:
         yield "it has no name that a decorator could use"
     elif cell.home == "default" and cell.kind not in ("dict", "list", "set"):
@@ -188,6 +202,7 @@ def _unkeepable(evidence: Evidence, key: CellKey, cell: Cell) -> Iterator[str]:
     if cell.home == "class" and _has_subclass(evidence.program, key):
         yield "subclasses may have an attribute of their own of that name"
     yield from _opened(evidence.program, key)
+    yield from _replaced(judgement, cell)
     for path, module in sorted(evidence.program.modules.items()):
         if STARTING & (module.identifiers | {name for name, _ in module.attributes}):
             yield f"{path} starts threads or tasks, which may go on after the call"
