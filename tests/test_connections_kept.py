@@ -536,6 +536,81 @@ def test_a_connection_that_is_opened_in_a_try_still_fails_at_import(folder):
     assert len(world.opened) == 2
 
 
+IMAGE = {
+    "template.yaml": """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Orders:
+    Type: AWS::Serverless::Function
+    Properties:
+      PackageType: Image
+    Metadata:
+      Dockerfile: Dockerfile
+      DockerContext: .
+""",
+    "Dockerfile": 'FROM public.ecr.aws/lambda/python:3.12\nCOPY app.py ./\nCMD ["app.handler"]\n',
+}
+
+
+def test_where_an_image_takes_no_new_file_the_slot_stands_in_the_module(folder):
+    place = folder(PROGRAMS["finally"])
+    replies, world = run(place)
+    for name, text in IMAGE.items():
+        (place / name).write_text(text)
+    migrate(place)
+    assert not (place / "statelift_state.py").exists()
+    for kills in ((), (1, 4), range(len(EVENTS))):
+        after, kept = run(place, kills)
+        assert (after, kept.rows) == (replies, world.rows)
+    assert len(run(place)[1].opened) == 1
+    assert make_plan([place], Options()).changes == ()
+
+
+SECRET = """
+    from pymongo import MongoClient
+    import vault
+    def handler(event, context):
+        secret = vault.read()
+        client = MongoClient("mongodb://db", username=secret["user"], password=secret["password"])
+        found = client.get(event["sql"])
+        client.close()
+        return found
+    """
+
+
+def test_a_client_with_a_secret_is_kept_until_that_changes(folder):
+    place = folder(SECRET)
+    migrate(place)
+    world, secrets = World(), iter([("a", "1"), ("a", "1"), ("a", "2"), (["no", "key"], "2"), (["no", "key"], "2")])
+    sys.modules["vault"] = ModuleType("vault")
+    sys.modules["vault"].read = lambda: dict(zip(("user", "password"), next(secrets), strict=True))
+    try:
+        with imported(place, world) as app:
+            assert [app.handler({"sql": number}, None) for number in range(5)] == [*range(5)]
+    finally:
+        del sys.modules["vault"]
+    assert [(each["username"], each["password"]) for each in world.opened] == [
+        ("a", "1"), ("a", "2"), (["no", "key"], "2"),
+    ]  # fmt: skip
+
+
+def test_a_token_that_is_made_in_every_call_keeps_nothing(folder):
+    place = folder("""
+        import boto3
+        import pymysql
+        rds = boto3.client("rds")
+        def token():
+            return rds.generate_db_auth_token(DBHostname="h", Port=3306, DBUsername="u")
+        def handler(event, context):
+            db = pymysql.connect(host="h", user="u", password=token())
+            rows = db.cursor().fetchall()
+            db.close()
+            return rows
+        """)
+    plan = make_plan([place], Options())
+    assert [(each.symbol, each.tier) for each in plan.findings] == [("pymysql.connect", Tier.MANUAL)]
+
+
 # ---------------------------------------------------------------- http.client, with a server
 
 

@@ -14,7 +14,9 @@ clear it with `_s3_client.cache_clear()`. A `with` that only closed goes, and so
 `pool_pre_ping=True`; sessions of requests and httpx are given out without the cookies of earlier calls.
 
 SQL connections come from a slot that is validated before every use, and that opens another one when an argument has
-changed (a rotated password). What ended them stays an end of the transaction: `close()` becomes `rollback()`,
+changed (a rotated password); clients whose arguments are no keys of a cache come from such a slot, too. Where the
+package takes no new file (an image that copies single ones), the slot stands in the module itself. What ended
+them stays an end of the transaction: `close()` becomes `rollback()`,
 `closing(x)` and a `with` that closes become `lent(x)`, one that commits as well `transaction(x)`. Kafka producers
 keep `flush()`. All functions that get the connection are rewritten together, in every file.
 
@@ -40,13 +42,14 @@ from collections.abc import Callable, Iterator
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Access, Argument, Close, Connection
 from statelift.judge.values import Judgement
-from statelift.keeping import Kept, forgetting, keep_open, leave_open, leave_open_at, probe_of
+from statelift.keeping import SLOT, Kept, forgetting, keep_open, leave_open, leave_open_at, probe_of, slot_there
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL401", "SL402")
 HASHABLE = frozenset({"str", "int", "bool", "none", "float"})
 ENGINE = "sql-pool"
+ALIVE = "lambda _: True"  # in place of a question: it reconnects by itself
 COOKIES = frozenset({"requests", "httpx"})  # a new client has none, so a kept one begins each call without
 
 
@@ -60,7 +63,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     library = constructors()[connection.constructor]
     if not library.is_lasting(connection.constructor):
         return
-    is_asked = not library.is_self_healing
+    is_asked = not library.is_self_healing or _is_compared(workspace, path, connection)
     proposal = (_slot if is_asked else _getter)(judgement, workspace, path, connection)
     for tier, reason in _obstacles(workspace, path, connection, is_asked=is_asked):
         proposal = proposal.lowered(tier, reason)
@@ -79,6 +82,20 @@ def _obstacles(
             yield Tier.MANUAL, f"its session's argument {argument.value.text} is a local value"
         elif argument.has_locals and not is_asked and (is_unpacked or not _is_hashable(workspace, path, argument)):
             yield Tier.MANUAL, f"its argument {argument.value.text} is a local value that cannot be a cache key"
+
+
+def _is_compared(workspace: Workspace, path: str, connection: Connection) -> bool:
+    """Whether its arguments can be compared, but are no keys of a cache: parts of a secret, of whatever type."""
+    local = [argument for argument in connection.arguments if argument.has_locals and not argument.is_inherited]
+    is_plain = not any(argument.name in ("*", "**") or _is_object(workspace, path, argument) for argument in local)
+    is_other = constructors()[connection.constructor].name not in COOKIES
+    return is_plain and is_other and not all(_is_hashable(workspace, path, each) for each in local)
+
+
+def _is_object(workspace: Workspace, path: str, argument: Argument) -> bool:
+    """Whether a class makes it in every call: such objects seldom equal each other."""
+    sources = workspace.evidence.sources.of(path, argument.value)
+    return any(source.detail.rpartition(".")[2][:1].isupper() for source in sources if source.kind == "external")
 
 
 def _is_hashable(workspace: Workspace, path: str, argument: Argument) -> bool:
@@ -270,25 +287,34 @@ def _close(access: Access) -> Close:
 
 def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
     library = constructors()[connection.constructor]
-    probe, asking = probe_of(connection.constructor, library)
+    probe, asking = (ALIVE, "") if library.is_self_healing else probe_of(connection.constructor, library)
     varying = [argument for argument in connection.arguments if _may_vary(workspace, path, argument)]
     opening = _opening(workspace, path, connection, varying)
     imports = "".join(f"{line}\n" for line in dict.fromkeys(connection.local_imports))
 
+    is_own = workspace.is_left_out(judgement)
+
     def define(name: str) -> str:
-        return f"{imports}{name} = ConnectionSlot(\n    {opening},\n    {probe},\n)\n"
+        return f"{imports}{name} = {SLOT if is_own else 'ConnectionSlot'}(\n    {opening},\n    {probe},\n)\n"
 
     name = _name(path, connection, workspace, define)
     given = ", ".join(argument.value.text.removeprefix("*") for argument in varying)
     kept = keep_open(connection, f"{name}.get({given})", path, library, judgement.endings)
     ops: tuple[Operation, ...] = (
         *_kept(kept, workspace),
-        EnsureHelperPart(path, probe, asking),
+        *([EnsureHelperPart(path, probe, asking)] if asking else []),
         EnsureHelperPart(path, name, define(name)),
-        *workspace.helper(path, "ConnectionSlot", ["connection.slot"]),
+        *(_own_slot(path) if is_own else workspace.helper(path, "ConnectionSlot", ["connection.slot"])),
     )
-    title = f"keep {_short(connection.text)} open, and validate it before use"
+    what = "and validate it before use" if asking else "until its arguments change"
+    title = f"keep {_short(connection.text)} open, {what}"
     return _flawed(Proposal("slot", title, ops, judgement.tier), kept)
+
+
+def _own_slot(path: str) -> Iterator[Operation]:
+    """The class in the module itself: its package takes no new file."""
+    yield EnsureImport(path, "contextlib")
+    yield EnsureHelperPart(path, SLOT, slot_there())
 
 
 def _may_vary(workspace: Workspace, path: str, argument: Argument) -> bool:

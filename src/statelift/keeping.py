@@ -186,6 +186,34 @@ _FORGETTING = '''def {name}({parameters}):
 
 # ---------------------------------------------------------------- connections that are asked
 
+SLOT = "_ConnectionSlot"
+
+
+def slot_there() -> str:
+    """The class of the helper file as a definition of the module's own, for packages that take no new file."""
+    return _SLOT
+
+
+_SLOT = '''class _ConnectionSlot:
+    """One connection per container, checked before each use, replaced when dead."""
+
+    def __init__(self, open_connection, is_usable):
+        self._open_connection, self._is_usable = open_connection, is_usable
+        self._connection, self._arguments = None, ()
+
+    def get(self, *arguments):
+        """A connection that was just accepted, or a new one for these arguments."""
+        kept = self._connection
+        if kept is not None and not (arguments == self._arguments and self._is_usable(kept)):
+            with contextlib.suppress(Exception):
+                kept.close()
+            self._connection = None
+        if self._connection is None:
+            self._connection = self._open_connection(*arguments)
+            self._arguments = arguments
+        return self._connection
+'''
+
 
 def probe_of(constructor: str, library: Library) -> tuple[str, str]:
     """Name and text of the function that asks a connection whether it is alive."""

@@ -68,8 +68,8 @@ def _import_order(each: EnsureImport) -> tuple[bool, str, str]:
 
 
 def _part_order(part: EnsureHelperPart) -> tuple[bool, str]:
-    """Functions before the assignments that use them."""
-    return (not (part.text or "").startswith(("def ", "@")), part.part)
+    """Functions and classes before the assignments that use them."""
+    return (not (part.text or "").startswith(("def ", "@", "class ")), part.part)
 
 
 # ---------------------------------------------------------------- what is there already

@@ -132,6 +132,11 @@ class Workspace:
             yield from _kept_off(entries)
         yield from self._unpackaged(self._importing(judgement.subject.path, entries))
 
+    def is_left_out(self, judgement: Judgement) -> bool:
+        """Whether a new file is missing in the cloud: what a change needs has to stand in the module itself."""
+        entries = self._importing(judgement.subject.path, self.entry_points(judgement))
+        return any(entry.ref is not None and entry.ref.is_left_out for entry in entries)
+
     def _importing(self, path: str, entries: tuple[EntryPoint, ...]) -> tuple[EntryPoint, ...]:
         """These entry points, and those of doubtful packages that may load the file without running into it."""
         doubtful = (each for each in self.program.root.entries if each.ref is not None and each.ref.packaging)

@@ -24,6 +24,9 @@ OPTIONS = frozenset(
     """botocore.config.Config botocore.client.Config urllib3.util.Retry urllib3.util.retry.Retry urllib3.Retry
     urllib3.Timeout urllib3.util.Timeout httpx.Timeout httpx.Limits""".split()
 )  # their objects are plain settings
+TOKENS = frozenset(
+    {"generate_db_auth_token", "generate_db_connect_admin_auth_token", "generate_db_connect_auth_token"}
+)
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
 UNKNOWN = frozenset({"opaque", "cell"})
@@ -142,7 +145,9 @@ def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tup
     if any(source.kind in UNKNOWN for source in sources):
         yield Tier.REVIEW, f"{text} cannot be followed: another value opens another connection"
     for source in sorted(sources):
-        if source.kind in ("external", "nondet") and not _is_option(source):
+        if source.kind == "nondet" or source.detail.rpartition(".")[2] in TOKENS:
+            yield Tier.MANUAL, f"{text} is another one in every call: what is opened with it serves one call"
+        if source.kind == "external" and not _is_option(source):
             once = "another answer opens another one" if argument.has_locals else "the getter asks once"
             yield Tier.REVIEW, f"{text} is computed by {source.detail or 'a call'}() on every call; {once}"
 
