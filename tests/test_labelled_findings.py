@@ -38,6 +38,10 @@ FLAGGED = {
     ),
 }
 QUIET = {
+    "a logger that a function asks for": (
+        "import logging\n\ndef handler(event, context):\n    log = logging.getLogger(__name__)\n"
+        "    log.setLevel(logging.INFO)\n    log.info('called')\n    return 1\n"
+    ),
     "a log handler only where there is none": (
         "import logging, sys\n\ndef handler(event, context):\n    log = logging.getLogger('x')\n"
         "    if not log.handlers:\n        log.addHandler(logging.StreamHandler(sys.stdout))\n    return 1\n"

@@ -51,6 +51,8 @@ class Accesses:
                     pass
 
     def _is_interesting(self, node: ast.Name | ast.Attribute, subject: str) -> bool:
+        if subject == LOGGER and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            return False  # `logger = logging.getLogger()` in a function binds a name, and changes no logger
         if subject in self.subjects.cells or subject in PROCESS:
             return not (isinstance(node, ast.Name) and self._is_definition(node))
         return "." not in subject or subject.partition(".")[0] not in IGNORED
