@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from statelift.infra.cdk import patch_program
 from statelift.infra.patch import patch_template
 from statelift.infra.services import patch_service
 from statelift.infra.terraform import patch_terraform
@@ -18,4 +19,6 @@ def patch_file(path: str, before: bytes | None, operations: Sequence[InfraOperat
         return patch_terraform(path, before, operations)
     if before is None:
         raise Refusal(f"{path} does not exist.")
+    if path.endswith(".py"):
+        return patch_program(before, operations)
     return patch_service(before, operations) if _SERVICE.fullmatch(path) else patch_template(before, operations)

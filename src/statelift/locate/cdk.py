@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.locate.bound import Module, dotted_name
+from statelift.locate.cdksites import FUNCTION, callee_of, name_of, why_not_patchable
 from statelift.locate.constants import Code, Scope
 from statelift.locate.declared import DECIDED_LATER
 from statelift.locate.deployed import Code as Place
@@ -20,13 +21,8 @@ from statelift.locate.values import Made, Symbol, Table, Value
 from statelift.model import Settings
 
 _NEEDLES = (b"aws_lambda", b"DockerImageFunction", b"PythonFunction")
-_FUNCTION = re.compile(
-    r"(?:aws_cdk|monocdk)\.(?:aws_lambda\.(?:Function|DockerImageFunction|SingletonFunction)"
-    r"|aws_lambda_python(?:_alpha)?\.PythonFunction|aws_cloudfront\.experimental\.EdgeFunction)"
-)
 _RUNTIME = re.compile(r".*\.Runtime\.PYTHON_(\d)_(\d+)")
 _HELPER = "statelift_state.py"
-_NOT_YET = "statelift does not write to CDK programs."
 _UNKNOWN_CODE = Elsewhere("is a value that only the program knows when it runs")
 
 
@@ -70,31 +66,30 @@ def _app_folder(path: str, files: Files) -> str:
 
 def _functions(module: Module, code: Code) -> Iterator[Deployed]:
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and _FUNCTION.fullmatch(callee := _callee(node, module)):
-            for scope in scopes_of(node, module, code):
+        if isinstance(node, ast.Call) and FUNCTION.fullmatch(callee := callee_of(node, module)):
+            scopes = scopes_of(node, module, code)
+            several = f"One call makes {len(scopes)} functions: an addition would change all of them."
+            reason = why_not_patchable(module, node) or (several if len(scopes) > 1 else "")
+            for scope in scopes:
                 made = code.value(node, scope)
                 if isinstance(made, Made):
-                    yield _deployed(node, replace(made, name=callee), scope, code)
+                    yield _deployed(node, replace(made, name=callee), scope, code, reason)
 
 
-def _callee(node: ast.Call, module: Module) -> str:
-    head, _, rest = (dotted_name(node.func) or "").partition(".")
-    imported = module.imports.get(head, "")
-    return f"{imported}.{rest}" if rest else imported
-
-
-def _deployed(node: ast.Call, made: Made, scope: Scope, code: Code) -> Deployed:
-    name = made.argument("id", 1)
+def _deployed(node: ast.Call, made: Made, scope: Scope, code: Code, patchable: str) -> Deployed:
+    told = made.argument("id", 1)
+    name = None if patchable else name_of(scope.module, node)
+    name = name or (told if isinstance(told, str) else f"line {node.lineno}")
     place, handler = _python_function(made, code) if made.name.endswith("PythonFunction") else _function(made, code)
     return Deployed(
         tool="cdk",
         template=scope.module.path,
-        logical_id=name if isinstance(name, str) else f"line {node.lineno}",
+        logical_id=name,
         line=node.lineno,
         runtime=_runtime(_named(made, "runtime")),
         handler=handler,
         code=place,
-        patchable=_NOT_YET,
+        patchable=patchable,
         settings=_settings(made, node),
     )
 
