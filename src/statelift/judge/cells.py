@@ -62,8 +62,9 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     make = _Maker(key, cell, subject, uses)
     if not writes:
         return _unwritten(evidence, make, uses, reachable)
-    if cell.home == "process" and not any(_is_plain_read(use) for _, use in reachable):
-        is_growing = cell.kind == "list" or cell.callee == LOGGERS
+    is_logger = cell.callee == LOGGERS
+    if cell.home == "process" and (is_logger or not any(_is_plain_read(use) for _, use in reachable)):
+        is_growing = cell.kind == "list" or is_logger
         return _registry(make) if is_growing and not _is_set_up_once(evidence, key, writes) else None
     for reasons, verdict in (
         (kept_reasons(evidence, key, subject.handlers), Verdict.REQUEST_SCOPED),
@@ -293,8 +294,6 @@ def _registry(make: _Maker) -> Judgement:
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     module = evidence.program.modules.get(make.key[0])
     dynamic = module is not None and module.has_dynamic_names
-    if make.cell.home == "process" and make.cell.callee == LOGGERS:
-        return _registry(make)
     counter = judge_counter(make, uses) or judge_tally(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
     may_be_kept = counter is not None or not _is_only_aliased(make, uses)
