@@ -169,7 +169,15 @@ def closing(made: Plan) -> str:
     "--target", type=Choice(["cloudformation", "sam"]), default="cloudformation", show_default=True,
     help="The template language.",
 )  # fmt: skip
-def infra(paths: Sequence[Path], target: str, asked: Asked) -> int:
+@click.option(
+    "--rate",
+    type=click.IntRange(min=0),
+    default=1_000_000,
+    show_default=True,
+    help="Invocations a month, for the costs on stderr.",
+)
+@click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="A table of prices of your own.")
+def infra(paths: Sequence[Path], target: str, rate: int, prices: Path | None, asked: Asked) -> int:
     """Print one stand-alone template with the tables, buckets and rights that the changes need."""
     from statelift.infra import Refusal, render_infrastructure
 
@@ -183,4 +191,17 @@ def infra(paths: Sequence[Path], target: str, asked: Asked) -> int:
         write_data(render_infrastructure(found, "sam" if target == "sam" else "cloudformation"))
     except Refusal as refusal:
         raise UsageError(str(refusal)) from refusal
+    _talk_about_costs(changes, rate, prices)
     return exit_of(made, has_news=False)
+
+
+def _talk_about_costs(changes: Sequence[Change], rate: int, file: Path | None) -> None:
+    from statelift.infra.costs import PriceError, known_prices, lines, load_prices, notes
+
+    try:
+        prices = known_prices() if file is None else load_prices(file)
+    except (PriceError, OSError) as error:
+        raise UsageError(str(error)) from error
+    found = list(notes(changes, prices, rate))
+    for line in lines(found, prices, rate) if found else ():
+        talk(line)
