@@ -54,10 +54,9 @@ def the_finding(tmp_path, files):
 
 MISSING = {
     "sam-file": {"template.yaml": HEAD + sam("F", "app.py", "app.handler")},
-    "serverless": {"serverless.yml": f"{SERVICE}package:\n  patterns: ['!**', app.py]\n"},
+    "serverless": {"serverless.yml": f"{SERVICE}package:\n  exclude: ['*.py', '!app.py']\n"},
     "terraform-file": {"main.tf": TERRAFORM.replace("SOURCE", 'source_file = "app.py"')},
     "terraform-excludes": {"main.tf": TERRAFORM.replace("SOURCE", 'source_dir = "."\n  excludes = ["*.p?"]')},
-    "docker": {"template.yaml": IMAGE, "Dockerfile": DOCKER.format("app.py")},
     "dockerignore": {"template.yaml": IMAGE, "Dockerfile": DOCKER.format("."), ".dockerignore": "*\n!app.py\n"},
     "outer-root": {
         "template.yaml": HEAD + sam("A", ".", "main.handler") + sam("B", "sub/", "app.handler"),
@@ -97,7 +96,9 @@ def test_a_function_that_only_imports_the_file_needs_the_helper_too(tmp_path):
     files = {"template.yaml": template, "Dockerfile": docker, "app.py": STATE}
     using = "from app import handler as unused\n\n\ndef handler(event, context):\n    return 1\n"
     apart = "def handler(event, context):\n    return 1\n"
-    assert the_finding(tmp_path / "one", files | {"other.py": using}).tier is Tier.MANUAL
+    finding = the_finding(tmp_path / "one", files | {"other.py": using})
+    assert finding.tier is Tier.REVIEW
+    assert "Dockerfile gets a line that packages statelift_state.py" in finding.reasons
     assert the_finding(tmp_path / "two", files | {"other.py": apart}).tier is Tier.SAFE
 
 

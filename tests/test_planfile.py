@@ -24,6 +24,7 @@ OPERATIONS = {
     "ensure_resource": model.EnsureResource,
     "ensure_env": model.EnsureEnv,
     "ensure_grant": model.EnsureGrant,
+    "ensure_packaged": model.EnsurePackaged,
 }
 
 
@@ -62,6 +63,7 @@ def plan():
         model.EnsureResource("Sessions", "table", (("key", "id"),), "template.yaml"),
         model.EnsureEnv("Login", "SESSIONS_TABLE_NAME", "Sessions", "name", "template.yaml"),
         model.EnsureGrant("Login", "Sessions", ("dynamodb:PutItem",), template="template.yaml"),
+        model.EnsurePackaged("Login", "src/statelift_state.py", "Dockerfile"),
     )
     return Plan(
         root="/repo",

@@ -14,6 +14,7 @@ from statelift.model import (
     EnsureGrant,
     EnsureHelperPart,
     EnsureImport,
+    EnsurePackaged,
     EnsureResource,
     FileHash,
     FileWrite,
@@ -68,6 +69,8 @@ def touched(operation: Operation) -> Iterator[str]:
             yield path
         case EnsureResource(template=str(path)) | EnsureEnv(template=str(path)) | EnsureGrant(template=str(path)):
             yield path
+        case EnsurePackaged(template=path):
+            yield path
         case _:
             pass
 
@@ -116,7 +119,7 @@ def _check_sound(write: FileWrite) -> None:
 
 def _file(path: str, operations: tuple[Operation, ...], read: Read) -> FileWrite:
     parts = [op.part for op in operations if isinstance(op, EnsureHelperPart) and op.text is None]
-    infra = [op for op in operations if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
+    infra = [op for op in operations if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant, EnsurePackaged))]
     if parts or infra:
         _check_kind(path, len(parts or infra) == len(operations), is_helper=bool(parts))
     elif not path.endswith(".py"):

@@ -19,6 +19,7 @@ from statelift.model import (
     Edit,
     EnsureEnv,
     EnsureGrant,
+    EnsurePackaged,
     EnsureResource,
     FileWrite,
     InfraOperation,
@@ -137,13 +138,20 @@ def _with_provable_template(change: Change, read: Read) -> Change:
     """A change whose template cannot be patched provably keeps its needs, but loses SAFE."""
     by_template: dict[str, list[InfraOperation]] = {}
     for operation in change.ops:
-        if isinstance(operation, (EnsureResource, EnsureEnv, EnsureGrant)) and operation.template is not None:
-            by_template.setdefault(operation.template, []).append(operation)
+        match operation:
+            case EnsureResource() | EnsureEnv() | EnsureGrant() | EnsurePackaged() if (
+                operation.template is not None
+            ):
+                by_template.setdefault(operation.template, []).append(operation)
+            case _:
+                pass
     for template, operations in by_template.items():
         try:
             patched(template, _bytes(template, read), tuple(operations))
         except Refusal as refusal:
             reason = f"{template} is not patched: {refusal}"
+            if any(isinstance(operation, EnsurePackaged) for operation in operations):
+                return demoted(change, reason)  # the helper would be missing in the cloud
             ops = tuple(_detached(operation) for operation in change.ops)
             change = replace(change, ops=ops, tier=max(change.tier, Tier.REVIEW), reasons=(*change.reasons, reason))
     return change

@@ -191,8 +191,21 @@ class EnsureGrant:
     role: str = ""
 
 
-Operation: TypeAlias = Edit | EnsureImport | EnsureHelperPart | EnsureResource | EnsureEnv | EnsureGrant
-InfraOperation: TypeAlias = EnsureResource | EnsureEnv | EnsureGrant
+@dataclass(frozen=True, slots=True)
+class EnsurePackaged:
+    """The file `path` goes with the function: `template` (a Dockerfile, a serverless.yml) says so.
+
+    Paths in it start in the folder `base`.
+    """
+
+    function: str
+    path: str
+    template: str
+    base: str = ""
+
+
+InfraOperation: TypeAlias = EnsureResource | EnsureEnv | EnsureGrant | EnsurePackaged
+Operation: TypeAlias = Edit | EnsureImport | EnsureHelperPart | InfraOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +254,8 @@ class FunctionRef:
 
     `root` is the code root's folder ("" for the run's root); `path` the Python file that holds the handler,
     or None where it cannot be found; `packaging` is "" where a new file in the helper's folder is provably
-    inside the deployed artefact, otherwise the sentence that says why not (`is_left_out`: it provably is not);
+    inside the deployed artefact, otherwise the sentence that says why not (`is_left_out`: it provably is not,
+    unless `packager`, a file whose paths start in `package_base`, gets a line that names it);
     `patchable` likewise for the template. `sharing` says who else gets rights that this function is given, ""
     where nobody does. `resources` is the file that takes new resources and rights, "" for the template itself;
     `principal` names the role there. `helper` is the folder below `root` that a new file has to go to, "" for the
@@ -265,6 +279,8 @@ class FunctionRef:
     resources: str = ""
     principal: str = ""
     is_left_out: bool = False
+    packager: str = ""
+    package_base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,6 +307,7 @@ _OPERATIONS: dict[str, tuple[type[Operation], Reader[Operation]]] = {
     "ensure_resource": (model.EnsureResource, _value(model.EnsureResource, kind=_RESOURCE_KIND)),
     "ensure_env": (model.EnsureEnv, _value(model.EnsureEnv)),
     "ensure_grant": (model.EnsureGrant, _value(model.EnsureGrant)),
+    "ensure_packaged": (model.EnsurePackaged, _value(model.EnsurePackaged, template=_path)),
 }
 _OPERATION_WORDS: dict[type, str] = {make: word for word, (make, _) in _OPERATIONS.items()}
 

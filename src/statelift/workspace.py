@@ -15,6 +15,7 @@ from statelift.model import (
     EnsureGrant,
     EnsureHelperPart,
     EnsureImport,
+    EnsurePackaged,
     EnsureResource,
     EntryPoint,
     Operation,
@@ -80,7 +81,13 @@ class Workspace:
         """The import of `name` into `path`, and the helper parts behind it."""
         needed = (EnsureHelperPart(self.helper_path, part) for part in sorted(set(parts)))
         module = ".".join(part for part in (self._helper_folder.replace("/", "."), HELPER_MODULE) if part)
-        return (EnsureImport(path, module, name), *needed)
+        return (EnsureImport(path, module, name), *needed, *self._packaged(path))
+
+    def _packaged(self, path: str) -> Iterable[EnsurePackaged]:
+        """What makes the helper go with each function that may load a file, where a packager has to be told."""
+        for entry in self._importing(path, ()):
+            if entry.ref is not None and entry.ref.packager:
+                yield EnsurePackaged(entry.function, self.helper_path, entry.ref.packager, entry.ref.package_base)
 
     def resource_name(self, name: str) -> str:
         """A name for a resource that no other code root has: two programs never share what each had of its own."""
@@ -156,7 +163,9 @@ class Workspace:
 
     def _unpackaged(self, entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
         for entry in entries:
-            if entry.ref is not None and entry.ref.is_left_out:
+            if entry.ref is not None and entry.ref.packager:
+                yield Tier.REVIEW, f"{entry.ref.packager} gets a line that packages {HELPER_FILE}"
+            elif entry.ref is not None and entry.ref.is_left_out:
                 yield Tier.MANUAL, f"{HELPER_FILE} would be missing in the cloud: {entry.ref.packaging}"
             elif entry.ref is not None and entry.ref.packaging:
                 yield Tier.REVIEW, f"{HELPER_FILE} may not be deployed: {entry.ref.packaging}"

@@ -35,14 +35,16 @@ def is_own(path: str) -> bool:
 class Folder:
     """The code is the folder `path` of the project.
 
-    `packaging` says why a new file may not be deployed (`is_left_out`: provably is not); `helper` is the folder
-    below that deploys new files.
+    `packaging` says why a new file may not be deployed (`is_left_out`: provably is not, unless the file
+    `packager`, whose paths start in `base`, names it); `helper` is the folder below that deploys new files.
     """
 
     path: str
     packaging: str = ""
     helper: str = ""
     is_left_out: bool = False
+    packager: str = ""
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,16 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the stage that is deployed holds and starts. `base`: the image that it begins with."""
+    """What the stage that is deployed holds and starts. `base`: the image that it begins with.
+
+    `is_last`: the stage is the last one of the file.
+    """
 
     copies: tuple[Copy, ...]
     command: str | None
     root: str
     base: str = ""
+    is_last: bool = True
 
 
 def contents_of(image: Image, files: Files) -> tuple[Folder, str]:
@@ -102,8 +106,8 @@ def _folder(context: str, dockerfile: str, recipe: Recipe, handler: str, files: 
         source = _source_of(recipe, posixpath.join(recipe.root, name), context, files)
         if source is not None and f"/{source}".endswith(f"/{name}"):
             root = source.removesuffix(name).rstrip("/")
-            reason = _packaging(context, dockerfile, recipe, root, files)
-            return Folder(root, reason, is_left_out=bool(reason))
+            reason, packager = _packaging(context, dockerfile, recipe, root, files)
+            return Folder(root, reason, "", bool(reason), packager, context)
     raise ImageError(f"{dockerfile} copies no file of this project that holds the handler {handler}.")
 
 
@@ -132,17 +136,19 @@ def _candidates(copy: Copy, source: str, target: str, files: Files) -> Iterator[
         yield posixpath.join(source, target[len(copy.target.rstrip("/")) + 1 :])
 
 
-def _packaging(context: str, dockerfile: str, recipe: Recipe, root: str, files: Files) -> str:
-    """Why a new file in `root` may not get into the image, "" where it does."""
+def _packaging(context: str, dockerfile: str, recipe: Recipe, root: str, files: Files) -> tuple[str, str]:
+    """Why a new file in `root` does not get into the image, and the Dockerfile if a COPY of its own would help."""
     helper = posixpath.join(root, _HELPER)
     known = Files(frozenset({*files.names, helper}), files.read)
-    if _source_of(recipe, posixpath.join(recipe.root, _HELPER), context, known) != helper:
-        return f"{dockerfile} does not copy new files of {root or 'the project'} into the image."
     own = f"{dockerfile}.dockerignore"  # it counts in place of the other
     ignore = own if own in files.names else posixpath.join(context, ".dockerignore")
     if ignore in files.names and _is_ignored(helper.removeprefix(f"{context}/"), files.read(ignore)):
-        return f"{ignore} keeps new Python files out of the image."
-    return ""
+        return f"{ignore} keeps new Python files out of the image.", ""
+    if _source_of(recipe, posixpath.join(recipe.root, _HELPER), context, known) != helper:
+        reason = f"{dockerfile} does not copy new files of {root or 'the project'} into the image."
+        is_last = recipe.is_last and (not context or helper.startswith(f"{context}/"))
+        return reason, dockerfile if is_last and recipe.copies else ""
+    return "", ""
 
 
 def _is_ignored(path: str, data: bytes) -> bool:
@@ -180,7 +186,7 @@ def read_recipe(text: str, stage: str | None = None) -> Recipe:
                 root = folder  # a base image of its own: Python starts in the working folder
             case _:
                 pass
-    return Recipe(tuple(copies), command, root, base)
+    return Recipe(tuple(copies), command, root, base, stage is None)
 
 
 def _instructions(text: str) -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ def with_nesting(
     for ref in refs:
         home = max((root for root in roots if ref.path and is_below(ref.path, root)), key=len, default=ref.root)
         reason = told.get(home, "")
-        yield replace(ref, packaging=reason, is_left_out=True) if reason and not ref.is_left_out else ref
+        yield replace(ref, packaging=reason, is_left_out=True, packager="") if reason else ref
 
 
 def is_below(path: str, folder: str) -> bool:

@@ -80,6 +80,8 @@ def _in_folder(
             runtime=function.runtime or "",
             packaging=folder.packaging,
             is_left_out=folder.is_left_out,
+            packager=folder.packager,
+            package_base=folder.base,
             patchable=function.patchable,
             sharing=function.sharing,
             resources=function.resources,

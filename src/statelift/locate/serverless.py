@@ -9,7 +9,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from statelift.locate.declared import DECIDED_LATER
 from statelift.locate.deployed import Code, Deployed, Elsewhere, Files, Folder, Image, resolve
 from statelift.locate.globs import is_kept
-from statelift.locate.services import sharing, why_not_patchable
+from statelift.locate.services import patterns_path, sharing, why_not_patchable
 from statelift.locate.templates import duplicates, read_tree
 from statelift.locate.tree import entries, number, own_pair, string
 from statelift.locate.variables import Found, Service
@@ -132,7 +132,8 @@ def _code_of(function: _Function) -> Code:
     if folder is None:
         return Elsewhere(f"is {module}, outside of the analysed folder")
     reason, is_left_out = _packaging(function, folder)
-    return Folder(folder, reason, is_left_out=is_left_out)
+    packager = service.path if is_left_out and patterns_path(service.tree, function.name) is not None else ""
+    return Folder(folder, reason, "", is_left_out, packager, service.folder)
 
 
 def _is_apart(function: _Function) -> bool:

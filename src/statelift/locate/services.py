@@ -96,6 +96,28 @@ def resources_path(tree: Tree) -> Path | None:
     return None
 
 
+def patterns_path(tree: Tree, function: str) -> Path | None:
+    """The list of package patterns that counts last for a function; None where it is no plain list of this file."""
+    try:
+        check_duplicates(tree)
+        base = _function_path(tree, function)
+        check_mapping(tree, ("package",))
+        own_package = check_mapping(tree, (*base, "package"))
+    except UnpatchableError:
+        return None
+    shared = own(tree.root, "package")
+    flags = (own(own_package, "individually"), own(shared, "individually"))
+    is_apart = any(isinstance(flag, ScalarNode) and flag.value.lower() == "true" for flag in flags)
+    homes = [(*base, "package"), ("package",)] if is_apart else [("package",)]
+    for home in homes:
+        for key in ("patterns", "include"):
+            node = own(own_package if home != ("package",) else shared, key)
+            if node is not None:
+                is_plain = isinstance(node, SequenceNode) and node.tag == SEQ and id(node) not in tree.shared
+                return (*home, key) if is_plain else None
+    return None
+
+
 def _names(functions: Node | None) -> list[str]:
     if isinstance(functions, SequenceNode):
         return [name for item in functions.value for name in entries(item)]

@@ -16,6 +16,7 @@ from statelift.model import (
     EnsureGrant,
     EnsureHelperPart,
     EnsureImport,
+    EnsurePackaged,
     EnsureResource,
     FileWrite,
     Operation,
@@ -138,7 +139,7 @@ def _file_of(operation: Operation) -> str | None:
     match operation:
         case Edit() | EnsureImport() | EnsureHelperPart():
             return operation.path
-        case EnsureResource() | EnsureEnv() | EnsureGrant():
+        case EnsureResource() | EnsureEnv() | EnsureGrant() | EnsurePackaged():
             return operation.template
 
 
