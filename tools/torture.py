@@ -47,6 +47,8 @@ from statelift.planning import make_plan
 CHECKS = ("crashes", "hangs", "told", "compiles", "untouched", "settles", "same")
 REFUSALS = frozenset({"newlines", "encoding", "too-deep", "too-large", "too-branched"})  # of what Python can parse
 PROGRAM = "app.py"
+SOURCES = ("library", "tests", "folders", "generated", "disguised")
+PAUSE = 5.0  # seconds between two lines of progress
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -324,15 +326,20 @@ def group_of(name: str, tasks: Sequence[Task], jobs: int, seconds: int) -> Outco
     total, start = Outcome(name), time.perf_counter()
     waiting = [replace(task, seconds=seconds) for task in tasks]
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=500) as pool:
-        results = pool.map(tortured, waiting)
+        results, shown = pool.map(tortured, waiting), start
         for number in range(len(waiting)):
             try:
-                total += next(results)
+                found = next(results)
             except BrokenProcessPool:
                 total += Outcome("", failures=(Failure("crashes", waiting[number].name, "a process died"),))
                 break
-            if sys.stderr.isatty():
-                sys.stderr.write(f"\r{name}: {number + 1} of {len(waiting)} ")
+            total += found
+            for failure in found.failures:
+                sys.stderr.write(f"\r{failure.check}: {failure.place}\n")
+            if time.perf_counter() > shown + PAUSE:
+                shown = time.perf_counter()
+                sys.stderr.write(f"\r{name}: {number + 1} of {len(waiting)}, {len(total.failures)} failures ")
+                sys.stderr.flush()
     took = time.perf_counter() - start
     sys.stderr.write(f"\r{name}: {len(waiting)} files in {took:.0f} s, {len(total.failures)} failures\n")
     return total
@@ -365,11 +372,14 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument("--seconds", type=int, default=120, metavar="N", help="processor time of one program")
     parser.add_argument("--jobs", "-j", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures and failures to FILE")
+    parser.add_argument("--only", action="append", choices=SOURCES, help="not all sources of programs")
     given = parser.parse_args(arguments)
-    outcomes = []
-    for name, tasks in _groups(given.folders, given.limit, given.generated, given.disguised):
+    outcomes: list[Outcome] = []
+    for name, tasks in _groups(given):
         if tasks:
             outcomes.append(group_of(name, tasks, given.jobs, given.seconds))
+        if given.json:
+            given.json.write_text(json.dumps([asdict(each) for each in outcomes], indent=2) + "\n")
     write(table(outcomes))
     for outcome in outcomes:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(outcome.problems.items()))
@@ -377,20 +387,22 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     failures = [failure for each in outcomes for failure in each.failures]
     for failure in failures:
         write(f"{failure.check}: {failure.place}: {failure.message}")
-    if given.json:
-        given.json.write_text(json.dumps([asdict(each) for each in outcomes], indent=2) + "\n")
     return int(bool(failures))
 
 
-def _groups(
-    folders: Sequence[Path], limit: int, generated_number: int, disguised_number: int
-) -> Iterator[tuple[str, list[Task]]]:
-    yield "standard library", tasks_of(thinned(library_files(), limit))
-    yield "test suite of Python", tasks_of(thinned(test_suite_files(), limit))
-    for folder in folders or [Path(sysconfig.get_paths()["purelib"])]:
-        yield folder.resolve().name, tasks_of(thinned(_python_files(folder), limit))
-    yield "hypothesmith", generated(generated_number)
-    yield "in disguise", to_disguise(disguised_number)
+def _groups(given: argparse.Namespace) -> Iterator[tuple[str, list[Task]]]:
+    asked = given.only or SOURCES
+    if "library" in asked:
+        yield "standard library", tasks_of(thinned(library_files(), given.limit))
+    if "tests" in asked:
+        yield "test suite of Python", tasks_of(thinned(test_suite_files(), given.limit))
+    if "folders" in asked:
+        for folder in given.folders or [Path(sysconfig.get_paths()["purelib"])]:
+            yield folder.resolve().name, tasks_of(thinned(_python_files(folder), given.limit))
+    if "generated" in asked:
+        yield "hypothesmith", generated(given.generated)
+    if "disguised" in asked:
+        yield "in disguise", to_disguise(given.disguised)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from statelift.facts.values import Access, Cell
 from statelift.infra.names import camel, env_name, table_id
-from statelift.judge.counters import increment_of, is_own_operand
+from statelift.judge.counters import increment_of, is_own_operand, settled, step_of
 from statelift.judge.steps import as_step
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
@@ -53,7 +53,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         yield keep(judgement, workspace)
     if judgement.is_step or judgement.tier is Tier.MANUAL or judgement.cell is None:
         return
-    uses = [(path, use) for path, use in judgement.accesses if not is_own_operand(use, list(judgement.accesses))]
+    known = settled(workspace.evidence.sources, list(judgement.accesses))
+    uses = [(path, use) for path, use in known if not is_own_operand(use, known)]
     proposal = (_metric if judgement.rule == "SL201" else _counter)(judgement, workspace, uses)
     for tier, reason in _obstacles(judgement, workspace, uses):
         proposal = proposal.lowered(tier, reason)
@@ -68,15 +69,17 @@ def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterat
     (home, name), cell = judgement.cell
     if cell.definition_count > 1 or not cell.is_top_level or "." in name:
         yield Tier.MANUAL, "it is defined in more than one place, or inside a class"
+    if not cell.is_alone:
+        yield Tier.MANUAL, f"line {cell.place.line} defines it together with others: give it a statement of its own"
     for path, use in uses:
         line = use.place.line
         if not use.function or use.function.endswith("<lambda>"):
             yield Tier.MANUAL, f"line {line} uses it at import time"
         elif path != home or use.is_attribute:
             yield Tier.MANUAL, f"{path}:{line} uses it as an attribute of a module"
-        elif judgement.rule == "SL201" and increment_of(use) is None:
+        elif judgement.rule == "SL201" and step_of(use) is None:
             yield Tier.MANUAL, f"line {line} reads it, although no handler comes there"
-        elif increment_of(use) is not None and use.value is not None and not use.value.is_pure:
+        elif step_of(use) is not None and use.value is not None and not use.value.is_pure:
             yield (
                 Tier.REVIEW,
                 f"line {line}: what {use.value.text} adds to {name} itself was lost, and is counted now",
@@ -104,7 +107,7 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     function, helper = _emitter(path, workspace)
     edits = [Edit(path, *_line_of(cell, workspace.sources[path]), "")]
     for where, use in uses:
-        text = f'{function}("{camel(name)}", {increment_of(use)})'
+        text = f'{function}("{camel(name)}", {step_of(use)})'
         edits.append(Edit(where, use.span.start, use.span.end, text))
     edits += _without_globals(path, name, workspace)
     title = f"count {name} as a CloudWatch metric"
@@ -124,7 +127,7 @@ def _line_of(cell: Cell, data: bytes) -> tuple[int, int]:
     if cell.line is None:
         return cell.statement.start, cell.statement.end
     start, end = cell.line.start, cell.line.end
-    while data[:start].endswith((b"\n\n", b"\n\r\n")) and data[end:].startswith((b"\n", b"\r\n")):
+    while (not start or data[:start].endswith((b"\n\n", b"\n\r\n"))) and data[end:].startswith((b"\n", b"\r\n")):
         end += 1 if data[end:].startswith(b"\n") else 2
     return start, end
 

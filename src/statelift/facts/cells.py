@@ -76,7 +76,7 @@ def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[_Definition]:
         case ast.Assign(targets=targets, value=value):
             for target in targets:
                 for name, given in pairs_of(target, value):
-                    is_known = len(targets) == 1 and given is not name
+                    is_known = (len(targets) == 1 or isinstance(given, ast.Constant)) and given is not name
                     yield from _stored(syntax, node, name, given if is_known else None)
         case ast.AnnAssign(target=target, value=ast.expr() as value):
             yield from _stored(syntax, node, target, value)
@@ -193,10 +193,20 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         is_tried=isinstance(owner, ast.Try)
         and node in owner.body
         and isinstance(syntax.parents[owner], ast.Module),
+        is_alone=not _is_shared(node),
         file="" if value is None else paths.pattern(value),
         files=() if value is None else tuple(_files(paths, value)),
         home=definition.home,
     )
+
+
+def _is_shared(node: ast.AST) -> bool:
+    """Whether a statement gives values to several names."""
+    match node:
+        case ast.Assign(targets=[ast.Tuple() | ast.List()] | [_, _, *_]):
+            return True
+        case _:
+            return False
 
 
 def _files(paths: Paths, value: ast.expr) -> Iterator[tuple[str, str]]:

@@ -81,6 +81,7 @@ class Cell:
     closure `make.seen`, object `local.user`, process `os.environ['USER']`. `file` is the path pattern that it
     stands for, if it is a path below /tmp; `files` those of what it holds: `{"queue": "/tmp/queue.json"}`.
     `is_tried`: a `try:` of the module defines it, and nothing else is around that.
+    `is_alone`: the statement that defines it defines nothing else (`hits, misses = 0, 0` does).
     """
 
     name: str
@@ -93,6 +94,7 @@ class Cell:
     callee: str = ""
     is_top_level: bool = True
     is_tried: bool = False
+    is_alone: bool = True
     file: str = ""
     files: tuple[tuple[str, str], ...] = ()
     home: Home = "module"

@@ -294,12 +294,12 @@ def _registry(make: _Maker) -> Judgement:
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     module = evidence.program.modules.get(make.key[0])
     dynamic = module is not None and module.has_dynamic_names
-    counter = judge_counter(make, uses) or judge_tally(make, uses)
+    counter = judge_counter(evidence, make, uses) or judge_tally(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
     may_be_kept = counter is not None or not _is_only_aliased(make, uses)
-    judgement = as_step(evidence, judgement) if may_be_kept else judgement
-    if make.cell.home in ADVICE and not judgement.is_step:
+    if make.cell.home in ADVICE:
         judgement = judgement.lowered(Tier.MANUAL, ADVICE[make.cell.home])
+    judgement = as_step(evidence, judgement) if may_be_kept else judgement
     if dynamic:
         reason = "rule 2: the module uses globals(), eval() or exec(), so its names may change unseen"
         judgement = judgement.lowered(Tier.MANUAL, reason)

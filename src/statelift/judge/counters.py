@@ -2,9 +2,12 @@
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 
 from statelift.facts.values import Access
+from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
+from statelift.link.sources import Sources
 from statelift.model import Tier, Verdict
 
 STEPS = {"Add": 1, "Sub": -1}
@@ -12,16 +15,24 @@ Uses = list[tuple[str, Access]]
 
 
 def increment_of(use: Access) -> str | None:
-    """The text of what a statement adds to its cell (`n += 1`, `n = n + 1`), or None.
+    """The text of the integer that a statement adds to its cell, or None.
 
     Only integers count: adding floats in a table is not what Python does.
     """
+    return step_of(use) if _is_whole(use) else None
+
+
+def step_of(use: Access) -> str | None:
+    """The text of what a statement adds to its cell (`n += 1`, `n = n + 1`), or None."""
     if use.value is None or not use.is_statement:
         return None
-    if use.op == "augment":
-        is_integer = use.value.type == "int" and use.operator in STEPS
-        return (use.value.text if use.operator == "Add" else _negated(use.value.text)) if is_integer else None
+    if use.op == "augment" and use.operator in STEPS:
+        return use.value.text if use.operator == "Add" else _negated(use.value.text)
     return _long_form(use.spelled, use.value.text) if use.op == "rebind" else None
+
+
+def _is_whole(use: Access) -> bool:
+    return use.op != "augment" or (use.value is not None and use.value.type == "int")
 
 
 def _negated(text: str) -> str:
@@ -50,18 +61,33 @@ def is_own_operand(use: Access, uses: Uses) -> bool:
     )  # fmt: skip
 
 
-def judge_counter(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:
+def settled(sources: Sources, uses: Uses) -> Uses:
+    """The uses, with the types of steps that come by way of parameters and results."""
+    return [(path, _settled(sources, path, use)) for path, use in uses]
+
+
+def _settled(sources: Sources, path: str, use: Access) -> Access:
+    given = use.value
+    if use.op != "augment" or given is None or sources.type_of(path, given.type) != "int":
+        return use
+    return replace(use, value=replace(given, type="int"))
+
+
+def judge_counter(evidence: Evidence, make: Callable[..., Judgement], uses: Uses) -> Judgement | None:
     """A judgement where every write is an integer step; None where the cell is something else."""
     cell = make.cell  # type: ignore[attr-defined]
+    if cell.kind not in ("int", "number"):
+        return None
+    uses = settled(evidence.sources, uses)
+    kept = [(path, use) for path, use in uses if not is_own_operand(use, uses)]
+    if all(step_of(use) is not None for _, use in kept):
+        return _write_only(make, [use for _, use in kept])
     if cell.kind != "int":
         return None
-    kept = [(path, use) for path, use in uses if not is_own_operand(use, uses)]
     steps = [use for _, use in kept if increment_of(use) is not None]
     reads = [use for _, use in kept if use.op in ("read", "escape", "truth", "len")]
     if not steps or len(steps) + len(reads) != len(kept):
         return None
-    if not reads:
-        return _write_only(make, steps)
     lines = ", ".join(str(line) for line in sorted({use.place.line for use in reads}))
     reasons = (
         f"rule 8: line {lines} uses the value, so a CloudWatch metric alone would change what the code does",
@@ -71,12 +97,14 @@ def judge_counter(make: Callable[..., Judgement], uses: Uses) -> Judgement | Non
 
 
 def _write_only(make: Callable[..., Judgement], steps: list[Access]) -> Judgement:
-    is_positive = all(not (increment_of(use) or "-").startswith("-") for use in steps)
     reasons = ("rule 4: it is only ever incremented; no statement of the program reads it",)
-    if is_positive:
-        return make("SL201", Verdict.WRITE_ONLY, "counts one container only, and nobody reads it", reasons)
-    lowered = (*reasons, "it also counts down: a sum over containers is not a gauge")
-    return make("SL201", Verdict.WRITE_ONLY, "counts one container only, and nobody reads it", lowered, Tier.MANUAL)
+    found = make("SL201", Verdict.WRITE_ONLY, "counts one container only, and nobody reads it", reasons)
+    for use in steps:
+        if not _is_whole(use) and use.value is not None:
+            found = found.lowered(Tier.REVIEW, f"line {use.place.line}: {use.value.text} has to be a number")
+    if any((step_of(use) or "-").startswith("-") for use in steps):
+        return found.lowered(Tier.MANUAL, "it also counts down: a sum over containers is not a gauge")
+    return found
 
 
 def judge_tally(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:

@@ -70,6 +70,8 @@ def _definition(judgement: Judgement) -> Iterator[Lowered]:
     _, cell = judgement.cell
     if cell.definition_count > 1 or not cell.is_top_level:
         yield Tier.MANUAL, "it is defined in more than one place, or conditionally"
+    if not cell.is_alone:
+        yield Tier.MANUAL, f"line {cell.place.line} defines it together with others: give it a statement of its own"
     if cell.value is None or cell.value.text not in ("{}", "dict()"):
         yield Tier.MANUAL, "it starts with entries: a table would have to be seeded with them"
 

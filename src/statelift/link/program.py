@@ -297,6 +297,21 @@ class Program:
         return dict(found)
 
     @cached_property
+    def given_as_values(self) -> frozenset[FunctionKey]:
+        """Functions that are also passed on, kept or listed: others may call them, with whatever arguments."""
+        found: set[FunctionKey] = set()
+        for path, module in self.modules.items():
+            found |= {key for name in module.mentions for key in self._meant(path, name, "")}
+            for each in module.functions:
+                found |= {key for name in each.given for key in self._meant(path, name, each.qualname)}
+        return frozenset(found)
+
+    def _meant(self, path: str, name: str, function: str) -> Iterator[FunctionKey]:
+        nested = (path, f"{function}.{name}")
+        found = nested if nested in self.functions else self.callee(path, name)
+        yield from [] if found is None else [found]
+
+    @cached_property
     def entries(self) -> dict[FunctionKey, tuple[EntryPoint, ...]]:
         """Entry points by function, re-exports followed, and functions that a handler variable is made of."""
         found: dict[FunctionKey, tuple[EntryPoint, ...]] = {}

@@ -121,6 +121,8 @@ class Sources:
                 yield site, None if has_stars else given
             else:
                 yield key[0], default
+        if key in self.program.given_as_values and key in self.program.call_sites:
+            yield key[0], None
 
     def _result(self, path: str, callee: str, depth: int) -> frozenset[Source]:
         key = self.program.callee(path, callee)

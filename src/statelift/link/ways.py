@@ -82,17 +82,9 @@ class Ways:
     @cached_property
     def _open(self) -> frozenset[FunctionKey]:
         """Functions that run without a call that is seen: entry points, and those that others may call."""
-        found = set(self.program.entries) | {key for key in self.program.functions if self._is_method_of_any(key)}
-        for path, module in self.program.modules.items():
-            found |= {key for name in module.mentions for key in self._meant(path, name, "")}
-            for each in module.functions:
-                found |= {key for name in each.given for key in self._meant(path, name, each.qualname)}
-        return frozenset(found | {key for key in self.program.functions if self._is_wrapped(key)})
-
-    def _meant(self, path: str, name: str, function: str) -> Iterator[FunctionKey]:
-        nested = (path, f"{function}.{name}")
-        found = nested if nested in self.program.functions else self.program.callee(path, name)
-        yield from [] if found is None else [found]
+        functions = self.program.functions
+        wrapped = {key for key in functions if self._is_wrapped(key) or self._is_method_of_any(key)}
+        return frozenset({*self.program.entries, *self.program.given_as_values, *wrapped})
 
     def _is_wrapped(self, key: FunctionKey) -> bool:
         decorators = {each.name for each in self.program.functions[key].decorators}
