@@ -86,6 +86,49 @@ def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterat
             )
 
 
+def _metric_name(key: CellKey, workspace: Workspace) -> str:
+    """The counter in camel case, with its module where other modules have a number of that name."""
+    path, name = key
+    is_known = any(home != path for home, _ in _namesakes(key, workspace))
+    return camel(f"{workspace.program.dotted(path)}.{name}" if is_known else name)
+
+
+def _namesakes(key: CellKey, workspace: Workspace) -> list[CellKey]:
+    """Other numbers that the program changes and whose metric would have the same name."""
+    return [
+        other
+        for other, cell in workspace.program.cells.items()
+        if other != key and cell.kind in ("int", "number") and camel(other[1]) == camel(key[1])
+    ]
+
+
+def _doubtful_name(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
+    """Why the number might be added to another one, or not be found by a person."""
+    path, name = key
+    metric = _metric_name(key, workspace)
+    for home, other in _namesakes(key, workspace):
+        if home == path:
+            yield Tier.MANUAL, f"{name} and {other} would be one metric, {metric}: rename one of them"
+    if not re.sub(r"[^A-Za-z]", "", name):
+        yield Tier.MANUAL, f"{name} makes no name for a metric that a person could read: rename it"
+    quoted = re.compile(rb"""["']%s["']""" % metric.encode())
+    for other, data in sorted(workspace.sources.items()):
+        if quoted.search(data):
+            yield Tier.REVIEW, f"{other} names {metric}, too: are the two numbers meant to be added up?"
+
+
+def _caught_output(workspace: Workspace) -> Iterator[tuple[Tier, str]]:
+    """A metric is a line on stdout: where the program takes stdout for itself, it gets the line."""
+    for path, data in sorted(workspace.sources.items()):
+        found = _CAUGHT.search(data)
+        if found is not None:
+            line = data.count(b"\n", 0, found.start()) + 1
+            yield Tier.REVIEW, f"{path}:{line} takes what is printed, and the metric is a printed line"
+
+
+_CAUGHT = re.compile(rb"\bredirect_stdout\b|\bsys\.stdout\b(?!\.(?:flush|write|isatty)\b)")
+
+
 def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
     """Uses of the variable that name it in another way: it will be gone."""
     path, name = key
@@ -96,6 +139,9 @@ def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]
     quoted = re.compile(rb"""(["'])%s\1""" % name.encode(workspace.program.modules[path].encoding))
     if b"__all__" in workspace.sources[path] and quoted.search(workspace.sources[path]):
         yield Tier.MANUAL, f"__all__ of {path} names {name}"
+    test = workspace.evidence.mentioning_test(name)
+    if test is not None:
+        yield Tier.REVIEW, f"{test} names {name}, which is no variable any more: change it, too"
 
 
 # ---------------------------------------------------------------- nobody reads it: a metric
@@ -105,13 +151,17 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     assert judgement.cell is not None
     (path, name), cell = judgement.cell
     function, helper = _emitter(path, workspace)
+    metric = _metric_name((path, name), workspace)
     edits = [Edit(path, *_line_of(cell, workspace.sources[path]), "")]
     for where, use in uses:
-        text = f'{function}("{camel(name)}", {step_of(use)})'
+        text = f'{function}("{metric}", {step_of(use)})'
         edits.append(Edit(where, use.span.start, use.span.end, text))
     edits += _without_globals(path, name, workspace)
     title = f"count {name} as a CloudWatch metric"
-    return Proposal("metric", title, (*edits, *helper), judgement.tier)
+    proposal = Proposal("metric", title, (*edits, *helper), judgement.tier)
+    for tier, reason in (*_doubtful_name((path, name), workspace), *_caught_output(workspace)):
+        proposal = proposal.lowered(tier, reason)
+    return proposal
 
 
 def _emitter(path: str, workspace: Workspace) -> tuple[str, tuple[Operation, ...]]:
