@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from statelift.facts.values import Access, Cell, Guard, Value
-from statelift.judge.evidence import KEY_ERRORS, Evidence, is_hit, is_miss
+from statelift.judge.evidence import KEY_ERRORS, MISSES, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import ANY_ARGUMENT, Source, is_container, is_write
 from statelift.link.ways import Frame, Way
@@ -13,6 +13,7 @@ from statelift.link.ways import Frame, Way
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "method:move_to_end", "unbind"})
 WHOLE_FILLS = frozenset({"update", "method:update", "extend", "rebind", "augment"})
 FILLS = frozenset({"put", "setdefault", "unpacked"})
+ELEMENTS = frozenset({"put", "append", "add"})
 VALUE_READS = frozenset({"get", "require", "setdefault"})
 CLOCKS = ("time.", "datetime.")  # the stamp of an entry that expires
 PLAIN_READS = frozenset({"get", "require", "contains", "lacks", "truth", "len", "read"})
@@ -24,7 +25,8 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
     writes = [(path, use) for path, use in uses if is_write(cell, use.op)]
     fills = [(path, use) for path, use in writes if not _is_reset(cell, use)]
     if is_container(cell) and not all(use.op == "rebind" for _, use in fills):
-        return _filled_once(evidence, key, fills)
+        is_changed = any(evidence.sources.is_result_changed(path, use) for path, use in uses)
+        return () if is_changed else _filled_once(evidence, key, fills)
     if fills and all(use.op in ("append", "nested") for _, use in fills):
         return _set_up_once(evidence, key, fills)
     if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
@@ -39,24 +41,70 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return ()
     if _is_flag(fills, uses) or _tells_apart(evidence, key, fills):
         return ()
+    if _is_stamp(sources) and not any(_has_value_beside(evidence, path, use) for path, use in fills):
+        return ()  # the time of an event, such as the last failure, and not of something that was built then
     line = fills[0][1].place.line
     return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
 
 
 def _is_built_once(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
-    """Whether every way there leads over a test that the cell has nothing yet."""
+    """Whether every way there leads over a test that the cell has nothing yet, or that its mark is not set."""
     return all(
         any(is_miss(guard, frame.subject, "") for frame in way for guard in frame.guards if frame.subject)
+        or any(_is_unmarked(evidence, frame, guard, path, use) for frame in way for guard in frame.guards)
         for way in evidence.ways.of(key, path, use)
     )
+
+
+def _is_unmarked(evidence: Evidence, frame: Frame, guard: Guard, path: str, use: Access) -> bool:
+    """Whether a guard asks for another cell, a flag or a time, that is set together with this one."""
+    for test in guard.tests:
+        is_open = (test.relation, test.holds) in MISSES or test.relation == "other"
+        target = evidence.program.resolve(frame.path, test.subject)
+        key = (frame.path, test.subject) if target is None else (target.path, target.name)
+        if is_open and not test.key and _is_mark(evidence, key, path, use):
+            return True
+    return False
+
+
+def _is_mark(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
+    """Whether every call that fills the one cell sets the other one behind it, to nothing of a request."""
+    marks = [
+        (site, each) for site, each in evidence.reached(key) if is_write(evidence.program.cells.get(key), each.op)
+    ]
+    if not marks or any(each.op != "rebind" or each.value is None for _, each in marks):
+        return False
+    if any(each.kind in ("event", "context", "cell") or each == ANY_ARGUMENT for each in _sources(evidence, marks)):
+        return False
+    return any(
+        site == path and each.function == use.function and each.guards == use.guards and each.order > use.order
+        for site, each in marks
+    )
+
+
+def _is_stamp(sources: set[Source]) -> bool:
+    kinds = {each.kind for each in sources}
+    return kinds <= {"nondet", "const"} and "nondet" in kinds
+
+
+def _has_value_beside(evidence: Evidence, path: str, stamp: Access) -> bool:
+    """Whether something else is kept in the same branch, of which this is the time."""
+    for use in evidence.program.accesses_in.get((path, stamp.function), ()):
+        is_fill = use.op in FILLS | WHOLE_FILLS and use is not stamp and use.guards == stamp.guards
+        if is_fill and use.value is not None:
+            kinds = {each.kind for each in evidence.sources.of(path, use.value)}
+            if not kinds <= {"nondet", "const", "cell"}:
+                return True
+    return False
 
 
 def _filled_once(evidence: Evidence, key: CellKey, fills: Uses) -> tuple[str, ...]:
     """`if not MODEL: MODEL.update(load())`: filled as a whole where it is still empty."""
     is_guarded = _is_filled_empty(evidence, key, fills)
     sources = _sources(evidence, fills)
-    is_whole = all(use.op in WHOLE_FILLS and use.value is not None for _, use in fills)
-    if not (is_guarded and is_whole) or any(each.kind in ("event", "context", "cell") for each in sources):
+    is_whole = all(use.op in WHOLE_FILLS | ELEMENTS and use.value is not None for _, use in fills)
+    keys = {s for path, use in fills if use.key is not None for s in evidence.sources.of(path, use.key)}
+    if not (is_guarded and is_whole) or any(each.kind in ("event", "context", "cell") for each in sources | keys):
         return ()
     return (f"rule 6: line {fills[0][1].place.line} fills it only while it is empty", _FREE)
 
@@ -110,8 +158,13 @@ def _is_reset(cell: Cell, use: Access) -> bool:
     return use.op == "unbind" or (use.op == "rebind" and use.value is not None and use.value.text == "None")
 
 
-def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tuple[str, ...]:
-    """Rule 7: every fill lies on a miss path of the same key, every reader can miss, nothing changes values."""
+def cache_reasons(
+    evidence: Evidence, key: CellKey, cell: Cell, uses: Uses, asked: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """Rule 7: every fill lies on a miss path of the same key, every reader can miss, nothing changes values.
+
+    `asked` are the cells for which the same is being asked, as one cache may be filled from another.
+    """
     if not is_container(cell):
         return ()
     fills = [(path, use) for path, use in uses if use.op in FILLS]
@@ -122,7 +175,7 @@ def cache_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> t
     tries = _tries(evidence, key, uses)
     if not all(_is_on_miss_path(way, tries) for way in ways):
         return ()
-    if not all(_is_derived(evidence, path, use) for path, use in fills):
+    if not all(_is_derived(evidence, path, use, asked | {key[1]}) for path, use in fills):
         return ()
     if not all(_can_miss(evidence, key, path, use, fills) for path, use in uses):
         return ()
@@ -217,7 +270,7 @@ def _is_miss_path(frame: Frame, tries: set[tuple[str, str, str, int]]) -> bool:
     return any((frame.path, frame.function, frame.key, at) in tries for at in caught)
 
 
-def _is_derived(evidence: Evidence, path: str, use: Access) -> bool:
+def _is_derived(evidence: Evidence, path: str, use: Access, asked: frozenset[str]) -> bool:
     """Whether the stored value can be computed again from its key alone."""
     given = use.default if use.op == "setdefault" else use.value
     if given is None or use.key is None:
@@ -229,7 +282,7 @@ def _is_derived(evidence: Evidence, path: str, use: Access) -> bool:
         return False
     if _holds_state(evidence, path, given):
         return False
-    if any(source.kind == "cell" and not _is_lazy(evidence, source.detail) for source in sources):
+    if any(source.kind == "cell" and not _is_found_again(evidence, source.detail, asked) for source in sources):
         return False
     if any(source.kind == "nondet" and not source.detail.startswith(CLOCKS) for source in sources):
         return False
@@ -249,10 +302,14 @@ def _holds_state(evidence: Evidence, path: str, given: Value) -> bool:
     )
 
 
-def _is_lazy(evidence: Evidence, name: str) -> bool:
-    """Whether every cell of this name is built once, like a client: its value does not tell of earlier calls."""
+def _is_found_again(evidence: Evidence, name: str, asked: frozenset[str]) -> bool:
+    """Whether each cell of this name is built once or a cache: its value does not tell of earlier calls."""
     found = {key: cell for key, cell in evidence.program.cells.items() if key[1] == name}
-    return all(lazy_reasons(evidence, key, cell, evidence.program.accesses[key]) for key, cell in found.items())
+    return name not in asked and all(
+        lazy_reasons(evidence, key, cell, evidence.reached(key))
+        or cache_reasons(evidence, key, cell, evidence.reached(key), asked)
+        for key, cell in found.items()
+    )
 
 
 def _can_miss(evidence: Evidence, key: CellKey, path: str, use: Access, fills: Uses) -> bool:
