@@ -32,6 +32,12 @@ CHANGING_METHODS = frozenset(
 )
 
 
+# Functions that change what they are given first.
+CHANGING_CALLS = frozenset(
+    """heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop bisect.insort
+    bisect.insort_left bisect.insort_right random.shuffle operator.setitem operator.delitem operator.iadd
+    operator.ior operator.iconcat operator.iand operator.isub""".split()
+) | {f"{kind}.{method}" for kind in ("dict", "list", "set", "collections.deque") for method in CHANGING_METHODS}
 LOGS = frozenset({"logger", "log", "logging"})
 ASIDE_HEADS = frozenset("print logger log logging LOGGER LOG warnings metrics sys faulthandler".split())
 SETUP_METHODS = (
@@ -183,7 +189,8 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozense
         return frozenset({"mutated"})
     call = syntax.parents[attribute]
     if not (isinstance(call, ast.Call) and call.func is attribute):
-        return fates_of(syntax, attribute, depth - 1)
+        is_bound = attribute.attr in CHANGING_METHODS and not isinstance(call, (ast.Attribute, ast.Subscript))
+        return frozenset({"mutated"}) if is_bound else fates_of(syntax, attribute, depth - 1)
     if attribute.attr in CHANGING_METHODS:
         return frozenset({"mutated"})
     if attribute.attr in LOOKING_METHODS:
@@ -280,6 +287,8 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
     is_key = isinstance(call.func, ast.Attribute) and call.func.attr in KEYED_METHODS and call.args[:1] == [given]
     if is_key or syntax.outside(call.func) in LOOKING_CALLS or name.partition(".")[0] in LOGS | syntax.loggers:
         return frozenset({"read"})
+    if syntax.outside(call.func) in CHANGING_CALLS and call.args[:1] == [given]:
+        return frozenset({"mutated"})
     if syntax.outside(call.func) in SHALLOW_COPIES:
         return fates_of_copy(fates_of(syntax, call, depth - 1)) | {"read"}
     if isinstance(given, ast.keyword):
@@ -335,7 +344,7 @@ def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:
         case ast.Name(id=name):
             scope = syntax.scope(target).binding(name)
             if scope is None or scope.kind == "module":
-                return frozenset({"stored"})
+                return frozenset({"stored", f"alias:{name}"})
             return _fates_from(syntax, scope, target, depth - 1) | {"read"}
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             return frozenset({"read"}).union(*(_bound(syntax, each, depth) for each in elements))

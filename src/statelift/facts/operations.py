@@ -12,6 +12,7 @@ METHODS = frozenset(
 NESTED_CHANGES = frozenset(
     "append extend insert remove pop popitem clear update setdefault add discard sort reverse".split()
 )
+BOUND = "bound:"  # `seen.add` as a value: whoever gets it may call it
 ASKING = frozenset({"select", "explain", "values"})  # words that a database is asked with, and not told anything
 WHOLE_READS = frozenset(
     {"len", "list", "sorted", "sum", "dict", "any", "all", "set", "tuple", "bool", "max", "min"}
@@ -170,7 +171,8 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
     if not isinstance(attribute.ctx, ast.Load):
         return Operation("nested", syntax.statement(attribute), value=_assigned(syntax, attribute))
     if not (isinstance(call, ast.Call) and call.func is attribute):
-        return _part(syntax, attribute)
+        is_bound = attribute.attr in NESTED_CHANGES and not isinstance(call, (ast.Attribute, ast.Subscript))
+        return Operation(f"{BOUND}{attribute.attr}", attribute) if is_bound else _part(syntax, attribute)
     has_plain = not call.keywords and not any(isinstance(each, ast.Starred) for each in call.args)
     operands: list[ast.expr] = call.args if has_plain else []
     match attribute.attr, operands:

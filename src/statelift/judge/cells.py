@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+from statelift.facts.operations import BOUND
 from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
@@ -90,7 +91,9 @@ _LEFT = {
 
 
 def _may_run(evidence: Evidence, path: str, use: Access) -> bool:
-    """Whether a handler can come there; nobody knows who calls a lambda that is made at import."""
+    """Whether a handler can come there; nobody knows who calls a lambda or bound method that is made at import."""
+    if not use.function:
+        return use.op.startswith(BOUND) or evidence.sources.is_result_changed(path, use)
     return use.function.endswith("<lambda>") or evidence.is_reachable(path, use.function)
 
 

@@ -14,6 +14,7 @@ from statelift.facts.values import (
     CellKind,
     Class,
     Connection,
+    Decorator,
     Function,
     Import,
     ModuleFacts,
@@ -294,6 +295,39 @@ class Program:
         for (path, _), calls in self.calls.items():
             for call, callee in calls:
                 found[callee].append((path, call))
+        return dict(found)
+
+    @cached_property
+    def wrappers(self) -> dict[FunctionKey, tuple[FunctionKey, ...]]:
+        """What runs in place of a decorated function, outermost first, as far as the program makes it."""
+        found: dict[FunctionKey, tuple[FunctionKey, ...]] = {}
+        for (path, name), function in self.functions.items():
+            made = [self._wrapper(path, each) for each in function.decorators]
+            if any(made):
+                found[path, name] = tuple(each for each in made if each is not None)
+        return found
+
+    def _wrapper(self, path: str, decorator: Decorator) -> FunctionKey | None:
+        target = self.resolve(path, decorator.name)
+        made = (target.path, target.name) if target is not None and target.kind == "function" else None
+        for _ in range(1 + int(decorator.is_call)):
+            made = None if made is None else self._function_made_by(made)
+        return made
+
+    def _function_made_by(self, maker: FunctionKey) -> FunctionKey | None:
+        """The inner function that a function returns."""
+        inner = ((maker[0], f"{maker[1]}.{each.value.text}") for each in self.functions[maker].returns)
+        return next((key for key in inner if key in self.functions), None)
+
+    @cached_property
+    def wrapped_calls(self) -> dict[FunctionKey, list[Call]]:
+        """The calls in a wrapper of what it wraps: the first parameter of the function around it."""
+        found: dict[FunctionKey, list[Call]] = defaultdict(list)
+        for wrapper in {each for chain in self.wrappers.values() for each in chain}:
+            around = self.functions[wrapper[0], wrapper[1].rpartition(".")[0]]
+            name = around.parameters[0].name if around.parameters else ""
+            calls = self.modules[wrapper[0]].calls
+            found[wrapper] = [each for each in calls if (each.function, each.callee) == (wrapper[1], name)]
         return dict(found)
 
     @cached_property

@@ -168,7 +168,8 @@ class Sources:
         """Whether a use changes the cell: by its operation, or by what is done to the object that it gives."""
         if is_write(cell, use.op):
             return not self._is_always_alike(cell, path, use)
-        return cell is not None and is_container(cell) and self.is_result_changed(path, use)
+        may_hold = cell is not None and (is_container(cell) or use.op == "require")
+        return may_hold and self.is_result_changed(path, use)
 
     def _is_always_alike(self, cell: Cell | None, path: str, use: Access) -> bool:
         """`client.timeout = 5`: an attribute of an object that every call sets to the same value."""
@@ -238,6 +239,8 @@ class Sources:
     def _dangers_of_fate(self, path: str, fate: str, depth: int) -> set[str]:
         kind, _, rest = fate.partition(":")
         match kind:
+            case "alias":
+                return {CHANGED} if self._is_alias_changed(path, rest) else set()
             case "cell":
                 return {f"it is stored in {rest}"}
             case "field":
@@ -260,6 +263,15 @@ class Sources:
         target = self.program.resolve(path, name)
         uses = () if target is None else self.program.accesses.get((target.path, target.name), ())
         return any(use.op in GROWING_FIELD or use.changes_result for _, use in uses)
+
+    def _is_alias_changed(self, path: str, name: str) -> bool:
+        """Whether a function changes the object by way of another variable of the module, that holds it, too."""
+        target = self.program.resolve(path, name)
+        key = (path, name) if target is None else (target.path, target.name)
+        return any(
+            use.function and not CHANGING.isdisjoint({use.op, *(fate.partition(":")[0] for fate in use.fates)})
+            for _, use in self.program.accesses.get(key, ())
+        )
 
     def _passed(self, path: str, rest: str, depth: int) -> set[str]:
         callee, _, argument = rest.rpartition(":")
@@ -323,10 +335,11 @@ READS = frozenset(
 )
 
 
-ANSWERS = frozenset({"contains", "lacks", "len", "truth"})  # operations that give a new number or truth value
+ANSWERS = frozenset({"contains", "lacks", "len"})  # operations that give a new number or truth value
 GROWING_FIELD = frozenset(
     "put delete pop setdefault nested append extend add remove discard clear augment augment_key".split()
 )
+CHANGING = GROWING_FIELD | {"mutated", "inside", "augmented", "method:appendleft", "method:insert"}
 STORES = frozenset({"dynamic", "rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
 CONTAINER_CALLS = frozenset(
     """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue

@@ -64,7 +64,8 @@ def traces_of(program: Program, files: Files, starts: Iterable[FunctionKey] = ()
     for entry in starts or program.entries:
         tracer = _Tracer(program, files, touching, items)
         steps: list[Step] = []
-        for found in tracer.follow(_Run(entry, (), frozenset(), (entry,), None)):
+        first, *inner = (*program.wrappers.get(entry, ()), entry)
+        for found in tracer.follow(_Run(first, (), frozenset(), (first,), None, tuple(inner))):
             if len(steps) == LIMIT:
                 tracer.is_cut = True
                 break
@@ -135,13 +136,17 @@ _Item = tuple[Access | FileEffect | Call, FunctionKey | None]
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of a function: the calls that led to it, and the conditions that they were made under."""
+    """One run of a function: the calls that led to it, and the conditions that they were made under.
+
+    `inner` are the functions that it wraps, outermost first.
+    """
 
     key: FunctionKey
     chain: tuple[int, ...]
     conditions: _Conditions
     active: tuple[FunctionKey, ...]
     frame: Frame | None
+    inner: tuple[FunctionKey, ...] = ()
 
 
 class _Tracer:
@@ -168,22 +173,28 @@ class _Tracer:
             conditions = run.conditions.union(own)
             if not isinstance(item, Call):
                 yield Step(run.key[0], item, conditions, 0, run.frame)
-            elif callee is not None and callee in self._touching:
-                yield from self._follow_call(run, item, callee, conditions)
+                continue
+            chain = run.inner if callee is None else (*self.program.wrappers.get(callee, ()), callee)
+            if not self._touching.isdisjoint(chain):
+                yield from self._follow_call(run, item, chain, conditions)
 
-    def _follow_call(self, run: "_Run", call: Call, callee: FunctionKey, conditions: _Conditions) -> Iterator[Step]:
+    def _follow_call(
+        self, run: "_Run", call: Call, called: tuple[FunctionKey, ...], conditions: _Conditions
+    ) -> Iterator[Step]:
+        callee, *inner = called
         self._calls += 1
         if callee in run.active or len(run.chain) == DEPTH or self._calls > CALLS:
             self.is_cut = True
             return
         chain = (*run.chain, call.order)
         frame = Frame(run.key[0], call, callee, ".".join(map(str, chain)), run.frame, chain)
-        yield from self.follow(_Run(callee, chain, conditions, (*run.active, callee), frame))
+        yield from self.follow(_Run(callee, chain, conditions, (*run.active, callee), frame, tuple(inner)))
 
     def _items(self, key: FunctionKey) -> list[_Item]:
         """The calls and effects of a function in program order."""
         if key not in self._known:
             items: list[_Item] = [*self.program.calls.get(key, ())]
+            items += [(call, None) for call in self.program.wrapped_calls.get(key, ())]
             items += [(access, None) for access in self.program.accesses_in.get(key, ())]
             items += [(effect, None) for effect in self.files[key[0]] if effect.function == key[1]]
             self._known[key] = sorted(items, key=lambda each: each[0].order)
