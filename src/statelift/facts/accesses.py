@@ -87,21 +87,31 @@ class Accesses:
             default=None if operation.default is None else value_of(operation.default),
             operator=operation.operator,
             spelled=ast.unparse(node),
-            fates=self._fates(operation),
+            fates=self._fates(operation, node),
             is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
             alias=alias_of(self.syntax, operation),
             is_attribute=isinstance(node, ast.Attribute),
             is_statement=_is_statement(self.syntax, operation),
         )
 
-    def _fates(self, operation: Operation) -> frozenset[str]:
+    def _fates(self, operation: Operation, node: ast.expr) -> frozenset[str]:
+        own = ast.unparse(node)
         if operation.result is None:
             return frozenset()
         found = fates_of(self.syntax, operation.result)
         if operation.op in COPIES and operation.result is operation.whole:
             found = fates_of_copy(found)
-        is_decisive = operation.op == "truth" and steers(self.syntax, operation.result)
+        if operation.op in ("contains", "lacks"):
+            is_aside = not steers(self.syntax, operation.result, own) and not _prints(self.syntax, node)
+            return found | {"aside"} if is_aside else found
+        is_decisive = operation.op == "truth" and steers(self.syntax, operation.result, own)
         return found | {"decides"} if is_decisive else found
+
+
+def _prints(syntax: Syntax, node: ast.expr) -> bool:
+    """Whether the statement prints: a log line may be missed or repeated, output may be meant for somebody."""
+    inside = ast.walk(syntax.statement(node))
+    return any(isinstance(each, ast.Call) and syntax.outside(each.func) == "print" for each in inside)
 
 
 def _is_statement(syntax: Syntax, operation: Operation) -> bool:

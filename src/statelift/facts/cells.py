@@ -137,6 +137,9 @@ def _attribute(
         yield _Definition(f"{owner}.{target.attr}", home, node, value)
     elif isinstance(target.value, ast.Name) and target.value.id in syntax.open_objects:
         yield _Definition(f"{target.value.id}.{target.attr}", "object", node, None)
+    elif inner := syntax.inner_function(target.value):
+        is_first = isinstance(node, ast.Assign) and syntax.function(node) == inner.rpartition(".")[0]
+        yield _Definition(f"{inner}.{target.attr}", "function", node, value if is_first else None)
     elif syntax.module_function(target.value) is not None:
         known = value if syntax.function(node) == MODULE else None
         yield _Definition(f"{ast.unparse(target.value)}.{target.attr}", "function", node, known)

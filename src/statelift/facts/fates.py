@@ -167,7 +167,9 @@ def _of_element(fates: frozenset[str], key: str) -> frozenset[str]:
 
 def fates_of_copy(fates: frozenset[str]) -> frozenset[str]:
     """Fates of an object, from those of a shallow copy: only what both hold is shared."""
-    kept = {fate for fate in fates if fate not in ("mutated", "augmented")}
+    kept = {
+        fate for fate in fates if fate not in ("mutated", "augmented") and not fate.startswith(("field:", "alias:"))
+    }
     return frozenset(kept - {"returned"} | {"copy returned"} if "returned" in kept else kept)
 
 
@@ -220,8 +222,11 @@ def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozense
     return _within(fates_of(syntax, subscript, depth - 1), _key_text(subscript.slice)) | {"read"}
 
 
-def steers(syntax: Syntax, node: ast.expr) -> bool:
-    """Whether a test decides about more than calls whose result nobody uses, such as a line in the log."""
+def steers(syntax: Syntax, node: ast.expr, own: str = "") -> bool:
+    """Whether a test decides about more than calls whose result nobody uses, such as a line in the log.
+
+    `own` is the text of the cell that is asked: what is entered into it is no more than that.
+    """
     child: ast.AST = node
     inner: ast.AST = node
     while not isinstance(child, ast.stmt):
@@ -229,7 +234,19 @@ def steers(syntax: Syntax, node: ast.expr) -> bool:
     if not (isinstance(child, ast.If) and inner is child.test):
         return True
     skipped = _skipped(syntax, child)
-    return not all(_is_aside(syntax, each, bool(skipped)) for each in (*child.body, *child.orelse, *skipped))
+    decided = (each for each in (*child.body, *child.orelse, *skipped) if not _is_entry(each, own))
+    return not all(_is_aside(syntax, each, bool(skipped)) for each in decided)
+
+
+def _is_entry(statement: ast.stmt, own: str) -> bool:
+    """`own.add(x)`, `own[x] = y`."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner, attr="add" | "append"))):
+            return ast.unparse(owner) == own
+        case ast.Assign(targets=[ast.Subscript(value=owner)], value=ast.Constant()):
+            return ast.unparse(owner) == own
+        case _:
+            return False
 
 
 def _skipped(syntax: Syntax, test: ast.If) -> list[ast.stmt]:

@@ -78,6 +78,9 @@ class Subjects:
 
     def _made_local(self, owner: ast.Name, attribute: str) -> str:
         """`registry.names` behind `registry = Registry()`."""
+        inner = self.syntax.inner_function(owner)
+        if inner:
+            return self._own(f"{inner}.{attribute}")
         scope = self.syntax.scope(owner).binding(owner.id)
         given = [] if scope is None else self.syntax.assigned(scope, owner.id)
         match given:

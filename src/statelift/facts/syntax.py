@@ -4,6 +4,7 @@ import ast
 import builtins
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 from statelift.facts.flow import Condition, GuardedTree
 from statelift.facts.reaching import Binding, Flow, Moment
@@ -255,6 +256,18 @@ class Syntax:
                 return self.module_functions.get(name)
             case _:
                 return None
+
+    def inner_function(self, node: ast.expr) -> str:
+        """The qualified name of the function inside another one that a local variable names; "" for others."""
+        scope = self.scope(node).binding(node.id) if isinstance(node, ast.Name) else None
+        if scope is None or scope.kind != "function" or not isinstance(node, ast.Name):
+            return ""
+        name = f"{scope.qualname}.{node.id}"
+        return name if name in self._inner_functions and not self.assigned(scope, node.id) else ""
+
+    @cached_property
+    def _inner_functions(self) -> frozenset[str]:
+        return frozenset(scope.qualname for scope in self.scopes.opened.values() if scope.kind == "function")
 
     def is_class_of(self, node: ast.expr) -> bool:
         """Whether an expression that `owner_of` knows is the class itself, and not an object of it."""

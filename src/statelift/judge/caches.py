@@ -13,6 +13,8 @@ from statelift.link.ways import Frame, Way
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "method:move_to_end", "unbind"})
 WHOLE_FILLS = frozenset({"update", "method:update", "extend", "rebind", "augment"})
 FILLS = frozenset({"put", "setdefault", "unpacked"})
+ATTEMPTS = frozenset({"read", "attribute", "escape"})
+NAME_ERRORS = frozenset({"AttributeError", "NameError"})
 ELEMENTS = frozenset({"put", "append", "add"})
 VALUE_READS = frozenset({"get", "require", "setdefault"})
 CLOCKS = ("time.", "datetime.")  # the stamp of an entry that expires
@@ -52,6 +54,7 @@ def _is_built_once(evidence: Evidence, key: CellKey, path: str, use: Access) -> 
     return all(
         any(is_miss(guard, frame.subject, "") for frame in way for guard in frame.guards if frame.subject)
         or any(_is_unmarked(evidence, frame, guard, path, use) for frame in way for guard in frame.guards)
+        or any(_is_looked_up(evidence, key, frame) for frame in way)
         for way in evidence.ways.of(key, path, use)
     )
 
@@ -65,6 +68,19 @@ def _is_unmarked(evidence: Evidence, frame: Frame, guard: Guard, path: str, use:
         if is_open and not test.key and _is_mark(evidence, key, path, use):
             return True
     return False
+
+
+def _is_looked_up(evidence: Evidence, key: CellKey, frame: Frame) -> bool:
+    """`try: return f.made` / `except AttributeError: …`: the way goes over an attempt that found nothing."""
+    tried = {
+        guard.at
+        for site, each in evidence.program.accesses.get(key, ())
+        for guard in each.guards
+        if guard.kind == "try" and (site, each.function) == (frame.path, frame.function) and each.op in ATTEMPTS
+    }
+    return any(
+        guard.kind == "except" and guard.at in tried and set(guard.catches) & NAME_ERRORS for guard in frame.guards
+    )
 
 
 def _is_mark(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
@@ -104,7 +120,9 @@ def _filled_once(evidence: Evidence, key: CellKey, fills: Uses) -> tuple[str, ..
     sources = _sources(evidence, fills)
     is_whole = all(use.op in WHOLE_FILLS | ELEMENTS and use.value is not None for _, use in fills)
     keys = {s for path, use in fills if use.key is not None for s in evidence.sources.of(path, use.key)}
-    if not (is_guarded and is_whole) or any(each.kind in ("event", "context", "cell") for each in sources | keys):
+    if not (is_guarded and is_whole) or ANY_ARGUMENT in sources:
+        return ()
+    if any(each.kind in ("event", "context", "cell") for each in sources | keys):
         return ()
     return (f"rule 6: line {fills[0][1].place.line} fills it only while it is empty", _FREE)
 
@@ -286,7 +304,12 @@ def _is_derived(evidence: Evidence, path: str, use: Access, asked: frozenset[str
         return False
     if any(source.kind == "nondet" and not source.detail.startswith(CLOCKS) for source in sources):
         return False
-    return not {source for source in sources if source.kind in ("event", "context")} - keys
+    return all(_is_in_key(source, keys) for source in sources if source.kind in ("event", "context"))
+
+
+def _is_in_key(source: Source, keys: frozenset[Source]) -> bool:
+    """Whether the key is made of the same part of the event, or of one that holds it."""
+    return any(each.kind == source.kind and source.detail.startswith(each.detail) for each in keys)
 
 
 def _holds_state(evidence: Evidence, path: str, given: Value) -> bool:

@@ -28,7 +28,8 @@ OWN_OPERATIONS = frozenset({"dynamic", "rebind", "unbind", "truth", "read", "esc
 TAKING = frozenset("advance pop remove discard delete rebind method:popleft method:popitem method:pop".split())
 DICTS = frozenset(
     """collections.defaultdict collections.OrderedDict collections.Counter collections.ChainMap collections.UserDict
-    weakref.WeakValueDictionary weakref.WeakKeyDictionary""".split()
+    weakref.WeakValueDictionary weakref.WeakKeyDictionary cachetools.Cache cachetools.TTLCache cachetools.LRUCache
+    cachetools.LFUCache cachetools.FIFOCache cachetools.TLRUCache""".split()
 )
 EMPTY: dict[str, CellKind] = {
     "[]": "list", "list()": "list", "set()": "set", "{}": "dict", "dict()": "dict",
@@ -257,7 +258,12 @@ def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
     is_free = all(guard.tests for use in writes for guard in use.guards if guard.kind in ("if", "case"))
     if is_constant and is_flag and is_aside and is_free:
         return (f"rule 5: it is only ever set to {values.pop()}, and only tested",)
+    if is_container(cell) and reads and all(use.op in ASKS and "aside" in use.fates for use in reads):
+        return ("rule 5: it is only asked what it has seen, in order to log or to set something up once",)
     return ()
+
+
+ASKS = frozenset({"contains", "lacks"})
 
 
 # ---------------------------------------------------------------- state

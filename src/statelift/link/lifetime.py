@@ -26,6 +26,8 @@ class Lifetimes:
                 return (key[0], key[1].rpartition(".")[0]) in self._classes
             case "closure":
                 return self._is_made_at_import((key[0], key[1].rpartition(".")[0]))
+            case "function" if key[1].count(".") > 1:
+                return self._is_made_at_import((key[0], key[1].rpartition(".")[0].rpartition(".")[0]))
             case "default":
                 return self._is_left_out((key[0], key[1].partition("(")[0]), key[1].rpartition("(")[2][:-1])
             case _:

@@ -126,6 +126,9 @@ class Sources:
 
     def _result(self, path: str, callee: str, depth: int) -> frozenset[Source]:
         key = self.program.callee(path, callee)
+        owner = self.program.resolve(path, callee.rpartition(".")[0]) if key is None else None
+        if owner is not None and owner.kind == "cell" and is_container(self.program.cells[owner.path, owner.name]):
+            return self._cell(owner, depth)
         if key is None or not self.program.functions[key].returns:
             return frozenset({Source("external", callee)})
         returns = self.program.functions[key].returns
@@ -344,7 +347,8 @@ STORES = frozenset({"dynamic", "rebind", "unbind", "augment", "augment_key", "pu
 CONTAINER_CALLS = frozenset(
     """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
     queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap
-    weakref.WeakValueDictionary weakref.WeakKeyDictionary collections.UserDict dict list set""".split()
+    weakref.WeakValueDictionary weakref.WeakKeyDictionary collections.UserDict dict list set cachetools.Cache
+    cachetools.TTLCache cachetools.LRUCache cachetools.LFUCache cachetools.FIFOCache cachetools.TLRUCache""".split()
 )
 
 
