@@ -1,7 +1,7 @@
 """Programs that touch /tmp, in idioms of many kinds, and what has to be said of each: `test_tmp_programs.py` asks.
 
-`program(name, findings, text)`: findings are `{path: (verdict, tiers)}`, empty where nothing is to be reported. Tiers
-are those that are right: a rewrite may come to exist. Further files of a program are keyword arguments.
+`program(name, findings, text)`: findings are `{path: (verdict, tiers)}`, empty where nothing is to be reported. The
+tiers are those that are right: a rewrite may come to exist. Further files of a program are keyword arguments.
 """
 
 PROGRAMS = {}

@@ -84,7 +84,7 @@ def _is_looked_up(evidence: Evidence, key: CellKey, frame: Frame) -> bool:
 
 
 def _is_mark(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
-    """Whether every call that fills the one cell sets the other one behind it, to nothing of a request."""
+    """Whether every call that fills the one cell sets the other one with it, to nothing of a request."""
     marks = [
         (site, each) for site, each in evidence.reached(key) if is_write(evidence.program.cells.get(key), each.op)
     ]
@@ -92,10 +92,7 @@ def _is_mark(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
         return False
     if any(each.kind in ("event", "context", "cell") or each == ANY_ARGUMENT for each in _sources(evidence, marks)):
         return False
-    return any(
-        site == path and each.function == use.function and each.guards == use.guards and each.order > use.order
-        for site, each in marks
-    )
+    return any(site == path and each.function == use.function and each.guards == use.guards for site, each in marks)
 
 
 def _is_stamp(sources: set[Source]) -> bool:
