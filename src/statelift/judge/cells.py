@@ -7,7 +7,7 @@ from dataclasses import replace
 from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
-from statelift.judge.counters import judge_counter, judge_tally
+from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import judge_store
@@ -294,10 +294,9 @@ def _registry(make: _Maker) -> Judgement:
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     module = evidence.program.modules.get(make.key[0])
     dynamic = module is not None and module.has_dynamic_names
-    counter = judge_counter(make, uses) or judge_tally(make, uses)
+    counter = judge_counter(make, uses) or judge_tally(make, uses) or judge_numbers(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
-    may_be_kept = counter is not None or not _is_only_aliased(make, uses)
-    judgement = as_step(evidence, judgement) if may_be_kept else judgement
+    judgement = as_step(evidence, judgement)
     if make.cell.home in ADVICE and not judgement.is_step:
         judgement = judgement.lowered(Tier.MANUAL, ADVICE[make.cell.home])
     if dynamic:
