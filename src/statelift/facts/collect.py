@@ -19,6 +19,7 @@ from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
+from statelift.facts.unnamed import changed_unnamed
 from statelift.facts.values import (
     Argument,
     Call,
@@ -72,8 +73,9 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         unbound=tuple(unbound_accesses(syntax, accesses, names)),
         is_script=_is_script(syntax.tree),
         has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.walk.only(ast.Call)),
-        environment_writes=tuple(environment_writes(syntax)),
+        environment_writes=tuple(environment_writes(syntax, provenance)),
         mentions=frozenset(_handed_on(syntax)),
+        unnamed=frozenset(changed_unnamed(syntax)),
     )
 
 

@@ -350,12 +350,15 @@ class Hook:
 class EnvironmentWrite:
     """A function changes an environment variable.
 
-    `name` is `*` where any may be meant; `parameter` is the one of the function that tells which.
+    `name` is `*` where any may be meant; `parameter` is the one of the function that tells which. `passed` is the
+    fate of `os.environ` that is given to a call, `given` what decides about what is written.
     """
 
     function: str
     name: str
     parameter: str = ""
+    passed: str = ""
+    given: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +451,8 @@ class ModuleFacts:
     """All that later stages know of one file. `attributes` counts each `.name` in it.
 
     `mentions` are the dotted names that code at import hands on as values: in tables, in arguments of calls.
+    `unnamed` are the modules, classes and objects of which functions change attributes that are not named there
+    (`vars(config).update(…)`): "" for the file itself, `*` for any module.
     """
 
     path: str
@@ -471,3 +476,4 @@ class ModuleFacts:
     environment_writes: tuple[EnvironmentWrite, ...]
     mentions: frozenset[str] = frozenset()
     hooks: tuple[Hook, ...] = ()
+    unnamed: frozenset[str] = frozenset()

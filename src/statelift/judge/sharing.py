@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Changed, Connection, Ending, EnvironmentWrite, Function
+from statelift.facts.values import Argument, Changed, Connection, Ending, EnvironmentWrite, Function, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
+from statelift.judge.replacing import replacing_test
 from statelift.link.beside import starters
 from statelift.link.program import FunctionKey, shift_of
 from statelift.link.sources import Source, argument_of
@@ -43,7 +44,7 @@ def _ambient(evidence: Evidence, connection: Connection) -> str:
 
 def dependence(evidence: Evidence, path: str, connection: Connection, holding: Holding) -> str:
     """Why the connection belongs to one request or tenant, or ""."""
-    ambient = _ambient(evidence, connection)
+    ambient = _ambient(evidence, connection) or _rebound(evidence, path, connection)
     if ambient:
         return ambient
     for site, ending in holding.endings():
@@ -67,6 +68,18 @@ def dependence(evidence: Evidence, path: str, connection: Connection, holding: H
     return ""
 
 
+def _rebound(evidence: Evidence, path: str, connection: Connection) -> str:
+    """Why the constructor's own name means another thing in some calls: `global boto3; boto3 = Fake()`."""
+    head = re.match(r"\w*", connection.text)
+    name = head[0] if head is not None else ""
+    module = evidence.program.modules[path]
+    lazily = {each.function for each in module.imports if each.local == name}
+    functions = [each.function for each in module.globals if name in each.names and each.function not in lazily]
+    if functions:
+        return f"{functions[0]}() gives the name {name} another meaning, which a kept client would not follow"
+    return ""
+
+
 def _belongs_to_request(evidence: Evidence, path: str, changed: Changed) -> bool:
     """Whether what is set may differ from call to call by what is asked, or gathers."""
     kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
@@ -87,13 +100,9 @@ def obstacles(
     for reason in holding.lost:
         yield Tier.MANUAL if _is_sql(library) else Tier.REVIEW, reason
     yield from _overlap(evidence, path, connection, library, holding)
-    module = path.rpartition("/")[2].removesuffix(".py")
-    test = evidence.mentioning_test("patch", module, connection.constructor.partition(".")[0])
-    if test is not None:
-        yield (
-            Tier.REVIEW,
-            f"{test} patches {connection.constructor.partition('.')[0]}: a kept client may outlive the patch",
-        )
+    replaced = replacing_test(evidence, path, connection)
+    if replaced:
+        yield Tier.REVIEW, replaced
 
 
 def _is_sql(library: Library) -> bool:
@@ -173,6 +182,10 @@ def _written(evidence: Evidence) -> set[str]:
 
 def _names(evidence: Evidence, path: str, write: EnvironmentWrite) -> Iterator[str]:
     """The variables that a function changes: what its callers name, where they name it."""
+    if write.given and _is_fixed(evidence, path, write.given):
+        return
+    if write.passed and not evidence.sources.dangers(path, frozenset({write.passed})):
+        return
     function = evidence.program.functions.get((path, write.function))
     sites = evidence.program.call_sites.get((path, write.function), ())
     positions = {each.name: number for number, each in enumerate(function.parameters)} if function else {}
@@ -183,6 +196,12 @@ def _names(evidence: Evidence, path: str, write: EnvironmentWrite) -> Iterator[s
         given = argument_of(call, write.parameter, positions[write.parameter] - shift_of(function))
         literal = re.fullmatch(r"['\"](\w+)['\"]", given.text) if given is not None else None
         yield write.name if literal is None else literal[1]
+
+
+def _is_fixed(evidence: Evidence, path: str, values: tuple[Value, ...]) -> bool:
+    """Whether values are the same in every call; plain settings of libraries are."""
+    sources = {source for value in values for source in evidence.sources.of(path, value)}
+    return all(source.kind in FIXED or (source.kind == "external" and _is_option(source)) for source in sources)
 
 
 def _surroundings(
