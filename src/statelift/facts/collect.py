@@ -64,6 +64,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         files=tuple(Files(syntax, provenance, paths, guards).collect()),
         connections=tuple(connections.collect()),
         hooks=tuple(connections.hooks()),
+        setting=connections.setting(),
         globals=tuple(global_statements(syntax)),
         exports=frozenset(syntax.scopes.module.bound),
         identifiers=frozenset(node.id for node in syntax.walk.only(ast.Name)).union(
@@ -257,7 +258,7 @@ def _ending(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending | 
     """How what a call gives is ended; None where nothing is done with it that a connection would feel."""
     found = ending_of(syntax, provenance, node)
     is_ended = found.form != "plain" or found.closes or found.entries or found.touched
-    return found if is_ended or found.changed or found.flows else None
+    return found if is_ended or found.changes or found.flows else None
 
 
 def _is_decorator(owner: ast.AST, node: ast.Call) -> bool:

@@ -209,12 +209,18 @@ class Entry:
 class Changed:
     """Something that is set on a connection after it was opened: where, and what it is set to.
 
-    `is_added`: it comes to what is there already, each time again (a hook).
+    `is_added`: it comes to what is there already, each time again (a hook). `is_certain`: every call that has the
+    connection does it. `is_guessed`: `name`, the method, only sounds as if it set something. `makes`: what it gives
+    is used.
     """
 
     text: str
     given: tuple[Value, ...]
     is_added: bool = False
+    name: str = ""
+    is_certain: bool = True
+    is_guessed: bool = False
+    makes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +231,8 @@ class Ending:
     statement where it can be unwrapped; `is_late`: the variable is used behind it. `entries` are all that ends it
     in that way, also through a variable: `with connection:`. `flows` are the ways on which it leaves the
     function: "returned", "stored", `passed:CALLEE:ARGUMENT`, "lost" where it cannot be followed; with "part "
-    before it, what was reached through it. `touched` is a use that may end it unseen.
+    before it, what was reached through it. `handed` are the sources of what calls get together with it, by flow.
+    `touched` is a use that may end it unseen, `changes` what sets something on it.
     """
 
     form: Literal["plain", "with", "closing"]
@@ -237,7 +244,8 @@ class Ending:
     entries: tuple[Entry, ...] = ()
     flows: frozenset[str] = frozenset()
     touched: str = ""
-    changed: Changed | None = None
+    changes: tuple[Changed, ...] = ()
+    handed: tuple[tuple[str, frozenset[Atom]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +313,6 @@ class Connection:
     """A client or connection that is built inside a function.
 
     `factory` is the offset of the `def` of a plain function without parameters that does nothing but return it.
-    `setting` is an SQL text of the same file that changes the session of a database: `SET search_path …`.
     `maker` is the text of what is called. `is_dynamic`: which constructor that is, is only known when it runs.
     """
 
@@ -323,7 +330,6 @@ class Connection:
     cell: str = ""
     factory: int | None = None
     owner: Owner | None = None
-    setting: str = ""
     is_dynamic: bool = False
 
 
@@ -452,7 +458,8 @@ class ModuleFacts:
 
     `mentions` are the dotted names that code at import hands on as values: in tables, in arguments of calls.
     `unnamed` are the modules, classes and objects of which functions change attributes that are not named there
-    (`vars(config).update(…)`): "" for the file itself, `*` for any module.
+    (`vars(config).update(…)`): "" for the file itself, `*` for any module. `setting` is an SQL text of the file
+    that changes the session of a database: `SET search_path …`.
     """
 
     path: str
@@ -477,3 +484,4 @@ class ModuleFacts:
     mentions: frozenset[str] = frozenset()
     hooks: tuple[Hook, ...] = ()
     unnamed: frozenset[str] = frozenset()
+    setting: str = ""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Changed, Connection, Ending, EnvironmentWrite, Function, Value
+from statelift.facts.values import Argument, Atom, Changed, Connection, Ending, EnvironmentWrite, Function, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
@@ -23,13 +23,15 @@ AMBIENT = {
 CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 OPTIONS = frozenset(
     """botocore.config.Config botocore.client.Config urllib3.util.Retry urllib3.util.retry.Retry urllib3.Retry
-    urllib3.Timeout urllib3.util.Timeout httpx.Timeout httpx.Limits""".split()
+    urllib3.Timeout urllib3.util.Timeout httpx.Timeout httpx.Limits requests.adapters.HTTPAdapter
+    requests.packages.urllib3.util.retry.Retry""".split()
 )  # their objects are plain settings
 TOKENS = frozenset(
     {"generate_db_auth_token", "generate_db_connect_admin_auth_token", "generate_db_connect_auth_token"}
 )
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
+AWS_OWN = ("boto3.", "botocore.", "s3transfer.")
 UNKNOWN = frozenset({"opaque", "cell"})
 
 
@@ -47,10 +49,11 @@ def dependence(evidence: Evidence, path: str, connection: Connection, holding: H
     ambient = _ambient(evidence, connection) or _rebound(evidence, path, connection)
     if ambient:
         return ambient
-    for site, ending in holding.endings():
-        if ending.changed is not None and _belongs_to_request(evidence, site, ending.changed):
-            return f"{ending.changed.text} changes it after it is built: a shared client would keep that"
     library = constructors()[connection.constructor]
+    for site, ending in holding.endings():
+        for changed in _changes(ending, library):
+            if _belongs_to_request(evidence, site, changed):
+                return f"{changed.text} changes it after it is built: a shared client would keep that"
     is_compared = not library.is_self_healing and connection.constructor in library.checks
     for argument in connection.arguments:
         sources = evidence.sources.of(path, argument.value)
@@ -80,10 +83,19 @@ def _rebound(evidence: Evidence, path: str, connection: Connection) -> str:
     return ""
 
 
+def _changes(ending: Ending, library: Library) -> Iterator[Changed]:
+    """What sets something on it. The methods of AWS clients are operations of AWS, whatever they are called."""
+    for changed in ending.changes:
+        is_meant = changed.name in library.owned or (changed.name != "connect" and library.kind != "aws")
+        if not changed.is_guessed or is_meant:
+            yield changed
+
+
 def _belongs_to_request(evidence: Evidence, path: str, changed: Changed) -> bool:
     """Whether what is set may differ from call to call by what is asked, or gathers."""
     kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
-    return changed.is_added or not changed.given or bool(kinds & {"event", "context", "opaque", "cell"})
+    is_odd = changed.is_added or not (changed.given or changed.makes)
+    return is_odd or bool(kinds & {"event", "context", "opaque", "cell"})
 
 
 def obstacles(
@@ -212,8 +224,8 @@ def _surroundings(
         yield Tier.REVIEW, f"{connection.function}() runs around each call of what it decorates"
     if function is not None and any(guard.kind == "function" for guard in connection.guards):
         yield Tier.REVIEW, "it is built inside a lambda"
-    if _is_sql(library) and connection.setting:
-        yield Tier.MANUAL, f"{connection.setting} stays in force on a kept connection: say it again, or keep none"
+    if library.kind.startswith("sql"):
+        yield from _session(evidence)
     yield from _threads(evidence, path, connection, library)
 
 
@@ -228,9 +240,10 @@ def _holder(
     if holder.ending is None:
         return
     yield from _uses(evidence, holder.path, holder.ending, connection, library)
+    handed = dict(holder.ending.handed)
     for flow in sorted(holder.ending.flows):
         if flow.startswith("passed:"):
-            yield from _passed_on(evidence, holder.path, flow, library)
+            yield from _passed_on(evidence, holder, flow, handed.get(flow, frozenset()), library)
 
 
 def _uses(
@@ -238,8 +251,8 @@ def _uses(
 ) -> Iterator[tuple[Tier, str]]:
     if ending.touched and not library.reopens:
         yield Tier.MANUAL, f"{ending.touched} may close it: what is kept would be of no more use"
-    if ending.changed is not None:
-        yield _setting(evidence, path, ending.changed, connection)
+    for changed in _changes(ending, library):
+        yield _setting(evidence, path, changed, connection, library)
     if "stored" in ending.flows and not is_kept(evidence, path, connection):
         tier = Tier.MANUAL if _is_sql(library) else Tier.REVIEW
         yield tier, "it is stored in an object, and may be changed or closed elsewhere"
@@ -250,10 +263,18 @@ def _uses(
         )
 
 
-def _setting(evidence: Evidence, path: str, changed: Changed, connection: Connection) -> tuple[Tier, str]:
-    kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
-    if not kinds <= FIXED:
+def _setting(
+    evidence: Evidence, path: str, changed: Changed, connection: Connection, library: Library
+) -> tuple[Tier, str]:
+    if changed.makes and changed.name in library.owned:
+        return Tier.MANUAL, f"{changed.text} makes one more of what only its close() ends, in every call"
+    if not _is_fixed(evidence, path, changed.given):
         return Tier.MANUAL, f"{changed.text} sets something on it that is computed in every call"
+    if not changed.is_certain:
+        return (
+            Tier.MANUAL,
+            f"{changed.text} sets something on it in some calls only, and the others would have it too",
+        )
     if len(_alike(evidence, path, connection)) > 1:
         return Tier.MANUAL, f"{changed.text} sets something on it that other places which open the same do not want"
     return Tier.REVIEW, f"{changed.text} sets the same on it once more in every call"
@@ -334,8 +355,24 @@ def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
     return any((path, name) in used for name in around)
 
 
-def _passed_on(evidence: Evidence, path: str, flow: str, library: Library) -> Iterator[tuple[Tier, str]]:
+def _session(evidence: Evidence) -> Iterator[tuple[Tier, str]]:
+    """What the program tells or asks of a session in the database."""
+    for path, module in sorted(evidence.program.modules.items()):
+        if module.setting:
+            where = f"{module.setting} ({path})"
+            yield Tier.MANUAL, f"{where} stays in force on a kept connection: say it again, or keep none"
+        used = {name for name, _ in module.attributes}
+        if "callproc" in used:
+            yield Tier.REVIEW, f"{path} calls procedures of the database: what they set would stay"
+        if "notices" in used:
+            yield Tier.REVIEW, f"{path} reads notices: a kept connection still has those of earlier calls"
+
+
+def _passed_on(
+    evidence: Evidence, holder: Holder, flow: str, handed: frozenset[Atom], library: Library
+) -> Iterator[tuple[Tier, str]]:
     """A connection that is given to others must not be closed there."""
+    path = holder.path
     callee, _, position = flow.removeprefix("passed").strip(":").rpartition(":")
     key = evidence.program.callee(path, callee) if callee else None
     if key is not None and _touches(evidence, key, position):
@@ -343,6 +380,26 @@ def _passed_on(evidence: Evidence, path: str, flow: str, library: Library) -> It
         yield tier, f"it is passed to {callee}(), which may close or change it"
     elif key is None and library.kind != "aws":
         yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+    elif key is None and not callee.startswith(AWS_OWN) and _has_request(evidence, path, handed):
+        yield Tier.REVIEW, f"{callee or 'a function'} gets it with data of the request, and cannot be followed"
+    elif key is None and "." not in callee and _some_value_touches(evidence, position):
+        yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which may be one that changes it"
+
+
+def _has_request(evidence: Evidence, path: str, atoms: frozenset[Atom]) -> bool:
+    kinds = {source.kind for source in evidence.sources.of_atoms(path, atoms)}
+    return bool(kinds & {"event", "context", "opaque", "cell"})
+
+
+def _some_value_touches(evidence: Evidence, position: str) -> bool:
+    """Whether a function that stands as a value somewhere closes or changes what it is given there."""
+    named = {
+        key for (path, _), each in evidence.program.functions.items() for key in evidence.reach.named(path, each)
+    }
+    for path, module in evidence.program.modules.items():
+        targets = [evidence.program.resolve(path, name) for name in module.mentions]
+        named |= {(each.path, each.name) for each in targets if each is not None and each.kind == "function"}
+    return any(_touches(evidence, key, position) for key in named)
 
 
 def _touches(evidence: Evidence, key: FunctionKey, position: str, depth: int = 5) -> bool:
