@@ -86,8 +86,9 @@ def _rebound(evidence: Evidence, path: str, connection: Connection) -> str:
 def _changes(ending: Ending, library: Library) -> Iterator[Changed]:
     """What sets something on it. The methods of AWS clients are operations of AWS, whatever they are called."""
     for changed in ending.changes:
-        is_meant = changed.name in library.owned or (changed.name != "connect" and library.kind != "aws")
-        if not changed.is_guessed or is_meant:
+        is_told = bool(changed.given) or changed.name.startswith("init_")
+        is_meant = is_told and changed.name != "connect" and library.kind != "aws"
+        if not changed.is_guessed or is_meant or changed.name in library.owned:
             yield changed
 
 
@@ -252,7 +253,11 @@ def _uses(
     if ending.touched and not library.reopens:
         yield Tier.MANUAL, f"{ending.touched} may close it: what is kept would be of no more use"
     for changed in _changes(ending, library):
-        yield _setting(evidence, path, changed, connection, library)
+        if changed.makes and changed.name in library.owned:
+            tier = Tier.MANUAL if ending.closes or ending.entries else Tier.REVIEW
+            yield tier, f"{changed.text} makes one more of what only its close() ends, in every call"
+        else:
+            yield _setting(evidence, path, changed, connection)
     if "stored" in ending.flows and not is_kept(evidence, path, connection):
         tier = Tier.MANUAL if _is_sql(library) else Tier.REVIEW
         yield tier, "it is stored in an object, and may be changed or closed elsewhere"
@@ -263,11 +268,7 @@ def _uses(
         )
 
 
-def _setting(
-    evidence: Evidence, path: str, changed: Changed, connection: Connection, library: Library
-) -> tuple[Tier, str]:
-    if changed.makes and changed.name in library.owned:
-        return Tier.MANUAL, f"{changed.text} makes one more of what only its close() ends, in every call"
+def _setting(evidence: Evidence, path: str, changed: Changed, connection: Connection) -> tuple[Tier, str]:
     if not _is_fixed(evidence, path, changed.given):
         return Tier.MANUAL, f"{changed.text} sets something on it that is computed in every call"
     if not changed.is_certain:
