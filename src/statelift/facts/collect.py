@@ -168,6 +168,7 @@ def _function(
         has_generator=has_generator,
         body=_body(syntax, node),
         always=frozenset() if has_generator else _always(syntax, node, own),
+        bound=frozenset(name for name in scope.bound - scope.nonlocals if (scope, name) not in syntax.imports),
     )
 
 

@@ -24,7 +24,7 @@ SETTERS = frozenset(
     set_tunnel set_debuglevel""".split()
 )  # methods that change the session behind a connection
 SETTER_NAME = re.compile(
-    r"set_|add_|register|auth|use(?:_|$)|configure|mount|init_|enable|disable|subscribe|login|connect$"
+    r"set_|add_|register|auth|use_|configure|mount|init_|enable|disable|subscribe|login|connect$"
 )
 LOGIN_NAME = re.compile(r"auth|login")
 PLAIN_NAMES = frozenset({"register_script"})  # they sound like setters, and only give something

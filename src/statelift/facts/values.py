@@ -422,7 +422,8 @@ class Function:
     `given` are those among them that are not only called: they stand as values. `body` is what stands in
     front of the first statement behind the docstring, in its line; None where more than white space does.
     `given` are those among them that are not only called: they stand as values.
-    `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise.
+    `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise. `bound` are
+    its variables, imported names not included.
     """
 
     qualname: str
@@ -440,6 +441,7 @@ class Function:
     has_generator: bool = False
     body: Span | None = None
     always: frozenset[tuple[str, int, bool]] = frozenset()
+    bound: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A connection that is built on every call -> why it must not be shared, and what lowers the tier of sharing it."""
 
 import re
+import sys
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
@@ -9,6 +10,7 @@ from statelift.judge.evidence import Evidence
 from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
 from statelift.judge.replacing import replacing_test
+from statelift.judge.running import doubts
 from statelift.link.beside import starters
 from statelift.link.program import FunctionKey, shift_of
 from statelift.link.sources import Source, argument_of
@@ -31,6 +33,8 @@ TOKENS = frozenset(
 )
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
+LIBRARIES = frozenset(name.partition(".")[0] for name in constructors()) - sys.stdlib_module_names
+ODD = re.compile(r"(?<![\w.])(?:super|locals|vars|globals|dir|__class__)\b|\b__(?!\w*__\b)\w+")
 AWS_OWN = ("boto3.", "botocore.", "s3transfer.")
 UNKNOWN = frozenset({"opaque", "cell"})
 
@@ -64,8 +68,11 @@ def dependence(evidence: Evidence, path: str, connection: Connection, holding: H
             return f"its argument {text} reads what the program itself writes into the environment"
         if any("assume_role" in source.detail for source in sources):
             return f"its argument {text} holds assumed credentials, which expire and belong to one role"
-        if argument.name in CREDENTIALS and not {source.kind for source in sources} <= FIXED:
+        if _is_credential(connection, argument) and not {source.kind for source in sources} <= FIXED:
             return f"its argument {text} holds credentials that are not constant"
+        decisive = [name for kind, name in doubts(evidence, path, argument) if kind == "state"]
+        if decisive:
+            return f"its argument {text} depends on {decisive[0]}, which calls change"
         if not is_compared and any(source.kind in UNKNOWN for source in sources):
             return f"its argument {text} cannot be followed to a constant or the environment"
     return ""
@@ -81,6 +88,11 @@ def _rebound(evidence: Evidence, path: str, connection: Connection) -> str:
     if functions:
         return f"{functions[0]}() gives the name {name} another meaning, which a kept client would not follow"
     return ""
+
+
+def _is_credential(connection: Connection, argument: Argument) -> bool:
+    is_session = connection.constructor.endswith("Session")
+    return argument.name in CREDENTIALS or argument.name in (("0", "1", "2") if is_session else ("6", "7", "8"))
 
 
 def _changes(ending: Ending, library: Library) -> Iterator[Changed]:
@@ -163,6 +175,15 @@ def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tup
     text = argument.value.text
     if argument.name in ("*", "**"):
         yield Tier.REVIEW, f"its arguments are unpacked from {text}"
+    if ODD.search(text) and not argument.has_locals:
+        yield Tier.MANUAL, f"{text} means something else outside of its function"
+    for kind, name in doubts(evidence, path, argument):
+        if kind == "effect":
+            yield (
+                Tier.REVIEW,
+                f"{text} uses {name}: that happens once per container then, and no longer in every call",
+            )
+            break
     sources = evidence.sources.of(path, argument.value)
     if any(source.kind in UNKNOWN for source in sources):
         yield Tier.REVIEW, f"{text} cannot be followed: another value opens another connection"
@@ -175,7 +196,10 @@ def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tup
 
 
 def _is_option(source: Source) -> bool:
-    return source.detail in OPTIONS
+    """Whether it is a setting, or a class or constant of a client library: `pymysql.cursors.DictCursor`."""
+    head, last = source.detail.partition(".")[0], source.detail.rpartition(".")[2]
+    is_named = head in LIBRARIES and last[:1].isupper() and source.detail not in constructors()
+    return source.detail in OPTIONS or is_named
 
 
 def _is_rewritten(evidence: Evidence, source: Source) -> bool:

@@ -6,9 +6,9 @@ from functools import cached_property
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.unnamed import ANY, SELF
-from statelift.facts.values import Access, Cell
+from statelift.facts.values import Access, Cell, Function
 from statelift.link.lifetime import Lifetimes
-from statelift.link.program import CellKey, Program, Target
+from statelift.link.program import CellKey, FunctionKey, Program, Target
 
 REQUEST = re.compile(r"current_\w+|request|lambda_context|context")  # what a framework's object has of the call
 PLAIN = frozenset(
@@ -95,6 +95,30 @@ class Objects:
         found = self._dangers(path, use)
         is_read = all(each.startswith("it is passed to getattr") for each in found)
         return None if use.op == "escape" and is_read else target
+
+    # ------------------------------------------------------------ called by whoever has them
+
+    @cached_property
+    def given_away(self) -> frozenset[FunctionKey]:
+        """Functions that are called as no call site shows: they stand as values, or super() calls them."""
+        found: set[FunctionKey] = set()
+        for path, module in self.program.modules.items():
+            names = module.mentions.union(*(each.given for each in module.functions))
+            targets = [self.program.resolve(path, name) for name in names]
+            found |= {(each.path, each.name) for each in targets if each is not None and each.kind == "function"}
+            found |= {
+                key for each in module.functions if "super" in each.references for key in self._above(path, each)
+            }
+        return frozenset(found)
+
+    def _above(self, path: str, function: Function) -> Iterator[FunctionKey]:
+        """The methods that super() means in a method."""
+        own = self.program.classes.get((path, function.class_name))
+        for base in own.bases if own is not None else ():
+            target = self.program.resolve(path, base) if base else None
+            if target is not None and target.kind == "class":
+                method = self.program.method_of(target, function.qualname.rpartition(".")[2])
+                yield from [] if method is None else [method]
 
     # ------------------------------------------------------------ changed by their methods
 

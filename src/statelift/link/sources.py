@@ -103,6 +103,8 @@ class Sources:
                 found.add(Source("opaque"))
             else:
                 found |= {each for part in value.atoms for each in self._part(site, part, atom.path, depth - 1)}
+        if key in self.objects.given_away and not self.program.entries.get(key):
+            found.add(ANY_ARGUMENT)
         function = self.program.functions.get(key)
         is_owner = function is not None and shift_of(function) and _position(function, name) == 0
         return frozenset(found or {Source("opaque") if is_owner else ANY_ARGUMENT})
