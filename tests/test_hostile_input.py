@@ -513,3 +513,19 @@ def test_attributes_that_are_assigned_from_one_another_are_followed_in_time(tmp_
     command = [sys.executable, "-m", "statelift", "scan", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # once it took hours
     assert done.returncode in (0, 1), done.stderr
+
+
+def test_modules_that_all_import_everything_of_each_other_are_linked_in_time(tmp_path):
+    count = 30
+    files = {
+        f"m{one}.py": "".join(f"from m{other} import *\n" for other in range(count) if other != one)
+        + f"def f{one}(event):\n    return g{one}(event) + h{one}(event)\n"
+        for one in range(count)
+    }
+    files["app.py"] = (
+        "import boto3\nfrom m0 import *\ndef handler(event, context):\n    return boto3.client('s3'), f1(event)\n"
+    )
+    root = written(tmp_path / "project", files)
+    command = [sys.executable, "-m", "statelift", "scan", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)  # once it took hours
+    assert done.returncode == 1, done.stderr

@@ -53,6 +53,15 @@ QUIET = {
         "def handler(event, context):\n    global _limiter\n    if _limiter is None:\n"
         "        _limiter = Limiter()\n    return _limiter.ask(event['k'])\n"
     ),
+    "set by such a method, which another class has, too": (
+        "_limiter = None\n\nclass Store:\n    def __init__(self):\n        self._connect()\n\n"
+        "    def _connect(self):\n        self.path = 'y'\n\n"
+        "class Limiter:\n    def __init__(self):\n        self.client = None\n        self._connect()\n\n"
+        "    def _connect(self):\n        self.client = open(Store().path)\n\n"
+        "    def ask(self, key):\n        return key if self.client else None\n\n"
+        "def handler(event, context):\n    global _limiter\n    if _limiter is None:\n"
+        "        _limiter = Limiter()\n    return _limiter.ask(event['k'])\n"
+    ),
     "a global that every call sets first": (
         "def load(order):\n    global target\n    target = order['a']\n\n"
         "def handler(event, context):\n    load(event)\n    return target == event['k']\n"

@@ -245,3 +245,38 @@ def test_the_time_of_the_import_becomes_that_of_the_call(tmp_path):
     assert answers(plan, root, "localise") == {
         "app.py": source.replace("    return", "    global NOW\n    NOW = time.time()\n    return")
     }
+
+
+FRAMEWORK = """\
+from pydantic import BaseModel
+from typing import TypedDict
+
+
+class Item(BaseModel):
+    name: str
+
+
+class Row(TypedDict):
+    name: str
+
+
+ITEMS = []
+
+
+def handler(event: {kind}, context):
+    ITEMS.append(event)
+    if len(ITEMS) > 9:
+        ITEMS.pop(0)
+    return len(ITEMS)
+"""
+
+
+@pytest.mark.parametrize("kind", ["Item", "list[Item]", "Item | None"])
+def test_what_is_said_to_be_an_object_is_not_kept(tmp_path, kind):
+    assert "event is an object of Item" in only_reasons(tmp_path, app=FRAMEWORK.format(kind=kind))
+
+
+@pytest.mark.parametrize("kind", ["dict", "Row", "list[dict]"])
+def test_what_is_said_to_be_plain_data_is_kept(tmp_path, kind):
+    _, plan = planned(tmp_path, app=FRAMEWORK.format(kind=kind))
+    assert [finding.tier for finding in plan.findings] == [Tier.REVIEW]

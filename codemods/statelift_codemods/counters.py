@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from statelift.facts.values import Access, Cell
 from statelift.infra.names import camel, env_name, table_id
-from statelift.judge.counters import increment_of, is_own_operand, settled, step_of
+from statelift.judge.counters import NUMBERS, increment_of, is_own_operand, numbers_of, settled, step_of
 from statelift.judge.steps import as_step
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
@@ -55,7 +55,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     known = settled(workspace.evidence.sources, list(judgement.accesses))
     uses = [(path, use) for path, use in known if not is_own_operand(use, known)]
-    proposal = (_metric if judgement.rule == "SL201" else _counter)(judgement, workspace, uses)
+    make = _metric if judgement.rule == "SL201" else _numbers if _is_iterator(judgement) else _counter
+    proposal = make(judgement, workspace, uses)
     for tier, reason in _obstacles(judgement, workspace, uses):
         proposal = proposal.lowered(tier, reason)
     is_alone = proposal.tier is not Tier.MANUAL and not [*_combined(*judgement.cell[0], uses, workspace)]
@@ -67,15 +68,19 @@ def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterat
     assert judgement.cell is not None
     yield from _strangers(judgement.cell[0], workspace)
     (home, name), cell = judgement.cell
-    if cell.definition_count > 1 or not cell.is_top_level or "." in name:
+    is_tallied = judgement.rule == "SL201" and cell.home == "class"  # a metric needs no place of its own
+    if cell.definition_count > 1 or not cell.is_top_level or ("." in name and not is_tallied):
         yield Tier.MANUAL, "it is defined in more than one place, or inside a class"
     if not cell.is_alone:
         yield Tier.MANUAL, f"line {cell.place.line} defines it together with others: give it a statement of its own"
+    owner = workspace.program.classes.get((home, name.rpartition(".")[0]))
+    if is_tallied and owner is not None and (owner.bases or owner.decorators):
+        yield Tier.REVIEW, f"{name} is gone: a base or a decorator of its class may ask for all attributes"
     for path, use in uses:
         line = use.place.line
         if not use.function or use.function.endswith("<lambda>"):
             yield Tier.MANUAL, f"line {line} uses it at import time"
-        elif path != home or use.is_attribute:
+        elif path != home or (use.is_attribute and not is_tallied):
             yield Tier.MANUAL, f"{path}:{line} uses it as an attribute of a module"
         elif judgement.rule == "SL201" and step_of(use) is None:
             yield Tier.MANUAL, f"line {line} reads it, although no handler comes there"
@@ -90,7 +95,7 @@ def _metric_name(key: CellKey, workspace: Workspace) -> str:
     """The counter in camel case, with its module where other modules have a number of that name."""
     path, name = key
     is_known = any(home != path for home, _ in _namesakes(key, workspace))
-    return camel(f"{workspace.program.dotted(path)}.{name}" if is_known else name)
+    return camel(f"{workspace.program.dotted(path)}.{name}" if is_known else name.replace(".", "_"))
 
 
 def _namesakes(key: CellKey, workspace: Workspace) -> list[CellKey]:
@@ -227,6 +232,39 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
         *_shared_globals(path, name, workspace),
         *_combined(path, name, uses, workspace),
     ):
+        proposal = proposal.lowered(tier, reason)
+    return proposal
+
+
+# ---------------------------------------------------------------- an iterator that counts: an atomic counter, too
+
+
+def _is_iterator(judgement: Judgement) -> bool:
+    return judgement.cell is not None and judgement.cell[1].callee == NUMBERS
+
+
+def _numbers(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
+    """`next(ids)` becomes `ids.add()`; the name stays."""
+    assert judgement.cell is not None
+    (path, name), cell = judgement.cell
+    assert cell.value is not None
+    start, step = numbers_of(cell) or (0, 1)
+    initial = "" if start == step else f", initial={start - step}"
+    added = "" if step == 1 else step
+    variable = env_name(table_id(workspace.resource_name(TABLE)))
+    made = f'Counter("{variable}", "{workspace.program.dotted(path)}.{name}"{initial})'
+    edits = [Edit(path, cell.value.span.start, cell.value.span.end, made)]
+    edits += [Edit(where, use.span.start, use.span.end, f"{use.spelled}.add({added})") for where, use in uses]
+    table = table_id(workspace.resource_name(TABLE))
+    calls = [(where, use.function, "counter.add") for where, use in uses]
+    ops = (
+        *edits,
+        *workspace.helper(path, "Counter", ["counter.add"]),
+        *workspace.infrastructure(judgement, table, "table", calls),
+    )
+    reason = "each call writes one item of the table, which takes about 1,000 writes a second"
+    proposal = Proposal("counter", f"count {name} atomically in DynamoDB", ops, judgement.tier, (reason,))
+    for tier, reason in workspace.obstacles(judgement, needs_resource=True):
         proposal = proposal.lowered(tier, reason)
     return proposal
 

@@ -34,7 +34,7 @@ AP-10 global state assumptions.
 
 from collections.abc import Iterator
 
-from statelift.judge.steps import is_for_one_call
+from statelift.judge.steps import is_for_one_call, is_only_aliased
 from statelift.judge.values import Judgement
 from statelift.model import Verdict
 from statelift.renewing import renew
@@ -48,7 +48,10 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """The variable is kept around each call; where it may have been meant for one call, also: it is set anew."""
     if judgement.is_step:
         yield keep(judgement, workspace)
-    if judgement.verdict is Verdict.LEAK or (judgement.is_step and is_for_one_call(workspace.evidence, judgement)):
+    is_one_of_two = judgement.is_step and (
+        is_for_one_call(workspace.evidence, judgement) or is_only_aliased(workspace.evidence, judgement)
+    )
+    if judgement.verdict is Verdict.LEAK or is_one_of_two:
         renewed = renew(judgement, workspace)
         if renewed is not None:
             yield renewed

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from statelift.judge.steps import function_of
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey, FunctionKey
-from statelift.model import Edit, EntryPoint, Tier
+from statelift.model import Edit, EntryPoint, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
 FRESH = (
     "what earlier calls left is gone: each call starts with {value}, also where the container is the same. That is"
     " another behaviour: choose it if nothing was meant to last"
+)
+ANEW = (
+    "each call computes {value} anew: what one call does alone stays as it is, and calls of one container no longer"
+    " share it"
 )
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -72,13 +76,15 @@ def renew(judgement: Judgement, workspace: Workspace) -> Proposal | None:
         return None
     if any(not use.function or use.function.endswith("<lambda>") for _, use in judgement.accesses):
         return None
+    written = workspace.text(key[0], cell.value.span)
+    value = cell.value.text if "\n" in written else written  # as its author wrote it, where that is one line
     edits: list[Edit] = []
     for entry in workspace.entry_points(judgement):
-        made = _renewed(key, cell.value.text, workspace, entry)
+        made = _renewed(key, value, workspace, entry)
         if made is None:
             return None
         edits += made
-    reason = FRESH.format(value=cell.value.text)
+    reason = (ANEW if judgement.verdict is Verdict.FROZEN else FRESH).format(value=value)
     title = f"start each call with a new {key[1]}"
     ops = tuple(dict.fromkeys(edits))
     return Proposal("localise", title, ops, max(Tier.REVIEW, judgement.tier), (reason,)) if ops else None

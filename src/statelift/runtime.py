@@ -84,7 +84,7 @@ _MODULES = (
 )
 _STANDARD_NAMES = (
     ("collections.abc", ("Callable", "Hashable", "Iterator")),
-    ("typing", ("IO", "Any", "Generic", "TypeVar", "cast")),
+    ("typing", ("IO", "Any", "Generic", "NamedTuple", "TypeVar", "cast")),
 )
 _AWS_NAMES = (
     ("botocore.config", ("Config",)),

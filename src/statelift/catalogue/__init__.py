@@ -17,6 +17,7 @@ class Library:
     `pools` are the constructors of pools, from which connections are taken. `with_effect` is what a with statement
     does at its end: close, transaction (commit or roll back), transaction-close, or "" where that is not known.
     `reopens`: it works on after close(). `thread_safe` are the constructors whose objects threads may share.
+    `owned` are methods whose result lives until the connection is closed.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Library:
     pools: frozenset[str]
     reopens: bool
     thread_safe: frozenset[str]
+    owned: frozenset[str]
 
     def is_lasting(self, constructor: str) -> bool:
         """Whether it can be kept at all: it heals, or can be asked whether it is alive."""
@@ -65,6 +67,7 @@ def libraries() -> tuple[Library, ...]:
             pools=frozenset(row["pools"]),
             reopens=row["reopens"],
             thread_safe=frozenset(row["thread_safe"]),
+            owned=frozenset(row.get("owned", ())),
         )
         for row in rows
     )

@@ -22,6 +22,7 @@ from statelift.cli.options import (
 )
 from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Plan, Tier
 
+TARGETS = ("cloudformation", "sam", "serverless", "terraform", "cdk")
 FORMATS = ("full", "concise", "json", "json-lines", "github")
 
 
@@ -166,8 +167,7 @@ def closing(made: Plan) -> str:
 @paths_argument
 @selection
 @click.option(
-    "--target", type=Choice(["cloudformation", "sam"]), default="cloudformation", show_default=True,
-    help="The template language.",
+    "--target", type=Choice(TARGETS), default="cloudformation", show_default=True, help="The template language.",
 )  # fmt: skip
 @click.option(
     "--rate",
@@ -178,8 +178,8 @@ def closing(made: Plan) -> str:
 )
 @click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="A table of prices of your own.")
 def infra(paths: Sequence[Path], target: str, rate: int, prices: Path | None, asked: Asked) -> int:
-    """Print one stand-alone template with the tables, buckets and rights that the changes need."""
-    from statelift.infra import Refusal, render_infrastructure
+    """Print one template with the tables, buckets and rights that the changes need, to deploy or to copy from."""
+    from statelift.infra import Refusal
 
     made = plan_or_load(paths, asked)
     changes = [each for each in made.changes if each.decision != "rejected"]
@@ -188,11 +188,23 @@ def infra(paths: Sequence[Path], target: str, rate: int, prices: Path | None, as
         talk("The changes of this plan need no infrastructure.")
         return exit_of(made, has_news=False)
     try:
-        write_data(render_infrastructure(found, "sam" if target == "sam" else "cloudformation"))
+        write_data(_rendered(found, target))
     except Refusal as refusal:
         raise UsageError(str(refusal)) from refusal
     _talk_about_costs(changes, rate, prices)
     return exit_of(made, has_news=False)
+
+
+def _rendered(operations: Sequence[EnsureResource | EnsureEnv | EnsureGrant], target: str) -> str:
+    from statelift.infra import render_example, render_infrastructure
+
+    match target:
+        case "serverless" | "terraform" | "cdk":
+            return render_example(operations, target)
+        case "sam":
+            return render_infrastructure(operations, "sam")
+        case _:
+            return render_infrastructure(operations, "cloudformation")
 
 
 def _talk_about_costs(changes: Sequence[Change], rate: int, file: Path | None) -> None:

@@ -19,6 +19,7 @@ from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
+from statelift.facts.unnamed import changed_unnamed
 from statelift.facts.values import (
     Argument,
     Call,
@@ -63,6 +64,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         files=tuple(Files(syntax, provenance, paths, guards).collect()),
         connections=tuple(connections.collect()),
         hooks=tuple(connections.hooks()),
+        setting=connections.setting(),
         globals=tuple(global_statements(syntax)),
         exports=frozenset(syntax.scopes.module.bound),
         identifiers=frozenset(node.id for node in syntax.walk.only(ast.Name)).union(
@@ -72,8 +74,9 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         unbound=tuple(unbound_accesses(syntax, accesses, names)),
         is_script=_is_script(syntax.tree),
         has_dynamic_names=any(_is_dynamic(syntax, node) for node in syntax.walk.only(ast.Call)),
-        environment_writes=tuple(environment_writes(syntax)),
+        environment_writes=tuple(environment_writes(syntax, provenance)),
         mentions=frozenset(_handed_on(syntax)),
+        unnamed=frozenset(changed_unnamed(syntax)),
     )
 
 
@@ -165,6 +168,7 @@ def _function(
         has_generator=has_generator,
         body=_body(syntax, node),
         always=frozenset() if has_generator else _always(syntax, node, own),
+        bound=frozenset(name for name in scope.bound - scope.nonlocals if (scope, name) not in syntax.imports),
     )
 
 
@@ -255,7 +259,7 @@ def _ending(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending | 
     """How what a call gives is ended; None where nothing is done with it that a connection would feel."""
     found = ending_of(syntax, provenance, node)
     is_ended = found.form != "plain" or found.closes or found.entries or found.touched
-    return found if is_ended or found.changed or found.flows else None
+    return found if is_ended or found.changes or found.flows else None
 
 
 def _is_decorator(owner: ast.AST, node: ast.Call) -> bool:

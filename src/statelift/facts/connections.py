@@ -21,10 +21,13 @@ LAST_NAMES = frozenset(name.rpartition(".")[2] for name in CONSTRUCTORS)
 SESSIONS = frozenset({"boto3.Session", "boto3.session.Session"})
 LOOP_SESSIONS = frozenset({"aioboto3.Session", "aiobotocore.session.get_session"})
 SETTING = re.compile(
-    r"\s*(?:set\s+(?!transaction)[\w.@]+(?:\s+to\b|\s*=|\s+\w)|create\s+(?:global\s+|local\s+)?temp|listen\s+\w|prepare\s+\w"
-    r"|lock\s+tables?\b|use\s+\w+\s*;?$|select\s+pg_advisory_lock|select\s+get_lock)",
+    r"\s*(?:set\s+(?!transaction)[\w.@]+(?:\s+to\b|\s*=|\s+[\w%{'\"`]|\s+$)|create\s+(?:global\s+|local\s+)?temp|listen\s+\w|prepare\s+\w"
+    r"|lock\s+tables?\b|use\s+[`\"\[]?(?:\w+|%s|\{\w*\})?[`\"\]]?\s*;?\s*$|select\s+pg_advisory_lock|select\s+get_lock)",
     re.IGNORECASE,
 )
+INSIDE = re.compile(
+    r"\bset_config\s*\((?![^)]*,\s*true\s*\))|\bselect\s+@\w+\s*:=|\blast_insert_id\s*\(\s*\)", re.IGNORECASE
+)  # what a statement may do to the session beside what it asks
 
 
 class Connections:
@@ -173,7 +176,6 @@ class Connections:
             factory=self._factory(node),
             cell=self._cell(node),
             owner=self._owner(node),
-            setting=self._setting,
             is_dynamic=bool(self._dynamic(node)),
         )
 
@@ -181,15 +183,15 @@ class Connections:
         """How it is ended; what is set on the session that a client is made of stays with the client."""
         found = ending_of(self.syntax, self.provenance, node)
         session = self._session(node.func.value) if isinstance(node.func, ast.Attribute) else None
-        changed = None if session is None else ending_of(self.syntax, self.provenance, session).changed
-        return found if changed is None else replace(found, changed=changed)
+        changes = () if session is None else ending_of(self.syntax, self.provenance, session).changes
+        return replace(found, changes=(*changes, *found.changes))
 
-    @cached_property
-    def _setting(self) -> str:
+    def setting(self) -> str:
         """The first SQL text of the file that changes the session rather than data."""
-        for node in self.syntax.walk.only(ast.Constant):
-            if isinstance(node.value, str) and SETTING.match(node.value):
-                return " ".join(node.value.split())[:40]
+        for node in self.syntax.walk.only(ast.Constant, ast.JoinedStr):
+            text = "" if isinstance(self.syntax.parents[node], ast.Expr) else _text(node)
+            if SETTING.match(text) or INSIDE.search(text):
+                return " ".join(text.split())[:40]
         return ""
 
     def _arguments(self, node: ast.Call) -> Iterator[Argument]:
@@ -268,6 +270,17 @@ class Connections:
                 return self.subjects.cell(base)
             case _:
                 return ""
+
+
+def _text(node: ast.AST) -> str:
+    """What a text says, with `{}` for what it is told when it runs."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(_text(each) if isinstance(each, ast.Constant) else "{}" for each in values)
+        case _:
+            return ""
 
 
 def _import_text(local: str, target: str) -> str:

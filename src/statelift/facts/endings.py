@@ -7,7 +7,7 @@ from statelift.facts.cells import whole_line
 from statelift.facts.journeys import ADDING, CLOSING, Journey
 from statelift.facts.provenance import Provenance
 from statelift.facts.syntax import Syntax
-from statelift.facts.values import Block, Changed, Close, Ending, Entry
+from statelift.facts.values import Atom, Block, Changed, Close, Ending, Entry
 from statelift.model import Span
 
 BRANCHES = frozenset({"if", "loop", "except", "case"})
@@ -33,7 +33,8 @@ def ending_of(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending:
         entries=tuple(_entries(syntax, journey.holders)),
         flows=frozenset(journey.flows),
         touched="" if journey.touched is None else _told(syntax, journey.touched),
-        changed=_changed(syntax, provenance, journey),
+        changes=tuple(_changes(syntax, provenance, journey, node)),
+        handed=tuple(_handed(provenance, journey)),
     )
 
 
@@ -41,11 +42,27 @@ def _told(syntax: Syntax, node: ast.expr) -> str:
     return f"{ast.unparse(node)} in line {syntax.place(node).line}"
 
 
-def _changed(syntax: Syntax, provenance: Provenance, journey: Journey) -> Changed | None:
-    if journey.changed is None:
-        return None
-    values = tuple(provenance.value_of(each) for each in journey.given)
-    return Changed(_told(syntax, journey.changed), values, getattr(journey.changed, "attr", "") in ADDING)
+def _changes(syntax: Syntax, provenance: Provenance, journey: Journey, node: ast.expr) -> Iterator[Changed]:
+    """What sets something on it, in order of place."""
+    opened = {(guard.kind, guard.at, guard.holds) for guard, _ in syntax.conditions(node)}
+    for change in sorted(journey.changes, key=lambda each: syntax.span(each.node).start):
+        conditions = [guard for guard, _ in syntax.conditions(change.node) if guard.kind in BRANCHES]
+        call = syntax.parents[change.node]
+        name = getattr(change.node, "attr", "")
+        yield Changed(
+            text=_told(syntax, change.node),
+            given=tuple(provenance.value_of(each) for each in change.given),
+            is_added=name in ADDING,
+            name=name,
+            is_certain=all((each.kind, each.at, each.holds) in opened for each in conditions),
+            is_guessed=change.is_guessed,
+            makes=isinstance(call, ast.Call) and not isinstance(syntax.parents[call], ast.Expr),
+        )
+
+
+def _handed(provenance: Provenance, journey: Journey) -> Iterator[tuple[str, frozenset[Atom]]]:
+    for flow, given in sorted(journey.handed.items()):
+        yield flow, frozenset[Atom]().union(*(provenance.value_of(each).atoms for each in given))
 
 
 def _closer(syntax: Syntax, node: ast.Call) -> ast.Call | None:

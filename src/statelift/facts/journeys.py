@@ -1,7 +1,10 @@
 """A call that makes a connection -> where that goes in its function: what holds, enters, changes and gets it."""
 
 import ast
+import re
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from statelift.facts.callees import callee_of
@@ -20,6 +23,11 @@ SETTERS = frozenset(
     change_user select client_setname set_read_only set_credentials connect login open auth_password
     set_tunnel set_debuglevel""".split()
 )  # methods that change the session behind a connection
+SETTER_NAME = re.compile(
+    r"set_|add_|register|auth|use_|configure|mount|init_|enable|disable|subscribe|login|connect$"
+)
+LOGIN_NAME = re.compile(r"auth|login")
+PLAIN_NAMES = frozenset({"register_script"})  # they sound like setters, and only give something
 COMMANDS = frozenset({"SELECT", "AUTH", "CLIENT"})  # the same, sent by a method called execute_command
 LOOKING = frozenset("str repr bool print isinstance id type len hash hasattr callable".split())
 LOOKING_NODES = (
@@ -30,12 +38,21 @@ MADE = "()"
 Path: TypeAlias = tuple[str, ...]  # how something was reached: attributes, `name()` for a method's result, `[]`
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Where something is set, and to what. `is_guessed`: only the name of the method says so."""
+
+    node: ast.expr
+    given: tuple[ast.expr, ...]
+    is_guessed: bool = False
+
+
 class Journey:
     """Follows what one call makes through variables, attributes and methods.
 
     `holders` stand for the object itself. `flows` has "returned", "stored", "lost", `passed:CALLEE:ARGUMENT`,
     and the same with "part " for what was reached through it. `touched` is a use that ends it in a way that is
-    not followed; `changed` one that sets something on it, with the values that are given.
+    not followed; `changes` are those that set something on it, `handed` what calls get together with it.
     """
 
     def __init__(self, syntax: Syntax, node: ast.expr) -> None:
@@ -43,8 +60,8 @@ class Journey:
         self.holders: list[ast.expr] = []
         self.flows: set[str] = set()
         self.touched: ast.expr | None = None
-        self.changed: ast.expr | None = None
-        self.given: tuple[ast.expr, ...] = ()
+        self.changes: list[Change] = []
+        self.handed: dict[str, list[ast.expr]] = defaultdict(list)
         self._seen: set[tuple[ast.expr, Path]] = set()
         self._waiting: list[tuple[ast.expr, Path]] = [(node, ())]
         while self._waiting:
@@ -150,8 +167,10 @@ class Journey:
         is_called = isinstance(call, ast.Call) and call.func is attribute
         if name in CLOSING and (path or not is_called) and (not path or OWNERS.intersection(path)):
             self._touch(attribute)
-        if isinstance(call, ast.Call) and is_called and _changes(name, path, call):
-            self._change(attribute, (*call.args, *(each.value for each in call.keywords)))
+        if isinstance(call, ast.Call) and is_called:
+            is_known = _changes(name, path, call)
+            if is_known or _sounds_like_setter(name, path):
+                self._change(attribute, _given(call), is_guessed=not is_known)
         if isinstance(call, ast.Call) and is_called:
             self._push(call, (*path, name + MADE))
         else:
@@ -198,14 +217,31 @@ class Journey:
             position = parent.arg or "**"
         else:
             position = str(call.args.index(node)) if node in call.args else "*"
-        self._flow(f"passed:{callee_of(self.syntax, call)}:{position}", path)
+        flow = f"passed:{callee_of(self.syntax, call)}:{position}"
+        self._flow(flow, () if _leads_back(path) else path)
+        self.handed[flow] += [each for each in _given(call) if each is not node]
 
     def _touch(self, node: ast.expr) -> None:
         self.touched = self.touched or node
 
-    def _change(self, node: ast.expr, given: tuple[ast.expr, ...]) -> None:
-        if self.changed is None:
-            self.changed, self.given = node, given
+    def _change(self, node: ast.expr, given: tuple[ast.expr, ...], *, is_guessed: bool = False) -> None:
+        self.changes.append(Change(node, given, is_guessed))
+
+
+def _given(call: ast.Call) -> tuple[ast.expr, ...]:
+    return (*call.args, *(each.value for each in call.keywords))
+
+
+def _sounds_like_setter(name: str, path: Path) -> bool:
+    """Whether a method of the connection, or a login of a part of it, is called as if it set something."""
+    if path:
+        return _is_own(path) and bool(LOGIN_NAME.match(name))
+    return bool(SETTER_NAME.match(name)) and name not in PLAIN_NAMES
+
+
+def _leads_back(path: Path) -> bool:
+    """Whether what was reached holds the settings of the connection, or the connection: `client.meta.events`."""
+    return bool(path) and _is_own(path) and path[-1] in OWNERS | SETTINGS
 
 
 def _method(call: ast.Call) -> str:

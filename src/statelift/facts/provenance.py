@@ -3,9 +3,10 @@
 import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from statelift.facts.fates import fates_of_variable
-from statelift.facts.scopes import Scope, parameter_names
+from statelift.facts.scopes import FUNCTIONS, Scope, names_bound, parameter_names
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, Value
 
@@ -24,6 +25,10 @@ STRING_METHODS = frozenset("lower upper strip lstrip rstrip title format join re
 TEXT_MAKERS = frozenset("hex hexdigest isoformat strftime".split())  # on whatever object, they give a str
 STRING_ATTRIBUTES = frozenset({"hex"})
 IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
+CAPTURING: tuple[type[ast.AST], ...] = (
+    ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping, *FUNCTIONS, ast.ClassDef, ast.Import,
+    ast.ImportFrom,
+)  # fmt: skip
 UNEVEN = (ast.Div, ast.Pow, ast.MatMult)  # two integers need not give an integer
 PURE_CALLS = frozenset({*TYPES_OF_CALLS, "max", "min", "abs", "sorted", "sum", "tuple", "list", "dict", "set"})
 
@@ -118,11 +123,23 @@ class Provenance:
         if is_open and name in parameter_names(scope.node):
             detail = f"{scope.qualname}:{name}"
             parts = [_Known(frozenset({Atom("param", detail)}), f"param:{detail}", _NONE, is_pure=True)]
-        if not (given or parts) or any(_is_target(each) for each in given):
+        if not (given or parts) or any(_is_target(each) for each in given) or self._is_captured(scope, name):
             return _OPAQUE
         known = _joined([*parts, *(self._known(each, depth - 1) for each in given)])
         threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, name)
         return _Known(known.atoms, known.type, threats, known.is_pure and self._is_bound_once(scope, name))
+
+    def _is_captured(self, scope: Scope, name: str) -> bool:
+        """Whether something binds the name that is no assignment: `case name`, `except … as name`, a def."""
+        return (scope, name) in self._captured
+
+    @cached_property
+    def _captured(self) -> frozenset[tuple[Scope, str]]:
+        return frozenset(
+            (self.syntax.scope(node), name)
+            for node in self.syntax.walk.only(*CAPTURING)
+            for name in names_bound(node)
+        )
 
     def _is_bound_once(self, scope: Scope, name: str) -> bool:
         return len(self.syntax.assigned(scope, name)) <= 1

@@ -211,12 +211,18 @@ class Entry:
 class Changed:
     """Something that is set on a connection after it was opened: where, and what it is set to.
 
-    `is_added`: it comes to what is there already, each time again (a hook).
+    `is_added`: it comes to what is there already, each time again (a hook). `is_certain`: every call that has the
+    connection does it. `is_guessed`: `name`, the method, only sounds as if it set something. `makes`: what it gives
+    is used.
     """
 
     text: str
     given: tuple[Value, ...]
     is_added: bool = False
+    name: str = ""
+    is_certain: bool = True
+    is_guessed: bool = False
+    makes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +233,8 @@ class Ending:
     statement where it can be unwrapped; `is_late`: the variable is used behind it. `entries` are all that ends it
     in that way, also through a variable: `with connection:`. `flows` are the ways on which it leaves the
     function: "returned", "stored", `passed:CALLEE:ARGUMENT`, "lost" where it cannot be followed; with "part "
-    before it, what was reached through it. `touched` is a use that may end it unseen.
+    before it, what was reached through it. `handed` are the sources of what calls get together with it, by flow.
+    `touched` is a use that may end it unseen, `changes` what sets something on it.
     """
 
     form: Literal["plain", "with", "closing"]
@@ -239,7 +246,8 @@ class Ending:
     entries: tuple[Entry, ...] = ()
     flows: frozenset[str] = frozenset()
     touched: str = ""
-    changed: Changed | None = None
+    changes: tuple[Changed, ...] = ()
+    handed: tuple[tuple[str, frozenset[Atom]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +315,6 @@ class Connection:
     """A client or connection that is built inside a function.
 
     `factory` is the offset of the `def` of a plain function without parameters that does nothing but return it.
-    `setting` is an SQL text of the same file that changes the session of a database: `SET search_path …`.
     `maker` is the text of what is called. `is_dynamic`: which constructor that is, is only known when it runs.
     """
 
@@ -325,7 +332,6 @@ class Connection:
     cell: str = ""
     factory: int | None = None
     owner: Owner | None = None
-    setting: str = ""
     is_dynamic: bool = False
 
 
@@ -352,12 +358,15 @@ class Hook:
 class EnvironmentWrite:
     """A function changes an environment variable.
 
-    `name` is `*` where any may be meant; `parameter` is the one of the function that tells which.
+    `name` is `*` where any may be meant; `parameter` is the one of the function that tells which. `passed` is the
+    fate of `os.environ` that is given to a call, `given` what decides about what is written.
     """
 
     function: str
     name: str
     parameter: str = ""
+    passed: str = ""
+    given: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,7 +424,8 @@ class Function:
     `given` are those among them that are not only called: they stand as values. `body` is what stands in
     front of the first statement behind the docstring, in its line; None where more than white space does.
     `given` are those among them that are not only called: they stand as values.
-    `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise.
+    `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise. `bound` are
+    its variables, imported names not included.
     """
 
     qualname: str
@@ -433,6 +443,7 @@ class Function:
     has_generator: bool = False
     body: Span | None = None
     always: frozenset[tuple[str, int, bool]] = frozenset()
+    bound: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +461,9 @@ class ModuleFacts:
     """All that later stages know of one file. `attributes` counts each `.name` in it.
 
     `mentions` are the dotted names that code at import hands on as values: in tables, in arguments of calls.
+    `unnamed` are the modules, classes and objects of which functions change attributes that are not named there
+    (`vars(config).update(…)`): "" for the file itself, `*` for any module. `setting` is an SQL text of the file
+    that changes the session of a database: `SET search_path …`.
     """
 
     path: str
@@ -473,3 +487,5 @@ class ModuleFacts:
     environment_writes: tuple[EnvironmentWrite, ...]
     mentions: frozenset[str] = frozenset()
     hooks: tuple[Hook, ...] = ()
+    unnamed: frozenset[str] = frozenset()
+    setting: str = ""

@@ -8,7 +8,7 @@ from statelift.facts.operations import BOUND
 from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
-from statelift.judge.counters import judge_counter, judge_tally
+from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import judge_store
@@ -303,12 +303,11 @@ def _registry(make: _Maker) -> Judgement:
 def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     module = evidence.program.modules.get(make.key[0])
     dynamic = module is not None and module.has_dynamic_names
-    counter = judge_counter(evidence, make, uses) or judge_tally(make, uses)
+    counter = judge_counter(evidence, make, uses) or judge_tally(make, uses) or judge_numbers(make, uses)
     judgement = counter or _by_shape(evidence, make, uses)
-    may_be_kept = counter is not None or not _is_only_aliased(make, uses)
     if make.cell.home in ADVICE:
         judgement = judgement.lowered(Tier.MANUAL, ADVICE[make.cell.home])
-    judgement = as_step(evidence, judgement) if may_be_kept else judgement
+    judgement = as_step(evidence, judgement)
     if dynamic:
         reason = "rule 2: the module uses globals(), eval() or exec(), so its names may change unseen"
         judgement = judgement.lowered(Tier.MANUAL, reason)

@@ -4,13 +4,14 @@ import ast
 from collections.abc import Callable
 from dataclasses import replace
 
-from statelift.facts.values import Access
+from statelift.facts.values import Access, Cell
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
 from statelift.link.sources import Sources
 from statelift.model import Tier, Verdict
 
 STEPS = {"Add": 1, "Sub": -1}
+NUMBERS = "itertools.count"
 Uses = list[tuple[str, Access]]
 
 
@@ -105,6 +106,32 @@ def _write_only(make: Callable[..., Judgement], steps: list[Access]) -> Judgemen
     if any((step_of(use) or "-").startswith("-") for use in steps):
         return found.lowered(Tier.MANUAL, "it also counts down: a sum over containers is not a gauge")
     return found
+
+
+def judge_numbers(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:
+    """`ids = itertools.count(1)` and nothing but `next(ids)`: a counter under another name."""
+    cell = make.cell  # type: ignore[attr-defined]
+    if cell.callee != NUMBERS or numbers_of(cell) is None or not uses:
+        return None
+    if any(use.op != "advance" or use.default is not None for _, use in uses):
+        return None
+    reasons = (
+        "rule 8: next() counts on from call to call, and each container begins anew: numbers come twice",
+        "the count now covers all containers",
+    )
+    return make("SL202", Verdict.STATE, "counts one container only, and code relies on it", reasons, Tier.REVIEW)
+
+
+def numbers_of(cell: Cell) -> tuple[int, int] | None:
+    """Start and step of an `itertools.count(…)` whose arguments are written out; None for any other."""
+    call = ast.parse(cell.value.text, mode="eval").body if cell.value is not None else None
+    if not isinstance(call, ast.Call):
+        return None
+    given = dict(zip(("start", "step"), call.args, strict=False)) | {each.arg: each.value for each in call.keywords}
+    values = {name: each.value if isinstance(each, ast.Constant) else None for name, each in given.items()}
+    if not values.keys() <= {"start", "step"} or not all(type(each) is int for each in values.values()):
+        return None
+    return int(str(values.get("start", 0))), int(str(values.get("step", 1)))
 
 
 def judge_tally(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:

@@ -12,6 +12,7 @@ from statelift.model import Tier, Use, Verdict
 
 PROBES = frozenset({"ping", "is_connected", "reconnect"})
 BRANCHES = frozenset({"if", "except", "case", "loop"})
+UNREGISTER = "unregister"
 FINAL = frozenset({"sql", "broker"})  # kinds whose closed connections are of no more use
 FINAL_NAMES = frozenset({"pymongo", "httpx"})
 
@@ -161,7 +162,9 @@ def _gathered(evidence: Evidence, path: str, hook: Hook) -> Iterator[Judgement]:
     entries = evidence.reach.entries_of((path, hook.function)) if hook.function else ()
     is_built = cell is not None and (cell.callee in constructors() or _is_built_later(evidence, key))
     is_first = any(guard.kind == "if" and guard.tests for guard in hook.guards)
-    if not (entries and is_built) or is_first:
+    function = evidence.program.functions.get((path, hook.function))
+    is_taken_out = function is not None and UNREGISTER in function.attributes
+    if not (entries and is_built) or is_first or is_taken_out:
         return
     yield Judgement(
         rule="SL405",
@@ -172,10 +175,15 @@ def _gathered(evidence: Evidence, path: str, hook: Hook) -> Iterator[Judgement]:
             f"{hook.function}() registers it again on every call: after n calls it runs n times for each request",
         ),
         hook=(path, hook),
-    ).lowered(*_hook_tier(hook))
+    ).lowered(*_hook_tier(evidence, hook))
 
 
-def _hook_tier(hook: Hook) -> tuple[Tier, str]:
+def _hook_tier(evidence: Evidence, hook: Hook) -> tuple[Tier, str]:
+    takers = [
+        path for path, each in sorted(evidence.program.modules.items()) if UNREGISTER in dict(each.attributes)
+    ]
+    if takers:
+        return Tier.MANUAL, f"{takers[0]} unregisters hooks: with a unique_id that is gone for good"
     if hook.is_plain and hook.event:
         return Tier.REVIEW, "with a unique_id it is registered once"
     return (

@@ -44,7 +44,7 @@ def _judge(evidence: Evidence, key: FunctionKey, function: Function) -> Judgemen
         return Judgement("SL106", subject, Verdict.CACHE, f"{key[1]} is memoised", (kept,))
     return Judgement(
         "SL106", subject, Verdict.STATE, f"{key[1]} keeps results that may not hold for later calls", reasons,
-        Tier.MANUAL,
+        Tier.REVIEW,
     )  # fmt: skip
 
 

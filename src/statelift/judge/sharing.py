@@ -1,13 +1,16 @@
 """A connection that is built on every call -> why it must not be shared, and what lowers the tier of sharing it."""
 
 import re
+import sys
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Changed, Connection, Ending, EnvironmentWrite, Function
+from statelift.facts.values import Argument, Atom, Changed, Connection, Ending, EnvironmentWrite, Function, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
+from statelift.judge.replacing import replacing_test
+from statelift.judge.running import doubts
 from statelift.link.beside import starters
 from statelift.link.program import FunctionKey, shift_of
 from statelift.link.sources import Source, argument_of
@@ -22,13 +25,17 @@ AMBIENT = {
 CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 OPTIONS = frozenset(
     """botocore.config.Config botocore.client.Config urllib3.util.Retry urllib3.util.retry.Retry urllib3.Retry
-    urllib3.Timeout urllib3.util.Timeout httpx.Timeout httpx.Limits""".split()
+    urllib3.Timeout urllib3.util.Timeout httpx.Timeout httpx.Limits requests.adapters.HTTPAdapter
+    requests.packages.urllib3.util.retry.Retry""".split()
 )  # their objects are plain settings
 TOKENS = frozenset(
     {"generate_db_auth_token", "generate_db_connect_admin_auth_token", "generate_db_connect_auth_token"}
 )
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 FIXED = frozenset({"const", "env"})
+LIBRARIES = frozenset(name.partition(".")[0] for name in constructors()) - sys.stdlib_module_names
+ODD = re.compile(r"(?<![\w.])(?:super|locals|vars|globals|dir|__class__)\b|\b__(?!\w*__\b)\w+")
+AWS_OWN = ("boto3.", "botocore.", "s3transfer.")
 UNKNOWN = frozenset({"opaque", "cell"})
 
 
@@ -43,13 +50,14 @@ def _ambient(evidence: Evidence, connection: Connection) -> str:
 
 def dependence(evidence: Evidence, path: str, connection: Connection, holding: Holding) -> str:
     """Why the connection belongs to one request or tenant, or ""."""
-    ambient = _ambient(evidence, connection)
+    ambient = _ambient(evidence, connection) or _rebound(evidence, path, connection)
     if ambient:
         return ambient
-    for site, ending in holding.endings():
-        if ending.changed is not None and _belongs_to_request(evidence, site, ending.changed):
-            return f"{ending.changed.text} changes it after it is built: a shared client would keep that"
     library = constructors()[connection.constructor]
+    for site, ending in holding.endings():
+        for changed in _changes(ending, library):
+            if _belongs_to_request(evidence, site, changed):
+                return f"{changed.text} changes it after it is built: a shared client would keep that"
     is_compared = not library.is_self_healing and connection.constructor in library.checks
     for argument in connection.arguments:
         sources = evidence.sources.of(path, argument.value)
@@ -60,17 +68,47 @@ def dependence(evidence: Evidence, path: str, connection: Connection, holding: H
             return f"its argument {text} reads what the program itself writes into the environment"
         if any("assume_role" in source.detail for source in sources):
             return f"its argument {text} holds assumed credentials, which expire and belong to one role"
-        if argument.name in CREDENTIALS and not {source.kind for source in sources} <= FIXED:
+        if _is_credential(connection, argument) and not {source.kind for source in sources} <= FIXED:
             return f"its argument {text} holds credentials that are not constant"
+        decisive = [name for kind, name in doubts(evidence, path, argument) if kind == "state"]
+        if decisive:
+            return f"its argument {text} depends on {decisive[0]}, which calls change"
         if not is_compared and any(source.kind in UNKNOWN for source in sources):
             return f"its argument {text} cannot be followed to a constant or the environment"
     return ""
 
 
+def _rebound(evidence: Evidence, path: str, connection: Connection) -> str:
+    """Why the constructor's own name means another thing in some calls: `global boto3; boto3 = Fake()`."""
+    head = re.match(r"\w*", connection.text)
+    name = head[0] if head is not None else ""
+    module = evidence.program.modules[path]
+    lazily = {each.function for each in module.imports if each.local == name}
+    functions = [each.function for each in module.globals if name in each.names and each.function not in lazily]
+    if functions:
+        return f"{functions[0]}() gives the name {name} another meaning, which a kept client would not follow"
+    return ""
+
+
+def _is_credential(connection: Connection, argument: Argument) -> bool:
+    is_session = connection.constructor.endswith("Session")
+    return argument.name in CREDENTIALS or argument.name in (("0", "1", "2") if is_session else ("6", "7", "8"))
+
+
+def _changes(ending: Ending, library: Library) -> Iterator[Changed]:
+    """What sets something on it. The methods of AWS clients are operations of AWS, whatever they are called."""
+    for changed in ending.changes:
+        is_told = bool(changed.given) or changed.name.startswith("init_")
+        is_meant = is_told and changed.name != "connect" and library.kind != "aws"
+        if not changed.is_guessed or is_meant or changed.name in library.owned:
+            yield changed
+
+
 def _belongs_to_request(evidence: Evidence, path: str, changed: Changed) -> bool:
     """Whether what is set may differ from call to call by what is asked, or gathers."""
     kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
-    return changed.is_added or not changed.given or bool(kinds & {"event", "context", "opaque", "cell"})
+    is_odd = changed.is_added or not (changed.given or changed.makes)
+    return is_odd or bool(kinds & {"event", "context", "opaque", "cell"})
 
 
 def obstacles(
@@ -87,13 +125,9 @@ def obstacles(
     for reason in holding.lost:
         yield Tier.MANUAL if _is_sql(library) else Tier.REVIEW, reason
     yield from _overlap(evidence, path, connection, library, holding)
-    module = path.rpartition("/")[2].removesuffix(".py")
-    test = evidence.mentioning_test("patch", module, connection.constructor.partition(".")[0])
-    if test is not None:
-        yield (
-            Tier.REVIEW,
-            f"{test} patches {connection.constructor.partition('.')[0]}: a kept client may outlive the patch",
-        )
+    replaced = replacing_test(evidence, path, connection)
+    if replaced:
+        yield Tier.REVIEW, replaced
 
 
 def _is_sql(library: Library) -> bool:
@@ -141,6 +175,15 @@ def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tup
     text = argument.value.text
     if argument.name in ("*", "**"):
         yield Tier.REVIEW, f"its arguments are unpacked from {text}"
+    if ODD.search(text) and not argument.has_locals:
+        yield Tier.MANUAL, f"{text} means something else outside of its function"
+    for kind, name in doubts(evidence, path, argument):
+        if kind == "effect":
+            yield (
+                Tier.REVIEW,
+                f"{text} uses {name}: that happens once per container then, and no longer in every call",
+            )
+            break
     sources = evidence.sources.of(path, argument.value)
     if any(source.kind in UNKNOWN for source in sources):
         yield Tier.REVIEW, f"{text} cannot be followed: another value opens another connection"
@@ -153,7 +196,10 @@ def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tup
 
 
 def _is_option(source: Source) -> bool:
-    return source.detail in OPTIONS
+    """Whether it is a setting, or a class or constant of a client library: `pymysql.cursors.DictCursor`."""
+    head, last = source.detail.partition(".")[0], source.detail.rpartition(".")[2]
+    is_named = head in LIBRARIES and last[:1].isupper() and source.detail not in constructors()
+    return source.detail in OPTIONS or is_named
 
 
 def _is_rewritten(evidence: Evidence, source: Source) -> bool:
@@ -173,6 +219,10 @@ def _written(evidence: Evidence) -> set[str]:
 
 def _names(evidence: Evidence, path: str, write: EnvironmentWrite) -> Iterator[str]:
     """The variables that a function changes: what its callers name, where they name it."""
+    if write.given and _is_fixed(evidence, path, write.given):
+        return
+    if write.passed and not evidence.sources.dangers(path, frozenset({write.passed})):
+        return
     function = evidence.program.functions.get((path, write.function))
     sites = evidence.program.call_sites.get((path, write.function), ())
     positions = {each.name: number for number, each in enumerate(function.parameters)} if function else {}
@@ -185,6 +235,12 @@ def _names(evidence: Evidence, path: str, write: EnvironmentWrite) -> Iterator[s
         yield write.name if literal is None else literal[1]
 
 
+def _is_fixed(evidence: Evidence, path: str, values: tuple[Value, ...]) -> bool:
+    """Whether values are the same in every call; plain settings of libraries are."""
+    sources = {source for value in values for source in evidence.sources.of(path, value)}
+    return all(source.kind in FIXED or (source.kind == "external" and _is_option(source)) for source in sources)
+
+
 def _surroundings(
     evidence: Evidence, path: str, connection: Connection, library: Library
 ) -> Iterator[tuple[Tier, str]]:
@@ -193,8 +249,8 @@ def _surroundings(
         yield Tier.REVIEW, f"{connection.function}() runs around each call of what it decorates"
     if function is not None and any(guard.kind == "function" for guard in connection.guards):
         yield Tier.REVIEW, "it is built inside a lambda"
-    if _is_sql(library) and connection.setting:
-        yield Tier.MANUAL, f"{connection.setting} stays in force on a kept connection: say it again, or keep none"
+    if library.kind.startswith("sql"):
+        yield from _session(evidence)
     yield from _threads(evidence, path, connection, library)
 
 
@@ -209,9 +265,10 @@ def _holder(
     if holder.ending is None:
         return
     yield from _uses(evidence, holder.path, holder.ending, connection, library)
+    handed = dict(holder.ending.handed)
     for flow in sorted(holder.ending.flows):
         if flow.startswith("passed:"):
-            yield from _passed_on(evidence, holder.path, flow, library)
+            yield from _passed_on(evidence, holder, flow, handed.get(flow, frozenset()), library)
 
 
 def _uses(
@@ -219,8 +276,12 @@ def _uses(
 ) -> Iterator[tuple[Tier, str]]:
     if ending.touched and not library.reopens:
         yield Tier.MANUAL, f"{ending.touched} may close it: what is kept would be of no more use"
-    if ending.changed is not None:
-        yield _setting(evidence, path, ending.changed, connection)
+    for changed in _changes(ending, library):
+        if changed.makes and changed.name in library.owned:
+            tier = Tier.MANUAL if ending.closes or ending.entries else Tier.REVIEW
+            yield tier, f"{changed.text} makes one more of what only its close() ends, in every call"
+        else:
+            yield _setting(evidence, path, changed, connection)
     if "stored" in ending.flows and not is_kept(evidence, path, connection):
         tier = Tier.MANUAL if _is_sql(library) else Tier.REVIEW
         yield tier, "it is stored in an object, and may be changed or closed elsewhere"
@@ -232,9 +293,13 @@ def _uses(
 
 
 def _setting(evidence: Evidence, path: str, changed: Changed, connection: Connection) -> tuple[Tier, str]:
-    kinds = {source.kind for value in changed.given for source in evidence.sources.of(path, value)}
-    if not kinds <= FIXED:
+    if not _is_fixed(evidence, path, changed.given):
         return Tier.MANUAL, f"{changed.text} sets something on it that is computed in every call"
+    if not changed.is_certain:
+        return (
+            Tier.MANUAL,
+            f"{changed.text} sets something on it in some calls only, and the others would have it too",
+        )
     if len(_alike(evidence, path, connection)) > 1:
         return Tier.MANUAL, f"{changed.text} sets something on it that other places which open the same do not want"
     return Tier.REVIEW, f"{changed.text} sets the same on it once more in every call"
@@ -315,8 +380,24 @@ def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
     return any((path, name) in used for name in around)
 
 
-def _passed_on(evidence: Evidence, path: str, flow: str, library: Library) -> Iterator[tuple[Tier, str]]:
+def _session(evidence: Evidence) -> Iterator[tuple[Tier, str]]:
+    """What the program tells or asks of a session in the database."""
+    for path, module in sorted(evidence.program.modules.items()):
+        if module.setting:
+            where = f"{module.setting} ({path})"
+            yield Tier.MANUAL, f"{where} stays in force on a kept connection: say it again, or keep none"
+        used = {name for name, _ in module.attributes}
+        if "callproc" in used:
+            yield Tier.REVIEW, f"{path} calls procedures of the database: what they set would stay"
+        if "notices" in used:
+            yield Tier.REVIEW, f"{path} reads notices: a kept connection still has those of earlier calls"
+
+
+def _passed_on(
+    evidence: Evidence, holder: Holder, flow: str, handed: frozenset[Atom], library: Library
+) -> Iterator[tuple[Tier, str]]:
     """A connection that is given to others must not be closed there."""
+    path = holder.path
     callee, _, position = flow.removeprefix("passed").strip(":").rpartition(":")
     key = evidence.program.callee(path, callee) if callee else None
     if key is not None and _touches(evidence, key, position):
@@ -324,6 +405,26 @@ def _passed_on(evidence: Evidence, path: str, flow: str, library: Library) -> It
         yield tier, f"it is passed to {callee}(), which may close or change it"
     elif key is None and library.kind != "aws":
         yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+    elif key is None and not callee.startswith(AWS_OWN) and _has_request(evidence, path, handed):
+        yield Tier.REVIEW, f"{callee or 'a function'} gets it with data of the request, and cannot be followed"
+    elif key is None and "." not in callee and _some_value_touches(evidence, position):
+        yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which may be one that changes it"
+
+
+def _has_request(evidence: Evidence, path: str, atoms: frozenset[Atom]) -> bool:
+    kinds = {source.kind for source in evidence.sources.of_atoms(path, atoms)}
+    return bool(kinds & {"event", "context", "opaque", "cell"})
+
+
+def _some_value_touches(evidence: Evidence, position: str) -> bool:
+    """Whether a function that stands as a value somewhere closes or changes what it is given there."""
+    named = {
+        key for (path, _), each in evidence.program.functions.items() for key in evidence.reach.named(path, each)
+    }
+    for path, module in evidence.program.modules.items():
+        targets = [evidence.program.resolve(path, name) for name in module.mentions]
+        named |= {(each.path, each.name) for each in targets if each is not None and each.kind == "function"}
+    return any(_touches(evidence, key, position) for key in named)
 
 
 def _touches(evidence: Evidence, key: FunctionKey, position: str, depth: int = 5) -> bool:

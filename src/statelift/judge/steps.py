@@ -123,6 +123,13 @@ def is_for_one_call(evidence: Evidence, judgement: Judgement) -> bool:
     return has_read
 
 
+def is_only_aliased(evidence: Evidence, judgement: Judgement) -> bool:
+    """Whether no statement names the cell to change it: a constant, by its looks, that another name changes."""
+    assert judgement.cell is not None
+    reached = evidence.reached(judgement.cell[0])
+    return not any(is_write(judgement.cell[1], use.op) for _, use in reached)
+
+
 # ---------------------------------------------------------------- names
 
 

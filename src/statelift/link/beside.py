@@ -8,8 +8,9 @@ from statelift.link.reach import Reach
 
 STARTING = frozenset(
     """Thread Timer Process Pool ThreadPool ThreadPoolExecutor ProcessPoolExecutor start_new_thread to_thread
-    run_in_executor""".split()
+    run_in_executor fork forkpty Parallel Greenlet spawn_later GreenPool""".split()
 )
+FORKS = frozenset({"fork", "forkpty"})  # what calls them goes on in both processes
 GIVING = frozenset("submit map starmap imap imap_unordered apply_async apply map_async".split())
 BASES = ("Thread", "Timer", "Process")
 
@@ -31,13 +32,17 @@ def functions_beside(program: Program, reach: Reach) -> frozenset[FunctionKey]:
             if key[0] == path:
                 starts |= reach.named(path, function)
                 starts |= reach.called(key) if _gives(function) else set()
+                starts |= {key} if FORKS & _words(function) else set()
     return reach.below(starts & set(program.functions))
 
 
 def _gives(function: Function) -> bool:
     """Whether it starts threads itself: also what a lambda there calls may run in them."""
-    words = {name.rpartition(".")[2] for name in function.references} | function.attributes
-    return bool(words & (STARTING | GIVING))
+    return bool(_words(function) & (STARTING | GIVING))
+
+
+def _words(function: Function) -> frozenset[str]:
+    return frozenset(name.rpartition(".")[2] for name in function.references) | function.attributes
 
 
 def _workers(module: ModuleFacts, path: str) -> set[FunctionKey]:

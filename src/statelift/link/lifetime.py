@@ -52,8 +52,13 @@ class Lifetimes:
         callers = {(path, call.function) for path, call in sites}
         is_own = all(path == key[0] and name.rpartition(".")[0] == owner for path, name in callers)
         mentions = sum(dict(module.attributes).get(method, 0) for module in self.program.modules.values())
-        is_seen = bool(sites) and is_own and mentions == len(sites)
+        is_seen = bool(sites) and is_own and mentions == self._calls_named(method)
         return is_seen and all(self._only_builds(caller, hops - 1) for caller in callers)
+
+    def _calls_named(self, method: str) -> int:
+        """How many calls of methods of that name are known, of whatever class."""
+        alike = (key for key in self.program.functions if key[1].rpartition(".")[2] == method)
+        return sum(len(self.program.call_sites.get(key, ())) for key in alike)
 
     def kept_with(self, builder: FunctionKey) -> str:
         """The class whose objects a method builds, where each of them is kept in a cell; otherwise ""."""

@@ -134,7 +134,18 @@ class Program:
         dotted = self.dotted(path)
         return dotted if path.endswith("/__init__.py") else dotted.rpartition(".")[0]
 
+    @cached_property
+    def _members(self) -> dict[tuple[str, str, int], Target | None]:
+        """What `_member` has found: through star imports of star imports, it is asked the same very often."""
+        return {}
+
     def _member(self, path: str, name: str, hops: int) -> Target | None:
+        key = (path, name, hops)
+        if key not in self._members:
+            self._members[key] = self._found(path, name, hops)
+        return self._members[key]
+
+    def _found(self, path: str, name: str, hops: int) -> Target | None:
         if (path, name) in self.functions:
             return Target("function", path, name)
         if (path, name) in self.cells:

@@ -1,13 +1,16 @@
 """Values of the facts -> where they come from, of which type they are and who can still change them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from statelift.catalogue import CONSTRUCTORS
 from statelift.catalogue.objects import METHODS
 from statelift.facts.fates import fates_of_copy
 from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
+from statelift.link.objects import REQUEST, Objects, is_plain
 from statelift.link.program import FunctionKey, Program, Target, shift_of
 
 DEPTH = 6
@@ -32,6 +35,7 @@ class Source:
     detail: str = ""
 
 
+NAME = re.compile(r"[A-Za-z_][\w.]*")
 ANY_ARGUMENT = Source("opaque", "an argument")  # of a function that is called from where nobody sees
 
 
@@ -46,6 +50,7 @@ class Sources:
         self._danger = cache(self._dangers_of_fate)
         self._returned = cache(self._returned_fates)
         self._written = cache(self._is_written)
+        self.objects = Objects(program, lambda path, use: self.returned_fates(path, use.function, use.fates))
 
     # ------------------------------------------------------------ origins
 
@@ -98,6 +103,8 @@ class Sources:
                 found.add(Source("opaque"))
             else:
                 found |= {each for part in value.atoms for each in self._part(site, part, atom.path, depth - 1)}
+        if key in self.objects.given_away and not self.program.entries.get(key):
+            found.add(ANY_ARGUMENT)
         function = self.program.functions.get(key)
         is_owner = function is not None and shift_of(function) and _position(function, name) == 0
         return frozenset(found or {Source("opaque") if is_owner else ANY_ARGUMENT})
@@ -126,13 +133,24 @@ class Sources:
 
     def _result(self, path: str, callee: str, depth: int) -> frozenset[Source]:
         key = self.program.callee(path, callee)
-        owner = self.program.resolve(path, callee.rpartition(".")[0]) if key is None else None
-        if owner is not None and owner.kind == "cell" and is_container(self.program.cells[owner.path, owner.name]):
-            return self._cell(owner, depth)
+        if key is None and "." in callee:
+            return self._answer(path, callee, depth)
         if key is None or not self.program.functions[key].returns:
             return frozenset({Source("external", callee)})
         returns = self.program.functions[key].returns
         return frozenset(source for each in returns for source in self.of(key[0], each.value, depth - 1))
+
+    def _answer(self, path: str, callee: str, depth: int) -> frozenset[Source]:
+        """What a method of an object answers: that differs where calls change the object, or give it a request."""
+        found: frozenset[Source] = frozenset()
+        owner, attribute = self._owner(path, callee)
+        if owner is not None and owner.kind == "cell" and not self._is_client(owner):
+            found = self._attribute(owner, attribute, depth)
+        changing = frozenset(each for each in found if each.kind in ("cell", "event"))
+        return changing or frozenset({Source("external", callee)})
+
+    def _is_client(self, target: Target) -> bool:
+        return self.program.cells[target.path, target.name].callee in CONSTRUCTORS
 
     def _global(self, path: str, name: str, depth: int) -> frozenset[Source]:
         target = self.program.resolve(path, name)
@@ -141,22 +159,110 @@ class Sources:
                 return frozenset({Source("const")})
             case Target(kind="cell"):
                 return self._cell(target, depth)
-            case _ if "." in name and self.program.resolve(path, name.rpartition(".")[0]):
-                return self._global(path, name.rpartition(".")[0], depth)
-            case _ if name in self.program.modules[path].exports:
-                return frozenset({Source("opaque")})
             case _:
-                return frozenset({Source("external", name)})
+                pass
+        owner, attribute = self._owner(path, name)
+        if owner is not None and depth:
+            return self._attribute(owner, attribute, depth)
+        is_own = name in self.program.modules[path].exports
+        return frozenset({Source("opaque") if is_own else Source("external", name)})
+
+    def _owner(self, path: str, name: str) -> tuple[Target | None, str]:
+        """The longest part of a dotted name that the program knows, and the attribute that is asked of it."""
+        owner = name
+        while "." in owner:
+            owner, _, attribute = owner.rpartition(".")
+            target = self.program.resolve(path, owner)
+            if target is not None:
+                return target, attribute
+        return None, ""
+
+    def _attribute(self, owner: Target, attribute: str, depth: int) -> frozenset[Source]:
+        match owner.kind:
+            case "module":
+                return self._unknown_name(owner.path, attribute)
+            case "class":
+                key = self.program.attribute_of(owner, attribute)
+                return self._cell(Target("cell", *key), depth) if key is not None else self._of_class(owner)
+            case "cell":
+                return self._held(owner, attribute, depth)
+            case _:
+                return frozenset({Source("const")})
+
+    def _unknown_name(self, path: str, name: str) -> frozenset[Source]:
+        """A name of a module of the program that no statement there binds."""
+        if self.objects.is_open(path):
+            return frozenset({Source("opaque")})
+        is_bound = name in self.program.modules[path].exports
+        return frozenset({Source("external", name) if is_bound else Source("const")})
+
+    def _of_class(self, owner: Target) -> frozenset[Source]:
+        return frozenset({Source("opaque") if self.objects.is_class_open(owner) else Source("const")})
+
+    def _held(self, owner: Target, attribute: str, depth: int) -> frozenset[Source]:
+        """An attribute of the object that a cell holds."""
+        key = (owner.path, owner.name)
+        cell = self.program.cells[key]
+        whole = self._cell(owner, depth)
+        if not {each.kind for each in whole} <= {"const", "env"}:
+            return whole
+        if cell.value is not None and re.fullmatch(NAME, cell.value.text):  # another name of the same object
+            names = [atom.detail for atom in cell.value.atoms if atom.kind in ("name", "import")]
+            found = [self._global(owner.path, f"{name}.{attribute}", depth - 1) for name in names]
+            return frozenset[Source]().union(*found) or whole
+        made = self.objects.made_of(key)
+        if made is not None:
+            return self._field(made, attribute, depth) or whole
+        if not is_plain(cell) and REQUEST.fullmatch(attribute):
+            return frozenset({Source("event", f"{cell.name}.{attribute}")})
+        is_known = is_plain(cell) or self._is_own_maker(owner)
+        return whole if is_known else frozenset({Source("external", cell.callee)})
+
+    def _is_own_maker(self, owner: Target) -> bool:
+        """Whether a function of the program made what the cell holds."""
+        return self.program.callee(owner.path, self.program.cells[owner.path, owner.name].callee) is not None
+
+    def _field(self, made: Target, attribute: str, depth: int) -> frozenset[Source]:
+        """A field or property of an object of a class of the program; nothing where the class does not tell."""
+        field = self.program.attribute_of(made, attribute)
+        if field is not None:
+            return self._field_value(field, depth)
+        method = self.program.method_of(made, attribute)
+        if method is None:
+            return frozenset({Source("opaque")} if self.objects.is_class_open(made) else ())
+        fields = {
+            (target.path, target.name)
+            for use in self.program.accesses_in.get(method, ())
+            if (target := self.program.resolve(method[0], use.subject)) is not None and target.kind == "cell"
+        }
+        return frozenset(each for key in fields for each in self._field_value(key, depth - 1))
+
+    def _field_value(self, field: tuple[str, str], depth: int) -> frozenset[Source]:
+        """What an object was made with, if nothing changes that later."""
+        cell = self.program.cells[field]
+        if self.objects.is_set_later(field, lambda path, use: self.is_changed_by(cell, path, use)):
+            return frozenset({Source("cell", cell.name)})
+        given = [(field[0], cell.value), *((path, use.value) for path, use in self.program.accesses.get(field, ()))]
+        known = [self.of(path, value, depth - 1) for path, value in given if value is not None and depth]
+        return frozenset({Source("const")}) | {each for found in known for each in found if each.kind == "env"}
 
     def _cell(self, target: Target, depth: int) -> frozenset[Source]:
-        if self.is_written((target.path, target.name)):
+        key = (target.path, target.name)
+        cell = self.program.cells[key]
+        if self.is_written(key) or self.objects.is_unnamed(key) or self._is_object_changed(key, cell):
             return frozenset({Source("cell", target.name)})
-        value = self.program.cells[target.path, target.name].value
+        value = cell.value
         if value is None:
             return frozenset({Source("opaque")})
         return frozenset({Source("const")}) | {
             each for each in self.of(target.path, value, depth - 1) if each.kind == "env"
         }
+
+    def _is_object_changed(self, key: tuple[str, str], cell: Cell) -> bool:
+        """Whether the object that a cell holds, which is no collection, may be another one after some call."""
+        if cell.kind != "call" or is_container(cell):
+            return False
+        return self.objects.is_touched(key)
 
     def is_written(self, key: tuple[str, str]) -> bool:
         """Whether any function of the program writes the cell."""
