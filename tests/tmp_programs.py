@@ -1910,3 +1910,27 @@ def lambda_handler(event, context):
         return "default"
 """,
 )
+program(
+    "size_after_append",
+    {"/tmp/rows.jsonl": ("state", "manual|review")},
+    """
+import json, os
+ROWS = "/tmp/rows.jsonl"
+def handler(event, context):
+    with open(ROWS, "a") as f:
+        f.write(json.dumps(event["row"]) + "\\n")
+    return {"bytes": os.path.getsize(ROWS)}
+""",
+)
+program(
+    "size_after_write",
+    {},
+    """
+import json, os
+ROWS = "/tmp/rows.jsonl"
+def handler(event, context):
+    with open(ROWS, "w") as f:
+        f.write(json.dumps(event["row"]) + "\\n")
+    return {"bytes": os.path.getsize(ROWS)}
+""",
+)

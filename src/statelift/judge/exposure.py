@@ -18,6 +18,7 @@ Effects = list[tuple[str, FileEffect]]
 WRITES = frozenset({"write", "append", "create", "claim", "fill", "tool", "store"})
 READS = frozenset({"read", "exists", "list", "claim", "store"})
 FILLS = frozenset({"fill", "tool", "opaque"})
+SIZES = frozenset({"os.path.getsize", "os.stat", "os.lstat", "Path.stat", "Path.lstat"})  # more than "it is there"
 UNKNOWN = "\0"  # stands for a piece that is not known
 GIVEN = frozenset({"write", "append", "create", "claim", "fill", "opaque"})  # what code that is not here can find
 
@@ -294,7 +295,7 @@ def fills(one: FileEffect, other: FileEffect) -> bool:
         case "claim" if one.api not in FOLDERS:
             return one.path == other.path
         case "append" | "create" | "claim":
-            return one.path == other.path and other.effect == "exists"
+            return one.path == other.path and other.effect == "exists" and other.api not in SIZES
         case "fill" | "tool" | "opaque":
             return other.effect != "list" and is_below(other.path, one.path)
         case _:
