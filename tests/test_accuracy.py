@@ -101,6 +101,17 @@ def test_one_fault_may_be_told_at_several_lines(run):
     assert re.search(r"connection +all +2 +0 +0 ", out)
 
 
+def test_a_file_in_tmp_is_found_where_another_module_is_told(run):
+    store = 'def add(row):\n    with open("/tmp/rows", "a") as file:\n        file.write(row)\n'
+    app = "import os\nimport store\n\n\ndef handler(event, context):\n    store.add(event['row'])\n"
+    app += "    return os.path.getsize('/tmp/rows')\n"
+    wanted = label(family="tmp", symbol="/tmp/rows", verdict="state")
+    for place in ({"line": 7}, {"line": 1, "also": ["store.py:2"]}):
+        code, out = run([row({**wanted, **place})], {"app.py": app, "store.py": store})
+        assert code == 0, out
+        assert re.search(r"tmp files +all +1 +0 +0 ", out)
+
+
 def test_files_without_labels_are_not_counted(run):
     code, out = run([row(label())], {"app.py": PER_CALL, "other.py": PER_CALL})
     assert code == 0

@@ -97,6 +97,7 @@ def test_patterns_name_the_helper(tmp_path, name):
         {"serverless.yml": SERVICE + "package:\n  exclude: ['*.py', '!app.py']\n"},
         {"serverless.yml": SERVICE + "package:\n  patterns: &p ['!**', app.py]\ncustom:\n  more: *p\n"},
         {"template.yaml": IMAGE, "Dockerfile": DOCKER.format("app.py"), ".dockerignore": "*\n!app.py\n"},
+        {"template.yaml": IMAGE, "Dockerfile": "FROM python:3.12\nCOPY app.py ./\n" + END},
         {"template.yaml": IMAGE.replace("DockerContext: .", "DockerContext: .\n      DockerBuildTarget: one"),
          "Dockerfile": DOCKER.format("app.py").replace("3.12", "3.12 AS one") + "FROM x AS two\nCOPY app.py ./\n"},
     ],

@@ -5,6 +5,10 @@ import json
 import os
 import pickle
 import random
+import shutil
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -42,21 +46,33 @@ class RealFiles:
     def remove(self, path):
         self._path(path).unlink()
 
+    def touch(self, path, exist_ok=True):
+        self._path(path).touch(exist_ok=exist_ok)
+
+    def getsize(self, path):
+        return self._path(path).stat().st_size
+
+    def move(self, source, path):
+        shutil.move(source, self._path(path))
+
+    def copy(self, source, path):
+        shutil.copyfile(source, self._path(path))
+
 
 TEXTS = ["", "plain", "a\nb\r\nc\r", "snow ☃\n", "x" * 20_000]
 PATHS = ["/tmp/a.txt", "/tmp/b", "/tmp/with space", "/tmp/./a.txt", "/tmp/sub/../b", "/tmp/sub/ü.txt"]
 
 
-def write(files, path, chance):
+def write(files, path, chance, mode="w"):
     binary = chance.random() < 0.5
     text, options = chance.choice(TEXTS), {"encoding": "utf-8", "newline": chance.choice([None, "", "\r\n"])}
     piece = text.encode() if binary else text
-    with files.open(path, "wb") if binary else files.open(path, "w", **options) as file:
+    with files.open(path, f"{mode}b") if binary else files.open(path, mode, **options) as file:
         file.write(piece)
         if chance.random() < 0.2:
             raise RuntimeError("in the middle")
         file.writelines([piece, piece])
-        return file.tell() if binary else None
+        return file.tell() if binary and mode == "w" else None
 
 
 def read(files, path, chance):
@@ -66,8 +82,24 @@ def read(files, path, chance):
         return [file.readline(), file.read(3), list(file)] if chance.random() < 0.5 else file.read()
 
 
+def bring(how, path, chance):
+    """Hand a real file over, which then is gone or not."""
+    with tempfile.NamedTemporaryFile("wb", delete=False) as file:
+        file.write(chance.choice(TEXTS).encode())
+    how(file.name, path)
+    is_left = os.path.exists(file.name)  # noqa: PTH110
+    Path(file.name).unlink(missing_ok=True)
+    return is_left
+
+
 ACTIONS = {
     "write": write,
+    "append": lambda files, path, chance: write(files, path, chance, "a"),
+    "create": lambda files, path, chance: write(files, path, chance, "x"),
+    "touch": lambda files, path, chance: files.touch(path, exist_ok=chance.random() < 0.5),
+    "getsize": lambda files, path, _: files.getsize(path),
+    "move": lambda files, path, chance: bring(files.move, path, chance),
+    "copy": lambda files, path, chance: bring(files.copy, path, chance),
     "read": read,
     "exists": lambda files, path, _: files.exists(path),
     "remove": lambda files, path, _: files.remove(path),
@@ -78,18 +110,104 @@ def outcome(action, files, path, seed):
     try:
         return action(files, path, random.Random(seed))
     except (OSError, RuntimeError, UnicodeError) as error:
-        return type(error), error.args
+        return type(error), error.args[:2]
 
 
-def test_files_behave_as_in_a_directory(files, tmp_path):
+@pytest.mark.parametrize("steps", [400, pytest.param(5_000, marks=pytest.mark.complete)])
+def test_files_behave_as_in_a_directory(files, tmp_path, steps):
+    empty_bucket()
     (tmp_path / "sub").mkdir()
-    real, chance = RealFiles(tmp_path), random.Random(5)
-    for step in range(500):
+    real, chance = RealFiles(tmp_path), random.Random(steps)
+    for step in range(steps):
         name, path, seed = chance.choice([*ACTIONS, "read"]), chance.choice(PATHS), chance.random()
         expected = outcome(ACTIONS[name], real, path, seed)
         assert outcome(ACTIONS[name], files, path, seed) == expected, (step, name, path)
     keys = {row["Key"] for row in boto3.client("s3").list_objects_v2(Bucket="files")["Contents"]}
     assert keys == {f"tmp/{path.relative_to(tmp_path)}" for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def empty_bucket():
+    for row in boto3.client("s3").list_objects_v2(Bucket="files").get("Contents", ()):
+        boto3.client("s3").delete_object(Bucket="files", Key=row["Key"])
+
+
+def test_other_code_gets_a_real_file_and_leaves_one(files, tmp_path):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(folder) / "sub" / "table.csv"
+        assert files.fetch(path) == str(path)
+        assert not path.exists()
+        files.write_text(path, "a,b")
+        assert Path(files.fetch(path)).read_text() == "a,b"
+        path.write_text("a,b,c")
+        files.store(path)
+        container().FileStore(BUCKET).fetch(path)
+        assert path.read_text() == "a,b,c"
+        files.remove(path)
+        files.fetch(path)
+        assert not path.exists(), "what another invocation removed is no longer there"
+        files.store(path)
+        assert not files.exists(path), "code that wrote nothing leaves nothing"
+
+
+def test_a_folder_is_there_where_it_holds_something(files, tmp_path):
+    assert not files.isdir("/tmp/no/folder")
+    files.write_text("/tmp/no/folder/a.txt", "x")
+    assert files.isdir("/tmp/no/folder")
+    assert files.isdir("/tmp/no/")
+    assert not files.isdir("/tmp/no/fold")
+    files.remove("/tmp/no/folder/a.txt")
+    assert not files.isdir("/tmp/no/folder")
+    assert files.isdir(tmp_path), "one that was made here"
+
+
+class OneByOne:
+    """S3 decides about one request after the other; moto's threads can come between its test and its write."""
+
+    lock = threading.Lock()
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        def call(**request):
+            with self.lock:
+                return getattr(self._client, name)(**request)
+
+        return call
+
+
+def other():
+    """The files as another container sees them, at the same time."""
+    module = container()
+    client = OneByOne(module._s3())
+    module._s3 = lambda: client
+    return module.FileStore(BUCKET)
+
+
+def test_of_many_that_append_at_once_none_is_lost(files):
+    files.write_text("/tmp/log.txt", "")
+
+    def add(number):
+        with other().open("/tmp/log.txt", "a") as file:
+            file.write(f"{number}\n")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(12)))
+    with files.open("/tmp/log.txt") as file:
+        assert sorted(map(int, file)) == list(range(12))
+
+
+def test_of_many_that_make_a_marker_at_once_one_succeeds(files):
+    def claim(_):
+        try:
+            other().touch("/tmp/marker", exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(claim, range(12))) == 1
+    assert files.getsize("/tmp/marker") == 0
 
 
 def test_libraries_write_and_read_the_file_objects(files):
@@ -134,14 +252,14 @@ def test_paths_that_are_not_below_tmp_are_refused(files, path):
             call(path)
 
 
-@pytest.mark.parametrize("mode", ["a", "x", "r+", "w+b", "", "rw"])
+@pytest.mark.parametrize("mode", ["a+", "x+", "r+", "w+b", "", "rw"])
 def test_modes_that_an_object_cannot_have_are_refused(files, mode):
     with pytest.raises(ValueError, match="cannot be opened with mode"):
         files.open("/tmp/a.txt", mode)
 
 
 def test_missing_files_raise_the_error_of_the_system(files):
-    for call in (files.open, files.remove):
+    for call in (files.open, files.remove, files.getsize):
         with pytest.raises(FileNotFoundError) as raised:
             call("/tmp/nowhere.txt")
         with pytest.raises(FileNotFoundError) as expected:
@@ -163,6 +281,7 @@ def test_a_forbidden_object_is_never_taken_for_a_missing_one():
     module = container()
     module._s3 = Forbidden
     files = module.FileStore(BUCKET)
-    for call in (files.open, files.exists, files.remove):
+    calls = (files.open, files.exists, files.remove, files.getsize, files.fetch)
+    for call in (*calls, lambda path: files.open(path, "a").close()):
         with pytest.raises(ClientError, match=r"AccessDenied|403"):
             call("/tmp/a.txt")

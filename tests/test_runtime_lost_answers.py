@@ -37,6 +37,19 @@ def write_file(module):
         file.write("new")
 
 
+def append_file(module):
+    with module.FileStore(BUCKET).open("/tmp/old.txt", "a") as file:
+        file.write("+")
+    return read_file(module)
+
+
+def create_file(module):
+    with module.FileStore(BUCKET).open("/tmp/new.txt", "x") as file:
+        file.write("new")
+    with module.FileStore(BUCKET).open("/tmp/new.txt") as file:
+        return file.read()
+
+
 def read_file(module):
     with module.FileStore(BUCKET).open("/tmp/old.txt") as file:
         return file.read()
@@ -91,6 +104,13 @@ TABLE_CASES = {
 FILE_CASES = {
     "write": (write_file, None, ["tmp/new.txt", "tmp/old.txt"]),
     "read": (read_file, "before", ["tmp/old.txt"]),
+    "append": (append_file, "before+", ["tmp/old.txt"]),
+    "create": (create_file, "new", ["tmp/new.txt", "tmp/old.txt"]),
+    "touch": (
+        lambda m: m.FileStore(BUCKET).touch("/tmp/new.txt", exist_ok=False),
+        None,
+        ["tmp/new.txt", "tmp/old.txt"],
+    ),
     "exists": (lambda m: m.FileStore(BUCKET).exists("/tmp/old.txt"), True, ["tmp/old.txt"]),
     "remove": (lambda m: m.FileStore(BUCKET).remove("/tmp/old.txt"), None, []),
 }
@@ -163,6 +183,21 @@ def test_a_write_to_a_bucket_is_repeated_when_the_sdk_gives_up(name):
     lossy = watch(module, lose={number}, s3=True)
     check_files(FILE_CASES[name], module)
     assert lossy.calls[-1] == lossy.calls[-2]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("name", ["append", "create", "touch"])
+def test_a_conditional_write_is_recognised_when_the_sdk_gives_up(name, arrives):
+    for number in writes_of(FILE_CASES[name][0], s3=True):
+        module = fresh()
+        watch(module, lose={number}, s3=True, arrives=arrives)
+        check_files(FILE_CASES[name], module)
+
+
+def test_bytes_that_were_appended_are_found_behind_those_of_others():
+    module, others = fresh(), container()
+    watch(module, lose={1}, s3=True, meanwhile=lambda: append_file(others))
+    assert append_file(module) == "before++"
 
 
 @pytest.mark.parametrize("name", ["get", "require", "contains", "pop", "delete", "setdefault new", "value"])

@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 
 import pytest
 from hypothesis import given, settings
@@ -23,9 +24,18 @@ NAMES = {
     "counter.reset": "Counter.reset",
     "counter.value": "Counter.value",
     "files.exists": "FileStore.exists",
+    "files.copy": "FileStore.copy",
+    "files.fetch": "FileStore.fetch",
+    "files.getsize": "FileStore.getsize",
+    "files.isdir": "FileStore.isdir",
+    "files.move": "FileStore.move",
+    "files.open_append": "FileStore.open",
+    "files.open_new": "FileStore.open",
     "files.open_read": "FileStore.open",
     "files.open_write": "FileStore.open",
     "files.remove": "FileStore.remove",
+    "files.store": "FileStore.store",
+    "files.touch": "FileStore.touch",
     "files.write_bytes": "FileStore.write_bytes",
     "files.write_text": "FileStore.write_text",
     "metric.count": "count_metric",
@@ -143,6 +153,22 @@ def edited(module):
         value.append(1)
 
 
+def appended(module, text):
+    with module.FileStore(BUCKET).open("/tmp/a", "a") as file:
+        file.write(text)
+
+
+def taken(module, action):
+    with pytest.raises(FileExistsError):
+        action(module.FileStore(BUCKET))
+
+
+def written():
+    with tempfile.NamedTemporaryFile("w", dir="/tmp", delete=False) as file:
+        file.write("x")
+    return file.name
+
+
 def kept():
     random.seed_of_this_test = random.random()
 
@@ -170,6 +196,15 @@ CALLS = {
     "metric.count": [lambda m: m.count_metric("Orders")],
     "files.open_read": [lambda m: m.FileStore(BUCKET).open("/tmp/a")],
     "files.open_write": [lambda m: m.FileStore(BUCKET).open("/tmp/b", "w").close()],
+    "files.open_append": [lambda m: appended(m, "x")],
+    "files.open_new": [lambda m: taken(m, lambda files: files.open("/tmp/a", "x"))],
+    "files.touch": [lambda m: m.FileStore(BUCKET).touch("/tmp/a")],
+    "files.isdir": [lambda m: m.FileStore(BUCKET).isdir("/tmp/no/such")],
+    "files.getsize": [lambda m: m.FileStore(BUCKET).getsize("/tmp/a")],
+    "files.fetch": [lambda m: m.FileStore(BUCKET).fetch("/tmp/no/such")],
+    "files.store": [lambda m: m.FileStore(BUCKET).store(written())],
+    "files.copy": [lambda m: m.FileStore(BUCKET).copy(written(), "/tmp/b")],
+    "files.move": [lambda m: m.FileStore(BUCKET).move(written(), "/tmp/b")],
     "files.write_text": [lambda m: m.FileStore(BUCKET).write_text("/tmp/b", "x")],
     "files.write_bytes": [lambda m: m.FileStore(BUCKET).write_bytes("/tmp/b", b"x")],
     "files.exists": [lambda m: m.FileStore(BUCKET).exists("/tmp/a")],
@@ -189,6 +224,7 @@ ACTION_OF = {
     "head_object": {"s3:GetObject", "s3:ListBucket"},
     "put_object": {"s3:PutObject"},
     "delete_object": {"s3:DeleteObject"},
+    "list_objects_v2": {"s3:ListBucket"},
 }
 
 

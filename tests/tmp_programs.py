@@ -1,7 +1,7 @@
-"""Programs that touch /tmp, in idioms of many kinds, and what has to be said of each: `test_tmp_programs.py` asks.
+"""Programs that touch /tmp, in idioms of many kinds, and what has to be said of each.
 
-`program(name, findings, text)`: findings are `{path: (verdict, tiers)}`, empty where nothing is to be reported. The
-tiers are those that are right: a rewrite may come to exist. Further files of a program are keyword arguments.
+`program(name, findings, text)`: findings are `{path: (verdict, tiers)}`, empty where nothing is to be reported.
+Tiers are those that are right: a rewrite may come to exist. Further files of a program are keyword arguments.
 """
 
 PROGRAMS = {}
@@ -1029,7 +1029,7 @@ def lambda_handler(event, context):
 )
 program(
     "gzip_state",
-    {"/tmp/b.gz": ("state", "manual")},
+    {"/tmp/b.gz": ("state", "manual|review")},
     """
 import gzip, os
 def lambda_handler(event, context):
@@ -1693,7 +1693,7 @@ def lambda_handler(event, context):
 )
 program(
     "zip_append",
-    {"/tmp/all.zip": ("state", "manual")},
+    {"/tmp/all.zip": ("state", "manual|review")},
     """
 import zipfile, boto3
 s3 = boto3.client("s3")
@@ -1706,7 +1706,7 @@ def lambda_handler(event, context):
 )
 program(
     "csv_dictwriter_append_header",
-    {"/tmp/r.csv": ("state", "manual")},
+    {"/tmp/r.csv": ("state", "manual|review")},
     """
 import csv, os
 def lambda_handler(event, context):
@@ -1733,7 +1733,7 @@ def lambda_handler(event, context):
 )
 program(
     "torch_ckpt_state",
-    {"/tmp/ck.pt": ("state", "manual")},
+    {"/tmp/ck.pt": ("state", "manual|review")},
     """
 import os, torch
 def lambda_handler(event, context):
@@ -1883,7 +1883,7 @@ def lambda_handler(event, context):
 )
 program(
     "json_log_print_read",
-    {"/tmp/events.jsonl": ("state", "manual")},
+    {"/tmp/events.jsonl": ("state", "manual|review")},
     """
 import json
 from pathlib import Path
@@ -1908,5 +1908,175 @@ def lambda_handler(event, context):
             return f.read()
     except FileNotFoundError:
         return "default"
+""",
+)
+program(
+    "size_after_append",
+    {"/tmp/rows.jsonl": ("state", "manual|review")},
+    """
+import json, os
+ROWS = "/tmp/rows.jsonl"
+def handler(event, context):
+    with open(ROWS, "a") as f:
+        f.write(json.dumps(event["row"]) + "\\n")
+    return {"bytes": os.path.getsize(ROWS)}
+""",
+)
+program(
+    "size_after_write",
+    {},
+    """
+import json, os
+ROWS = "/tmp/rows.jsonl"
+def handler(event, context):
+    with open(ROWS, "w") as f:
+        f.write(json.dumps(event["row"]) + "\\n")
+    return {"bytes": os.path.getsize(ROWS)}
+""",
+)
+program(
+    "named_by_the_request_and_removed",
+    {},
+    """
+import os, boto3, requests
+def fetch(number, target):
+    answer = requests.get("https://example.org/" + number)
+    if answer.status_code == 200:
+        with open(target, "wb") as f:
+            f.write(answer.content)
+def handler(event, context):
+    for message in event["messages"]:
+        fetch(message["id"], "/tmp/" + message["id"])
+        boto3.client("s3").upload_file("/tmp/" + message["id"], "bucket", message["id"])
+        os.remove("/tmp/" + message["id"])
+""",
+)
+program(
+    "one_name_and_removed_at_the_end",
+    {"/tmp/picture": ("state", "manual|review")},
+    """
+import os, boto3, requests
+def fetch(number, target):
+    answer = requests.get("https://example.org/" + number)
+    if answer.status_code == 200:
+        with open(target, "wb") as f:
+            f.write(answer.content)
+def handler(event, context):
+    for message in event["messages"]:
+        fetch(message["id"], "/tmp/picture")
+        boto3.client("s3").upload_file("/tmp/picture", "bucket", message["id"])
+        os.remove("/tmp/picture")
+""",
+)
+program(
+    "spooled_by_name_and_removed_by_the_reader",
+    {"/tmp/{}.job": ("state", "manual|review")},
+    """
+import os
+def handler(event, context):
+    path = f"/tmp/{event['id']}.job"
+    if event["op"] == "put":
+        with open(path, "w") as f:
+            f.write(event["job"])
+        return None
+    with open(path) as f:
+        job = f.read()
+    os.remove(path)
+    return job
+""",
+)
+program(
+    "written_by_other_code_under_a_keyword",
+    {},
+    """
+import thumbnails
+from PIL import Image
+def handler(event, context):
+    thumbnails.render(event["url"], out="/tmp/thumb.jpg")
+    if event["shrink"]:
+        Image.open("/tmp/thumb.jpg").resize((64, 64)).save("/tmp/thumb.jpg")
+    return publish("/tmp/thumb.jpg")
+def publish(path):
+    with open(path, "rb") as f:
+        return len(f.read())
+""",
+)
+program(
+    "asked_for_by_its_folder",
+    {"/tmp/notes/{}.txt": ("state", "review")},
+    """
+import os
+from pathlib import Path
+NOTES = Path("/tmp/notes")
+def handler(event, context):
+    if "put" in event:
+        NOTES.mkdir(exist_ok=True)
+        (NOTES / f"{event['name']}.txt").write_text(event["put"])
+        return None
+    if not NOTES.is_dir():
+        return "no notes"
+    return (NOTES / f"{event['name']}.txt").read_text()
+""",
+)
+program(
+    "kept_by_a_library",
+    {"/tmp/model.bin": ("state", "review")},
+    """
+import joblib
+MODEL = "/tmp/model.bin"
+def handler(event, context):
+    if "train" in event:
+        joblib.dump(sorted(event["train"]), MODEL)
+        return None
+    return joblib.load(MODEL)
+""",
+)
+program(
+    "marked_once",
+    {"/tmp/{}.done": ("state", "review")},
+    """
+def handler(event, context):
+    try:
+        with open(f"/tmp/{event['id']}.done", "x") as mark:
+            mark.write(event["id"])
+    except FileExistsError:
+        return "again"
+    return "first"
+""",
+)
+program(
+    "archive_in_the_folder_it_is_extracted_to",
+    {"/tmp/work": ("state", "manual")},
+    """
+import os, zipfile, boto3
+def handler(event, context):
+    os.makedirs("/tmp/work", exist_ok=True)
+    boto3.client("s3").download_file(event["bucket"], event["key"], "/tmp/work/in.zip")
+    with zipfile.ZipFile("/tmp/work/in.zip") as z:
+        z.extractall("/tmp/work")
+    return sorted(os.listdir("/tmp/work"))
+""",
+)
+program(
+    "several_archives_in_one_folder",
+    {"/tmp/work": ("state", "manual")},
+    """
+import os, zipfile
+def handler(event, context):
+    for name in event["archives"]:
+        with zipfile.ZipFile(name) as z:
+            z.extractall("/tmp/work")
+    return sorted(os.listdir("/tmp/work"))
+""",
+)
+program(
+    "one_archive_per_call",
+    {"/tmp/work": ("state", "review")},
+    """
+import os, zipfile
+def handler(event, context):
+    with zipfile.ZipFile(event["archive"]) as z:
+        z.extractall("/tmp/work")
+    return sorted(os.listdir("/tmp/work"))
 """,
 )

@@ -32,7 +32,7 @@ class MissingCheckoutError(Exception):
 class Label:
     """What a person says of one place. `is_flag`: statelift should report it; otherwise it should be silent.
 
-    `also` are further lines where the same fault may be told.
+    `also` are further lines where the same fault may be told, `elsewhere` places (file, line) in other files.
     """
 
     family: str
@@ -42,6 +42,7 @@ class Label:
     is_flag: bool
     note: str
     also: tuple[int, ...] = ()
+    elsewhere: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,17 @@ def _labelled(row: Mapping[str, object]) -> Labelled:
             verdict=each["verdict"],
             is_flag=each["flag"],
             note=each["note"],
-            also=tuple(each.get("also", ())),
+            also=tuple(line for line in each.get("also", ()) if isinstance(line, int)),
+            elsewhere=tuple(_elsewhere(place) for place in each.get("also", ()) if isinstance(place, str)),
         )
         for each in given
     )
     return Labelled(str(row["repo"]), str(row["commit"]), str(row["path"]), str(row["stratum"]), labels)
+
+
+def _elsewhere(place: str) -> tuple[str, int]:
+    path, _, line = place.rpartition(":")
+    return path, int(line)
 
 
 def checkout_of(checkouts: Path, repository: str) -> Path:
@@ -157,10 +164,12 @@ def compare(file: Labelled, plan: Plan, total: Score) -> None:
     written = {change.id for change in plan.changes}
     for finding in plan.findings:
         family = FAMILIES.get(finding.family)
-        if family is None or finding.place.path != file.path:
+        if family is None:
             continue
-        label = next((each for each in waiting if is_about(finding, each)), None)
-        if label is None and any(is_about(finding, each) for each in told if each.also):
+        label = next((each for each in waiting if is_about(finding, each, file.path)), None)
+        if label is None and finding.place.path != file.path:
+            continue
+        if label is None and any(is_about(finding, each, file.path) for each in told if each.also):
             continue
         if label is None:
             total.wrong[family, file.stratum] += 1
@@ -179,23 +188,28 @@ def compare(file: Labelled, plan: Plan, total: Score) -> None:
         total.misses.append(Miss(label.family, kind, f"{file.place}:{label.line}", message))
 
 
-def is_about(finding: Finding, label: Label) -> bool:
-    """Whether a finding means what a label means: by its line; a cell by its name, too; a file by its uses."""
+def is_about(finding: Finding, label: Label, path: str) -> bool:
+    """Whether a finding means what a label of the file `path` means.
+
+    By its line; a cell by its name, too; a file in /tmp by any of its uses, in whatever file it is told.
+    """
     if FAMILIES.get(finding.family) != label.family:
         return False
     place = finding.place
-    is_there = any(place.line <= line <= max(place.line, place.end_line) for line in (label.line, *label.also))
+    lines = (label.line, *label.also)
+    is_there = place.path == path and any(place.line <= line <= max(place.line, place.end_line) for line in lines)
     match label.family:
         case "connection":
             return is_there
         case "tmp":
-            return is_there or any(use.path == place.path and use.line == label.line for use in finding.uses)
+            meant = {*((path, line) for line in lines), *label.elsewhere}
+            return is_there or any((use.path, use.line) in meant for use in finding.uses)
         case _:
-            return is_there or finding.symbol == label.symbol
+            return is_there or (place.path == path and finding.symbol == label.symbol)
 
 
 def _unexpected(file: Labelled, finding: Finding, family: str) -> Miss:
-    told = next((each for each in file.labels if not each.is_flag and is_about(finding, each)), None)
+    told = next((each for each in file.labels if not each.is_flag and is_about(finding, each, file.path)), None)
     wanted = "no label" if told is None else f"label: {told.verdict}, {told.note}"
     tier = "" if finding.tier is None else f" ({finding.tier.word})"
     message = f"{finding.symbol} is said to be {finding.verdict}{tier}; {wanted}"
@@ -204,7 +218,7 @@ def _unexpected(file: Labelled, finding: Finding, family: str) -> Miss:
 
 def _said(file: Labelled, plan: Plan, label: Label) -> str:
     """What is said of the place instead."""
-    alone = [each for each in plan.left_alone if each.place.path == file.path and is_about(each, label)]
+    alone = [each for each in plan.left_alone if is_about(each, label, file.path)]
     return f"left alone as {alone[0].verdict}: {alone[0].reasons[0]}" if alone else "nothing is said"
 
 

@@ -8,16 +8,23 @@ Finds paths below /tmp that one invocation writes and another one reads, or test
 
 ## Becomes
 `open("/tmp/results.json", "w")` becomes `TMP_FILES.open("/tmp/results.json", "w")`: the same file object,
-read from and written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.path.exists` and `os.remove`
-likewise, and the same methods of `pathlib.Path`: `PATH.write_text(x)` becomes `TMP_FILES.write_text(PATH, x)`.
-A missing object raises FileNotFoundError, as a missing file does.
+read from and written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.path.exists`, `os.path.getsize` and
+`os.remove` likewise, and the same methods of `pathlib.Path`: `PATH.write_text(x)` becomes
+`TMP_FILES.write_text(PATH, x)`. A missing object raises FileNotFoundError, as a missing file does. Appending, and
+making a file only if it is not there, are conditional writes: of several at once none is lost. A library that needs
+a real file gets one: `cv2.imread(TMP_FILES.fetch(PATH))`, and `TMP_FILES.store(PATH)` behind what writes it.
+
+What is only appended and read by nobody goes to the log: `open(PATH, "a")` becomes
+`contextlib.nullcontext(sys.stdout)`, `logging.FileHandler(PATH)` becomes `logging.StreamHandler()`. A folder that
+must not be there yet may be: `os.mkdir(PATH)` becomes `os.makedirs(PATH, exist_ok=True)`. A folder into which every
+call extracts an archive, and which is listed then, is emptied before: `shutil.rmtree(PATH, ignore_errors=True)`.
 
 ## Left alone
 Scratch files (written before they are read, in the same invocation), temporary files with a name of their
 own, and caches that are written only where they are missing.
 
 ## Safety
-Always REVIEW: concurrent invocations now share the file. MANUAL for appending, databases, memory maps and
+Always REVIEW: concurrent invocations now share the file. MANUAL for databases, memory maps, other programs and
 everything else that S3 cannot do.
 
 ## Where we differ from the seed documents
@@ -28,29 +35,65 @@ call replaces, and its reader passes no id: ours keeps one object.
 AP-20 file system persistence.
 """
 
+import ast
 from collections.abc import Iterator
+from itertools import accumulate
 
 from statelift.catalogue.files import BECOMES
+from statelift.facts.brackets import READING
 from statelift.facts.values import FileEffect
 from statelift.infra.names import bucket_id, env_name
+from statelift.judge.files import can_be_cleared, can_be_printed, can_be_there
 from statelift.judge.values import Judgement
-from statelift.model import Edit, EnsureHelperPart, Tier, Verdict
+from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL301",)
 BUCKET = "TMP_FILES"
 NAME = "TMP_FILES"
 CLOSED = "others see the new content once the file is closed, not after a flush; it has no name and no file number"
-WRITERS = frozenset({"write_text", "write_bytes"})
+CONDITIONAL = "conditional writes (IfMatch, IfNoneMatch) need boto3 1.35.69 or later where the function runs"
+WHOLE = "a file that a library writes is stored once the call has ended well: of several at once the last one wins"
+LOGGED = "what was appended to the file goes to CloudWatch Logs, which keeps it when the container is gone"
+THERE = "what failed in a container that was used before goes on, with the files that are in the folder"
+EMPTIED = "what earlier calls left in the folder is gone: choose it if nothing there was meant to last"
+FILE_OPTIONS = frozenset({"filename", "filemode", "encoding", "errors"})  # of logging.basicConfig
+OPENED = {
+    "read": "files.open_read",
+    "write": "files.open_write",
+    "append": "files.open_append",
+    "claim": "files.open_new",
+}
+REASONS = {
+    "files.open_write": CLOSED,
+    "files.open_append": CONDITIONAL,
+    "files.open_new": CONDITIONAL,
+    "files.touch": CONDITIONAL,
+    "files.store": WHOLE,
+}
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
-    """One proposal: every use of the path goes to S3."""
-    if judgement.verdict is not Verdict.STATE or judgement.tier is Tier.MANUAL:
+    """One proposal: every use of the path goes to S3, or to the log; or a folder may be there."""
+    if judgement.tier is Tier.MANUAL:
         return
+    folders = [(path, each) for path, each in judgement.effects if can_be_there(each)]
+    if judgement.verdict is Verdict.WRITE_ONLY:
+        yield _printed(judgement, workspace)
+    elif judgement.verdict is Verdict.STATE and folders:
+        edits = [edit for path, each in folders for edit in _tolerate(path, each, workspace)]
+        yield Proposal("exist-ok", f"let {judgement.subject.symbol} be there", (*edits,), judgement.tier, (THERE,))
+    elif judgement.verdict is Verdict.STATE and any(can_be_cleared(each) for _, each in judgement.effects):
+        yield _cleared(judgement, workspace)
+    elif judgement.verdict is Verdict.STATE:
+        yield _kept(judgement, workspace)
+
+
+def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
+    """Every use of the path goes to S3."""
     effects = [(path, each) for path, each in judgement.effects if each.is_rewritable]
-    edits = [edit for path, each in effects for edit in _edits(path, each)]
-    calls = [(path, effect.function, _part(effect)) for path, effect in effects]
+    edits = dict.fromkeys(edit for path, each in effects for edit in _edits(path, each, workspace))
+    calls = [(path, effect.function, part) for path, effect in effects for part in _parts(effect)]
     parts = [part for _, _, part in calls]
     bucket = bucket_id(workspace.resource_name(BUCKET))
     variable = env_name(bucket)
@@ -63,16 +106,82 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *dict.fromkeys(imports),
         *workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement.subject.symbol)),
     )
-    reasons = (CLOSED,) if "files.open_write" in parts else ()
+    reasons = tuple(dict.fromkeys(REASONS[part] for part in sorted(set(parts)) if part in REASONS))
     proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier, reasons)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):
         proposal = proposal.lowered(tier, reason)
-    yield proposal
+    return proposal
 
 
-def _edits(path: str, effect: FileEffect) -> Iterator[Edit]:
+def _printed(judgement: Judgement, workspace: Workspace) -> Proposal:
+    """What is appended goes to the log."""
+    ops: list[Operation] = []
+    for path, effect in judgement.effects:
+        if effect.api == "logging.basicConfig":
+            ops += _without_file(path, workspace.text(path, effect.span), effect.span.start)
+        elif effect.mode == "log":
+            ops += [_whole(path, effect, "logging.StreamHandler()"), EnsureImport(path, "logging")]
+        elif can_be_printed(effect):
+            ops += [_whole(path, effect, "contextlib.nullcontext(sys.stdout)")]
+            ops += [EnsureImport(path, "contextlib"), EnsureImport(path, "sys")]
+    title = f"print what is appended to {judgement.subject.symbol}"
+    return Proposal("log", title, tuple(dict.fromkeys(ops)), judgement.tier, (LOGGED,))
+
+
+def _cleared(judgement: Judgement, workspace: Workspace) -> Proposal:
+    """A folder is emptied in front of the statement that fills it."""
+    ops: list[Operation] = []
+    for path, effect in judgement.effects:
+        given, statement = effect.argument, effect.behind
+        if can_be_cleared(effect) and given is not None and statement is not None:
+            start = workspace.sources[path].rfind(b"\n", 0, statement.start) + 1
+            margin, newline = (
+                workspace.between(path, start, statement.start),
+                workspace.program.modules[path].newline,
+            )
+            line = f"{margin}shutil.rmtree({workspace.text(path, given)}, ignore_errors=True){newline}"
+            ops += [Edit(path, start, start, line), EnsureImport(path, "shutil")]
+    title = f"empty {judgement.subject.symbol} before it is filled"
+    return Proposal("empty", title, tuple(ops), judgement.tier, (EMPTIED,))
+
+
+def _whole(path: str, effect: FileEffect, text: str) -> Edit:
+    return Edit(path, effect.span.start, effect.span.end, text)
+
+
+def _without_file(path: str, text: str, start: int) -> Iterator[Edit]:
+    """A call without the arguments that say which file."""
+    call = ast.parse(text, mode="eval").body
+    assert isinstance(call, ast.Call)
+    lines = [0, *accumulate(len(line) for line in text.encode().splitlines(keepends=True))]
+    keywords = call.keywords
+    begins = [lines[each.lineno - 1] + each.col_offset for each in keywords]
+    ends = [lines[(each.end_lineno or 1) - 1] + (each.end_col_offset or 0) for each in keywords]
+    kept = [number for number, each in enumerate(keywords) if each.arg not in FILE_OPTIONS]
+    for number, each in enumerate(keywords):
+        if each.arg not in FILE_OPTIONS:
+            continue
+        is_last = not kept or number > kept[-1]
+        begin = ends[number - 1] if is_last and number else begins[number]
+        end = ends[number] if is_last else begins[number + 1]
+        yield Edit(path, start + begin, start + end, "")
+
+
+def _tolerate(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit]:
+    """`exist_ok=True` behind the other arguments; `os.mkdir` does not take it, `os.makedirs` does."""
+    if effect.api == "os.mkdir":
+        yield Edit(path, effect.callee.end - len("mkdir"), effect.callee.end, "makedirs")
+    end = effect.span.end - 1
+    inside = workspace.between(path, effect.callee.end, end).rstrip()
+    yield Edit(path, end, end, f"{'' if inside.endswith(('(', ',')) else ', '}exist_ok=True")
+
+
+def _edits(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit]:
     """`open(PATH)` gets another name; a method of a path becomes one that is given the path."""
     callee, end = effect.callee, effect.span.end
+    if effect.is_bracketed:
+        yield from _bracket(path, effect, workspace)
+        return
     if effect.joint is None:
         yield Edit(path, callee.start, callee.end, f"{NAME}.{_method(effect)}")
         return
@@ -81,6 +190,22 @@ def _edits(path: str, effect: FileEffect) -> Iterator[Edit]:
     yield Edit(path, effect.joint.start, effect.joint.end, ", " if has_arguments else _close(effect))
     if has_arguments and effect.api == "Path.read_text":
         yield Edit(path, end, end, ".read()")
+
+
+def _bracket(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit]:
+    """What reads a real file gets one; behind what writes it a line stores it."""
+    given, behind = effect.argument, effect.behind
+    assert given is not None
+    if effect.effect in READING:
+        yield Edit(path, given.start, given.start, f"{NAME}.fetch(")
+        yield Edit(path, given.end, given.end, ")")
+    if behind is not None:
+        data = workspace.sources[path]
+        start, end = data.rfind(b"\n", 0, behind.start) + 1, data.find(b"\n", behind.end)
+        end = len(data) if end < 0 else end - data[:end].endswith(b"\r")
+        newline = workspace.program.modules[path].newline
+        margin, name = workspace.between(path, start, behind.start), workspace.text(path, given)
+        yield Edit(path, end, end, f"{newline}{margin}{NAME}.store({name})")
 
 
 def _close(effect: FileEffect) -> str:
@@ -94,17 +219,16 @@ def _close(effect: FileEffect) -> str:
 
 
 def _method(effect: FileEffect) -> str:
-    return BECOMES[effect.api]
+    return "isdir" if effect.mode == "folder" else BECOMES[effect.api]
 
 
-def _part(effect: FileEffect) -> str:
-    match effect.effect:
-        case "exists" | "remove":
-            return f"files.{effect.effect}"
-        case "write":
-            return f"files.{_method(effect)}" if _method(effect) in WRITERS else "files.open_write"
-        case _:
-            return "files.open_read"
+def _parts(effect: FileEffect) -> list[str]:
+    """The parts of the helper that an effect's calls are."""
+    if effect.is_bracketed:
+        fetched = ["files.fetch"] if effect.effect in READING else []
+        return fetched if effect.behind is None else [*fetched, "files.store"]
+    method = _method(effect)
+    return [OPENED[effect.effect] if method == "open" else f"files.{method}"]
 
 
 def _prefix(pattern: str) -> str:

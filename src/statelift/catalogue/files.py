@@ -41,6 +41,7 @@ ARCHIVES = frozenset(ROWS["archives"])
 PROGRAMS = frozenset(ROWS["programs"])
 LOGS = frozenset(ROWS["logs"])
 LOCKS = frozenset(ROWS["locks"])
+OUTPUTS = frozenset(ROWS["outputs"])  # keywords under which code that is not here is told where to write
 NEW_NAMES = frozenset(ROWS["new_names"])  # in /tmp, unless the call says where
 LOOKING = frozenset(ROWS["looking"])  # they look at the text of a path, or show it to people
 LOOKING_METHODS = frozenset(ROWS["looking_methods"])
@@ -58,6 +59,8 @@ METHODS: Mapping[str, Method] = {
 
 TEMPORARY_FOLDERS = frozenset({"tempfile.mkdtemp", "tempfile.TemporaryDirectory"})
 FOLDERS = frozenset({"os.mkdir", "os.makedirs", "Path.mkdir", *TEMPORARY_FOLDERS})
+STRICT_FOLDERS = frozenset({"os.mkdir", "os.makedirs", "Path.mkdir"})
+PRINTABLE_LOGS = LOGS | {"logging.basicConfig"}
 SHELVES = ("shelve.", "dbm.")
 SUFFIXES = {"zip": ".zip", "tar": ".tar", "gztar": ".tar.gz", "bztar": ".tar.bz2", "xztar": ".tar.xz"}
 # The method of a FileStore that a call becomes, where what it does there is the same.
@@ -65,9 +68,18 @@ BECOMES: Mapping[str, str] = {
     **dict.fromkeys(("open", "io.open", "Path.open", "Path.read_text", "Path.read_bytes"), "open"),
     **dict.fromkeys(("os.path.exists", "os.path.isfile", "Path.exists", "Path.is_file"), "exists"),
     **dict.fromkeys(("os.remove", "os.unlink", "Path.unlink"), "remove"),
+    **dict.fromkeys(("os.rename", "os.replace", "shutil.move", "Path.rename", "Path.replace"), "move"),
+    **dict.fromkeys(("shutil.copyfile", "shutil.copy"), "copy"),
     "Path.write_text": "write_text",
     "Path.write_bytes": "write_bytes",
+    "Path.touch": "touch",
+    "os.path.getsize": "getsize",
 }
+# Of a folder around files that are kept in S3, these become `isdir`.
+FOLDER_QUESTIONS = frozenset({"os.path.isdir", "os.path.exists", "Path.is_dir", "Path.exists"})
+MOVERS = frozenset(
+    {name for name, row in FUNCTIONS.items() if len(row) > 1} | {"Path.rename", "Path.replace"}
+)  # of two files, or of a file and a folder
 # What can be done instead of an effect that a FileStore has no counterpart for.
 WAYS: Mapping[Effect, str] = {
     "append": "S3 has no append: write one object per invocation, or print the lines to the log",

@@ -7,6 +7,7 @@ import sys
 from statelift.facts.syntax import Syntax
 
 BUILTINS = frozenset(dir(builtins))
+FILE_STORE = "FileStore"
 
 
 def may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
@@ -35,6 +36,16 @@ def callee_of(syntax: Syntax, node: ast.Call) -> str:
         return f"{owner}.{func.attr}"
     made = _maker(syntax, func.value)
     return f"{made}.{func.attr}" if made else syntax.dotted(func)
+
+
+def is_kept_in_s3(syntax: Syntax, node: ast.Call) -> bool:
+    """Whether a call is of a store that a rewrite has put there: its files are no longer below /tmp."""
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    scope = syntax.scope(owner).binding(owner.id) if isinstance(owner, ast.Name) else None
+    if not isinstance(owner, ast.Name) or scope is None:
+        return False
+    made = [each for each in syntax.assigned(scope, owner.id) if isinstance(each, ast.Call)]
+    return any(syntax.dotted(each.func).endswith(FILE_STORE) for each in made)
 
 
 def _inner(syntax: Syntax, name: ast.Name) -> str:

@@ -11,14 +11,17 @@ from statelift.catalogue.files import (
     LOOKING,
     LOOKING_METHODS,
     METHODS,
+    MOVERS,
     OPENERS,
+    OUTPUTS,
     PROGRAMS,
     TEMPORARY_FOLDERS,
     Effect,
     Role,
 )
 from statelift.facts.asides import Asides
-from statelift.facts.callees import callee_of
+from statelift.facts.brackets import ENDED, Brackets
+from statelift.facts.callees import callee_of, is_kept_in_s3
 from statelift.facts.effects import Arguments, Found, argument, method_name
 from statelift.facts.flow import always_exits
 from statelift.facts.folders import Folders
@@ -33,6 +36,7 @@ from statelift.facts.provenance import Provenance
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, FileEffect
 
+HELPER = b"# statelift parts:"  # in the file that a rewrite adds: its files are scratch between S3 and a library
 ASKING = frozenset({"exists", "list"})
 SHOWING = frozenset("print debug info warning warn error exception critical log".split())
 
@@ -51,10 +55,13 @@ class Files:
         self.folders = Folders(self.arguments)
         self.methods = PathMethods(self.arguments, self.opening, self.folders)
         self.programs = Programs(self.arguments)
+        self.brackets = Brackets(syntax)
         self.asides = Asides(syntax, self._touches)
 
     def collect(self) -> Iterator[FileEffect]:
-        """Every effect inside functions and at import."""
+        """Every effect inside functions and at import; none in the generated helper."""
+        if HELPER in self.syntax.parsed.data:
+            return
         for node in self.syntax.walk.only(ast.Call):
             for found in self._call(node):
                 yield self._effect(node, found)
@@ -109,8 +116,14 @@ class Files:
                 is_copied = effect in ("write", "fill") and len(roles) > 1
                 yield Found(
                     effect, name, path, given, written=self.arguments.content(node, role),
-                    source=source if is_copied else "", is_rewritable=name in BECOMES,
+                    source=source if is_copied else "",
+                    is_rewritable=name in BECOMES and (name not in MOVERS or self._is_moved_alone(node, effect)),
                 )  # fmt: skip
+
+    def _is_moved_alone(self, node: ast.Call, effect: Effect) -> bool:
+        """Whether a file is moved or copied by a statement that does nothing else, seen from where it comes to."""
+        is_alone = isinstance(self.syntax.parents[node], ast.Expr) and len(node.args) == 2 and not node.keywords
+        return effect == "write" and is_alone
 
     def _seen(self, node: ast.Call, name: str, effect: Effect) -> Effect | None:
         """What an effect amounts to where it stands; None where it is only shown to people."""
@@ -154,12 +167,14 @@ class Files:
     def _unknown(self, node: ast.Call, name: str) -> Iterator[Found]:
         """Code that is not here is given a path: nobody knows what it does with the file."""
         is_method = isinstance(node.func, ast.Attribute) and node.func.attr in LOOKING_METHODS
-        if name in LOOKING or is_method:
+        if name in LOOKING or is_method or is_kept_in_s3(self.syntax, node):
             return
-        for given in (*node.args, *(keyword.value for keyword in node.keywords)):
-            path = self.paths.pattern(given)
+        given = [*((each, "") for each in node.args), *((each.value, each.arg or "") for each in node.keywords)]
+        for value, keyword in given:
+            path = self.paths.pattern(value)
             if path and not path.startswith("<call "):
-                yield Found("opaque", ast.unparse(node.func), path, given, written=self._made_of(node, given))
+                effect: Effect = "write" if keyword in OUTPUTS else "opaque"
+                yield Found(effect, ast.unparse(node.func), path, value, written=self._made_of(node, value))
 
     def _made_of(self, node: ast.Call, path: ast.expr) -> frozenset[Atom]:
         """Sources of what code that is not here may put into a file: all that it is given, and the code itself."""
@@ -184,13 +199,17 @@ class Files:
         return 0
 
     def _effect(self, node: ast.Call, found: Found) -> FileEffect:
-        named = frozenset[Atom]() if found.named is None else self.provenance.value_of(found.named).atoms
+        given, is_bracketed = found.named, not found.is_rewritable and self.brackets.fits(node, found)
+        named = frozenset[Atom]() if given is None else self.provenance.value_of(given).atoms
+        is_ended = found.effect in ENDED and given is not None
         return FileEffect(
             effect=found.effect, api=found.api, path=found.path, function=self.syntax.function(node),
             place=self.syntax.place(node), span=self.syntax.span(node), callee=self.syntax.span(node.func),
             order=self.syntax.span(node).end, guards=self.guards.of(node), mode=found.mode,
             written=found.written, source=found.source, named=named, joint=found.joint, keeper=found.keeper,
-            is_rewritable=found.is_rewritable,
+            is_rewritable=found.is_rewritable or is_bracketed, is_bracketed=is_bracketed,
+            argument=self.syntax.span(given) if given is not None else None,
+            behind=self.brackets.behind(node, given, found.api) if is_ended and given is not None else None,
             decides=self.asides.decided_by(node) if found.effect in ASKING else "more",
             leaves=self._left(node) if found.effect == "read" else 0,
         )  # fmt: skip

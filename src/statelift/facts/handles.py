@@ -28,6 +28,11 @@ class Handles:
         """Whether the handle is only read, written and closed: nothing needs a real file behind it."""
         return not any(self._needs_a_file(each) for each in self._uses(node))
 
+    def asks_where(self, node: ast.Call) -> bool:
+        """Whether the position in the file is asked for or set."""
+        used = [self.syntax.parents[each] for each in self._uses(node)]
+        return any(isinstance(each, ast.Attribute) and each.attr in ("tell", "seek") for each in used)
+
     def is_read(self, node: ast.Call) -> bool:
         """Whether what was in the file before is read through the handle."""
         used = [self.syntax.parents[each] for each in self._uses(node)]

@@ -44,6 +44,7 @@ class Opening:
         if _reads_and_writes(mode) or (_is_appending(mode) and "+" in mode and self.handles.is_read(node)):
             yield Found("read", api, path, named, mode)
         effect, is_known = effect_of_mode(mode)
+        is_known = is_known and not (effect == "append" and self.handles.asks_where(node))
         has_plain_options = {key.arg for key in node.keywords} <= OPEN_OPTIONS
         yield Found(
             effect, api, path, named, mode, self.handles.written(node), joint=joint,
@@ -87,12 +88,14 @@ def effect_of_mode(mode: str) -> tuple[Effect, bool]:
             return "read", True
         case "w":
             return "write", True
-        case "x" | "x+":
+        case "x":
+            return "claim", True
+        case "x+":
             return "claim", False
         case "w+":
             return "write", False
-        case _:
-            return "append", False
+        case other:
+            return "append", other == "a"
 
 
 def _is_appending(mode: str) -> bool:

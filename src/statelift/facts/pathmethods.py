@@ -30,13 +30,16 @@ class PathMethods:
             case "open":
                 yield from self.opening.opened_path(node, path, base, self._joint(node, function))
             case "rename" | "replace":
-                yield from self._renamed(node, api, path) if len(node.args) == 1 else ()
+                yield from self._renamed(node, api, path, self._joint(node, function))
             case "mkdir":
                 yield self.folders.new(node, api, path, base)
             case "iterdir" | "glob" | "rglob":
                 yield self.folders.listed(node, api, path)
             case "touch" if is_false(node, "exist_ok", 1, default=True):
-                yield Found("claim", api, path, base)
+                yield Found(
+                    "claim", api, path, base, is_rewritable=_has_plain_arguments(node, method),
+                    joint=self._joint(node, function),
+                )  # fmt: skip
             case _:
                 written = frozenset[Atom]()
                 if PATH_METHODS[method] == "write":
@@ -47,11 +50,17 @@ class PathMethods:
                     joint=self._joint(node, function),
                 )  # fmt: skip
 
-    def _renamed(self, node: ast.Call, api: str, path: str) -> Iterator[Found]:
+    def _renamed(self, node: ast.Call, api: str, path: str, joint: Span) -> Iterator[Found]:
+        if len(node.args) != 1:
+            return
         yield Found("read", api, path)
         target = self.arguments.paths.pattern(node.args[0])
         if target:
-            yield Found("write", api, target, node.args[0], source=path)
+            is_alone = isinstance(self.arguments.syntax.parents[node], ast.Expr)
+            yield Found(
+                "write", api, target, node.args[0], source=path, is_rewritable=is_alone and not node.keywords,
+                joint=joint,
+            )  # fmt: skip
         yield Found("remove", api, path)
 
     def _joint(self, node: ast.Call, function: ast.Attribute) -> Span:
@@ -71,6 +80,8 @@ def _has_plain_arguments(node: ast.Call, method: str) -> bool:
     match method:
         case "write_text" | "write_bytes":
             return is_one and keywords <= OPEN_OPTIONS
+        case "touch":
+            return not node.args and keywords <= {"exist_ok"}
         case "read_text":
             return not node.args and keywords <= {"encoding", "errors"}
         case _:

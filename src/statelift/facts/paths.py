@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cached_property
 
 from statelift.catalogue.files import NEW_NAMES, SUFFIXES
-from statelift.facts.callees import callee_of, may_be_own
+from statelift.facts.callees import callee_of, is_kept_in_s3, may_be_own
 from statelift.facts.freshness import Freshness
 from statelift.facts.pieces import (
     MARKERS,
@@ -153,7 +153,9 @@ class Paths:
                 return self._made(node)
 
     def _made(self, node: ast.Call) -> str | None:
-        """What a function of the program may return."""
+        """What a function of the program may return; the generated store gives scratch."""
+        if is_kept_in_s3(self.syntax, node):
+            return None
         callee = callee_of(self.syntax, node)
         is_own = bool(callee) and may_be_own(self.syntax, node, callee)
         return f"<call {callee}|{self.syntax.span(node).end}>" if is_own else None

@@ -46,6 +46,7 @@ _NONE: frozenset[str] = frozenset()
 _ANYTHING = frozenset({"unknown"})
 _OPAQUE = _Known(frozenset({Atom("opaque")}), "unknown", _ANYTHING, is_pure=False)
 _CONSTANT = frozenset({Atom("const")})
+_NO_ATOMS = frozenset[Atom]()
 
 
 class Provenance:
@@ -123,8 +124,11 @@ class Provenance:
         if is_open and name in parameter_names(scope.node):
             detail = f"{scope.qualname}:{name}"
             parts = [_Known(frozenset({Atom("param", detail)}), f"param:{detail}", _NONE, is_pure=True)]
-        if not (given or parts) or any(_is_target(each) for each in given) or self._is_captured(scope, name):
-            return _OPAQUE
+        taken = [each for each in given if _is_target(each)]
+        if not (given or parts) or taken or self._is_captured(scope, name):
+            return replace(
+                _OPAQUE, atoms=_OPAQUE.atoms.union(*(self._taken_from(each, depth - 1) for each in taken))
+            )
         known = _joined([*parts, *(self._known(each, depth - 1) for each in given)])
         threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, name)
         return _Known(known.atoms, known.type, threats, known.is_pure and self._is_bound_once(scope, name))
@@ -140,6 +144,18 @@ class Provenance:
             for node in self.syntax.walk.only(*CAPTURING)
             for name in names_bound(node)
         )
+
+    def _taken_from(self, target: ast.expr, depth: int) -> frozenset[Atom]:
+        """Sources of what a loop goes through, or an assignment unpacks, to give a variable its value."""
+        for parent in self.syntax.ancestors(target):
+            match parent:
+                case ast.For(iter=value) | ast.comprehension(iter=value) | ast.Assign(value=value):
+                    return self._known(value, depth).atoms
+                case ast.Tuple() | ast.List() | ast.Starred():
+                    continue
+                case _:
+                    break
+        return _NO_ATOMS
 
     def _is_bound_once(self, scope: Scope, name: str) -> bool:
         return len(self.syntax.assigned(scope, name)) <= 1

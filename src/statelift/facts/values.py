@@ -276,7 +276,8 @@ class FileEffect:
     `keeper` is what keeps the handle open: the class of the object that holds it, or "*" for a cell.
     `decides`: about nothing but removals, new folders and log lines; about files that are written, too; or more.
     `leaves`: where the block ends that leaves the function with what is read; 0 where it goes on.
-    `variables` of the environment could make it another path.
+    `variables` of the environment could make it another path. `argument` is the text of the path. `is_bracketed`:
+    the call needs a real file, which can be fetched before it, and stored `behind` the statement that ends it.
     """
 
     effect: Effect
@@ -300,6 +301,9 @@ class FileEffect:
     decides: Literal["nothing", "setup", "more"] = "more"
     leaves: int = 0
     variables: tuple[str, ...] = ()
+    argument: Span | None = None
+    is_bracketed: bool = False
+    behind: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +427,6 @@ class Function:
 
     `given` are those among them that are not only called: they stand as values. `body` is what stands in
     front of the first statement behind the docstring, in its line; None where more than white space does.
-    `given` are those among them that are not only called: they stand as values.
     `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise. `bound` are
     its variables, imported names not included.
     """

@@ -5,6 +5,8 @@ Whole stacks print the fragments as they are; patches compose them and write the
 
 import functools
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import yaml
@@ -61,10 +63,11 @@ def resource_fragment(operation: EnsureResource) -> str:
     return environment().get_template(f"{operation.kind}.yaml.j2").render(settings)
 
 
-def resource_bodies(operation: EnsureResource) -> dict[str, Value]:
+@functools.lru_cache(maxsize=64)
+def resource_bodies(operation: EnsureResource) -> Mapping[str, Value]:
     """Logical id -> body of a resource and its companions."""
     bodies = _values(resource_fragment(operation))
-    return bodies if isinstance(bodies, dict) else {}
+    return MappingProxyType(bodies if isinstance(bodies, dict) else {})
 
 
 def statements_fragment(grant: EnsureGrant, kind: str) -> str:
@@ -76,10 +79,11 @@ def statements_fragment(grant: EnsureGrant, kind: str) -> str:
     return environment().get_template("statements.yaml.j2").render(settings)
 
 
-def statements(grant: EnsureGrant, kind: str) -> list[dict[str, Value]]:
+@functools.lru_cache(maxsize=256)
+def statements(grant: EnsureGrant, kind: str) -> tuple[dict[str, Value], ...]:
     """The IAM statements of one right."""
     values = _values(statements_fragment(grant, kind))
-    return [item for item in values if isinstance(item, dict)] if isinstance(values, list) else []
+    return tuple(item for item in values if isinstance(item, dict)) if isinstance(values, list) else ()
 
 
 def variable_value(variable: EnsureEnv) -> Tagged:

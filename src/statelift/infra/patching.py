@@ -8,6 +8,7 @@ from statelift.infra.packages import with_copies, with_patterns
 from statelift.infra.patch import patch_template
 from statelift.infra.services import patch_service
 from statelift.infra.terraform import patch_terraform
+from statelift.infra.validators import new_findings
 from statelift.infra.yamlpatch import Document, Refusal
 from statelift.model import EnsurePackaged, InfraOperation
 
@@ -28,7 +29,17 @@ def patch_file(path: str, before: bytes | None, operations: Sequence[InfraOperat
         raise Refusal(f"{path} does not exist.")
     if path.endswith(".py"):
         return patch_program(before, operations)
-    return patch_service(before, operations) if _SERVICE.fullmatch(path) else patch_template(before, operations)
+    return patch_service(before, operations) if _SERVICE.fullmatch(path) else _validated(before, operations)
+
+
+def _validated(before: bytes, operations: Sequence[InfraOperation]) -> bytes:
+    """The patched template, where a validator that is installed finds nothing new in it."""
+    after = patch_template(before, operations)
+    found = new_findings(before, after)
+    if found:
+        rule, resource = found[0]
+        raise Refusal(f"A validator would find {rule} at {resource or 'the template'}, which it does not find now.")
+    return after
 
 
 def _with_packages(path: str, before: bytes | None, operations: Sequence[EnsurePackaged]) -> bytes:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import yaml
@@ -143,6 +144,7 @@ def scalar(value: str | int | bool | Tagged) -> str:
             return "'" + value.replace("'", "''") + "'"
 
 
+@lru_cache(maxsize=4096)  # few words, written again and again
 def _reads_as_text(text: str) -> bool:
     if not _UNQUOTED.fullmatch(text):
         return False

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from statelift.catalogue.files import FOLDERS
+from statelift.catalogue.files import FOLDER_QUESTIONS, FOLDERS
 from statelift.facts.filetests import RESULT
-from statelift.facts.pieces import generic, is_fresh
+from statelift.facts.pieces import TEMPORARY, generic, is_fresh, pieces_of
 from statelift.facts.values import FileEffect, Guard
 from statelift.judge.evidence import FILE_ERRORS, Evidence
 from statelift.link.filepaths import ELSEWHERE
@@ -18,6 +18,7 @@ Effects = list[tuple[str, FileEffect]]
 WRITES = frozenset({"write", "append", "create", "claim", "fill", "tool", "store"})
 READS = frozenset({"read", "exists", "list", "claim", "store"})
 FILLS = frozenset({"fill", "tool", "opaque"})
+SIZES = frozenset({"os.path.getsize", "os.stat", "os.lstat", "Path.stat", "Path.lstat"})  # more than "it is there"
 UNKNOWN = "\0"  # stands for a piece that is not known
 GIVEN = frozenset({"write", "append", "create", "claim", "fill", "opaque"})  # what code that is not here can find
 
@@ -27,7 +28,8 @@ class Group:
     """All effects on one path. `near` are those on folders around it, and on files in it where it is a folder.
 
     `makers` are the names of functions that are not here, and that make the file where it is missing. `marks` are
-    the paths of files that tell that a container is set up.
+    the paths of files that tell that a container is set up, `folders` the questions whether a folder around it is
+    there.
     """
 
     pattern: str
@@ -35,6 +37,7 @@ class Group:
     near: Effects
     makers: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
+    folders: tuple[tuple[str, FileEffect], ...] = ()
 
     @cached_property
     def all(self) -> Effects:
@@ -101,6 +104,12 @@ class Exposure:
         asked = {each for each in step.conditions if self._says(*way.trace.guards[each], holds=True)}
         is_on_the_way = {each for each in step.conditions - asked if each[1] != "try"} <= later.conditions
         return is_on_the_way and read.function == write.function and 0 < read.leaves < write.order
+
+    def is_done_once(self, write: FileEffect) -> bool:
+        """Whether an invocation comes to a write at most once, as far as it can be followed."""
+        ways = [[step for step in way.steps if _effect(step) is write] for way in self._ways]
+        is_looped = any(kind == "loop" for way in ways for step in way for _, kind, _, _ in step.conditions)
+        return any(ways) and all(len(way) <= 1 for way in ways) and not is_looped
 
     def depending(self) -> Iterator[Step]:
         """The steps that only run where the file is not there; those on other files and cells included."""
@@ -229,7 +238,10 @@ class Exposure:
         return is_existence and any(map(is_same_tree, asked, [removal.path] * len(asked)))
 
     def _is_left_clean(self) -> bool:
-        """Whether every write is undone by a removal in a `finally` around it, also after an exception."""
+        """Whether every write is undone: by a removal in a `finally` around it, also after an exception.
+
+        Behind it is enough where the request names the file.
+        """
         written = {id(each) for _, each in self.group.writers}
         seen = {id(step.item) for way in self._ways for step in way.steps}
         return written <= seen and all(
@@ -242,7 +254,14 @@ class Exposure:
             for step in way.steps
             if step.index > write.index and _is_removed_by(_effect(write), _effect(step))
         ]
-        return any(_is_final(removal, write) for removal in removals)
+        if any(_is_final(removal, write) for removal in removals):
+            return True
+        return self._is_asked_for(write) and any(each.conditions <= write.conditions for each in removals)
+
+    def _is_asked_for(self, write: Step) -> bool:
+        """Whether the request names the file: what a call that fails leaves there, only its repetition can find."""
+        sources = self.evidence.sources.of_atoms(write.path, _effect(write).named)
+        return bool(pieces_of(_effect(write).path)) and any(each.kind == "event" for each in sources)
 
 
 @dataclass(frozen=True)
@@ -294,7 +313,7 @@ def fills(one: FileEffect, other: FileEffect) -> bool:
         case "claim" if one.api not in FOLDERS:
             return one.path == other.path
         case "append" | "create" | "claim":
-            return one.path == other.path and other.effect == "exists"
+            return one.path == other.path and other.effect == "exists" and other.api not in SIZES
         case "fill" | "tool" | "opaque":
             return other.effect != "list" and is_below(other.path, one.path)
         case _:
@@ -344,6 +363,16 @@ def _branches(step: Step) -> list[str]:
 def _effect(step: Step) -> FileEffect:
     assert isinstance(step.item, FileEffect)
     return step.item
+
+
+def folders_of(pattern: str, others: Effects) -> Iterator[tuple[str, FileEffect]]:
+    """The questions about folders around a path on which more depends than that the folder is made."""
+    for path, effect in others:
+        other = generic(effect.path)
+        is_around = other not in (pattern, TEMPORARY) and is_below(pattern, other)
+        if is_around and effect.effect == "exists" and effect.decides != "nothing":
+            is_known = effect.api in FOLDER_QUESTIONS and effect.is_certain and not effect.mode
+            yield path, replace(effect, mode=effect.mode or "folder", is_rewritable=is_known, is_bracketed=False)
 
 
 def near_of(pattern: str, own: Effects, others: Effects) -> Iterator[tuple[str, FileEffect]]:

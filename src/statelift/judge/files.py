@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from statelift.catalogue.files import FOLDERS, LOCKS, SHELVES, WAYS
+from statelift.catalogue.files import FOLDERS, LOCKS, PRINTABLE_LOGS, SHELVES, STRICT_FOLDERS, WAYS
 from statelift.facts.handles import CONTAINER
 from statelift.facts.pieces import TEMPORARY, generic, is_fresh, is_remembered
 from statelift.facts.values import Atom, FileEffect
@@ -16,6 +16,7 @@ from statelift.judge.exposure import (
     Effects,
     Exposure,
     Group,
+    folders_of,
     is_below,
     is_folder_made,
     method_of,
@@ -56,7 +57,8 @@ def _groups(evidence: Evidence) -> Iterator[Group]:
     _join_readers(by_path)
     _join_contents(by_path)
     for pattern, own in sorted(by_path.items()):
-        yield Group(pattern, own, [*near_of(pattern, own, found)], _makers(evidence, pattern, own))
+        around = tuple(folders_of(pattern, found))
+        yield Group(pattern, own, [*near_of(pattern, own, found)], _makers(evidence, pattern, own), folders=around)
 
 
 def _makers(evidence: Evidence, pattern: str, own: Effects) -> frozenset[str]:
@@ -142,7 +144,7 @@ class _Maker:
         found = {entry for p, e in group.all for entry in evidence.reach.entries_of((p, e.function))}
         uses = tuple(sorted({Use(p, e.place.line, e.effect) for p, e in group.all}))
         self.subject = Subject(path, first.place, group.pattern, tuple(sorted(found)), uses)
-        self.effects = group.all
+        self.effects = [*group.all, *group.folders]
 
     def __call__(self, verdict: Verdict, what: str, reasons: tuple[str, ...], tier: Tier = Tier.SAFE) -> Judgement:
         return Judgement(
@@ -177,7 +179,21 @@ def _write_only(make: _Maker, group: Group) -> Judgement:
         f"line {line}: what is appended in /tmp is read by no code, and is lost with the container",
         "write to stdout or a logger without a file: CloudWatch Logs keeps it",
     )
-    return make(Verdict.WRITE_ONLY, "grows with every call and is read by none", reasons, Tier.MANUAL)
+    tier = Tier.REVIEW if all(can_be_printed(each) for _, each in group.writers) else Tier.MANUAL
+    return make(Verdict.WRITE_ONLY, "grows with every call and is read by none", reasons, tier)
+
+
+def can_be_printed(effect: FileEffect) -> bool:
+    """Whether what is appended to a file could as well be printed: text in a with statement, or a log's handler."""
+    if effect.mode == "log":
+        return effect.api in PRINTABLE_LOGS
+    is_plain = effect.is_rewritable and not effect.is_bracketed and effect.behind is not None
+    return is_plain and effect.mode in ("a", "at")
+
+
+def can_be_there(effect: FileEffect) -> bool:
+    """Whether a folder can be made whether or not it is there already, by the same call."""
+    return effect.api in STRICT_FOLDERS and effect.effect == "claim"
 
 
 def _database(make: _Maker, group: Group) -> Judgement:
@@ -259,7 +275,14 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
             f"line {folder.place.line}: {folder.api} fails where an earlier invocation made the folder",
             "pass exist_ok=True, or use a new tempfile.TemporaryDirectory() per call",
         )
-        return make(Verdict.STATE, "is a folder that an earlier invocation may have made", reasons, Tier.MANUAL)
+        tier = Tier.REVIEW if all(can_be_there(e) for e in exposed) else Tier.MANUAL
+        return make(Verdict.STATE, "is a folder that an earlier invocation may have made", reasons, tier)
+    if _is_left_over(evidence, group, exposed):
+        reasons = (
+            f"line {read} can find what line {written} put there in an earlier invocation, beside what is new",
+            "empty the folder first, or use a new tempfile.TemporaryDirectory() per call",
+        )
+        return make(Verdict.STATE, "is a folder with what earlier invocations left", reasons, Tier.REVIEW)
     judgement = make(
         Verdict.STATE,
         "is written in one invocation and read in another",
@@ -280,6 +303,29 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
     return judgement
 
 
+def can_be_cleared(effect: FileEffect) -> bool:
+    """Whether the folder that a call fills can be emptied in front of its statement."""
+    is_known = effect.is_certain and effect.behind is not None and effect.argument is not None
+    return effect.effect == "fill" and is_known and effect.path != TEMPORARY and effect.mode != "relative"
+
+
+def _is_left_over(evidence: Evidence, group: Group, exposed: list[FileEffect]) -> bool:
+    """Whether one statement fills a folder, once in each call, and what is read of it is what lies there."""
+    fills = [each for _, each in group.writers]
+    is_one = len(fills) == 1 and can_be_cleared(fills[0]) and all(each.effect == "list" for each in exposed)
+    return is_one and Exposure(evidence, group).is_done_once(fills[0]) and not _is_shared(evidence, fills[0])
+
+
+def _is_shared(evidence: Evidence, fill: FileEffect) -> bool:
+    """Whether something else is put into the folder: the archive itself, for one."""
+    return any(
+        each.effect in WRITES | {"opaque"} and each.span != fill.span and is_below(generic(each.path), fill.path)
+        for effects in evidence.files.effects.values()
+        for each in effects
+        if not is_folder_made(each)
+    )
+
+
 def _locks(evidence: Evidence) -> Iterator[str]:
     """A lock or a memory map needs a real file, on one machine."""
     for key, function in sorted(evidence.program.functions.items()):
@@ -291,7 +337,7 @@ def _locks(evidence: Evidence) -> Iterator[str]:
 def _obstacles(group: Group) -> Iterator[str]:
     """Why the uses of a path cannot become calls of S3, each reason once with all its lines."""
     lines: dict[str, set[int]] = defaultdict(set)
-    for _, effect in group.all:
+    for _, effect in (*group.all, *group.folders):
         for reason in _hindrances(effect):
             lines[reason].add(effect.place.line)
     for reason, found in lines.items():

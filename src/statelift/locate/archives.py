@@ -73,7 +73,8 @@ def _source(path: str, entry: Value, files: Files) -> Folder:
 
 
 def _single(path: str) -> Folder:
-    return Folder(posixpath.dirname(path), f"Only the file {path} is packaged, not its folder.", is_left_out=True)
+    reason = f"Only the file {path} is packaged, not its folder. Package the folder to have it changed."
+    return Folder(posixpath.dirname(path), reason, is_left_out=True)
 
 
 def _holds(folder: str, handler: str | None, files: Files) -> bool:

@@ -145,7 +145,7 @@ def _local(function: _Declared, code: Node, files: Files) -> Folder | Elsewhere:
     if path is None:
         return Elsewhere(f"is {uri}, outside of the analysed folder")
     if path in files.names:
-        reason = f"Only the file {path} is packaged, not its folder."
+        reason = f"Only the file {path} is packaged, not its folder. Package the folder to have it changed."
         return Folder(posixpath.dirname(path), reason, is_left_out=True)
     return Folder(path, _build(function))
 

@@ -70,10 +70,11 @@ def contents_of(image: Image, files: Files) -> tuple[Folder, str]:
     if handler is None or not _HANDLER.fullmatch(handler):
         raise ImageError(f"{path} does not start a handler that is written as module.function.")
     folder = _folder(context, path, recipe, handler, files)
-    if not folder.packaging and image.packaging:
-        folder = replace(folder, packaging=image.packaging)
-    if not folder.packaging and not _has_boto3(recipe, text, context, files):
-        folder = replace(folder, packaging=f"{path} does not say that the image has boto3, which it needs.")
+    doubt = image.packaging
+    if not _has_boto3(recipe, text, context, files):
+        doubt = f"{path} does not say that the image has boto3, which it needs."
+    if doubt:
+        folder = replace(folder, packaging=folder.packaging or doubt, packager="")
     return folder, handler
 
 

@@ -1,0 +1,98 @@
+"""What becomes of programs that keep files in /tmp: the lines that change, and how the changed program runs."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from statelift.compose import compose
+from statelift.discover import read_file
+from statelift.model import Options, Tier
+from statelift.planning import make_plan
+
+CATALOGUE = Path(__file__).parents[1] / "fixtures" / "catalogue" / "tmp"
+
+
+def changed(folder, text):
+    """The program after all changes that are not left to a person."""
+    (folder / "app.py").write_bytes(text.encode())
+    plan = make_plan([folder], Options())
+    wanted = [each.id for each in plan.changes if each.tier is not Tier.MANUAL]
+    written = {each.path: each.after for each in compose(plan, wanted, lambda path: read_file(folder, path))}
+    return written.get("app.py", text.encode()).decode()
+
+
+def new_lines(folder, text):
+    before = set(text.splitlines())
+    return [each.strip() for each in changed(folder, text).splitlines() if each.strip() and each not in before]
+
+
+HEAD = "import os\n\n\ndef handler(event, context):\n"
+GET = "    with open('/tmp/a') as file:\n        return file.read()\n"
+CASES = {
+    "append": (
+        f"    with open('/tmp/a', 'a') as file:\n        file.write(event['x'])\n{GET}",
+        ["with TMP_FILES.open('/tmp/a', 'a') as file:", "with TMP_FILES.open('/tmp/a') as file:"],
+    ),
+    "size": (
+        "    if 'x' in event:\n        open('/tmp/a', 'w').write(event['x'])\n"
+        "    return os.path.getsize('/tmp/a')\n",
+        ["TMP_FILES.open('/tmp/a', 'w').write(event['x'])", "return TMP_FILES.getsize('/tmp/a')"],
+    ),
+    "renamed": (
+        "    if 'x' in event:\n        open('/tmp/b', 'w').write(event['x'])\n"
+        f"        os.rename('/tmp/b', '/tmp/a')\n{GET}",
+        ["TMP_FILES.move('/tmp/b', '/tmp/a')", "with TMP_FILES.open('/tmp/a') as file:"],
+    ),
+    "both ways": (
+        "    if 'x' in event:\n        event['x'].to_csv('/tmp/a', index=False)  # all\n"
+        "    return event['y'].upload_file('/tmp/a')\n",
+        ["TMP_FILES.store('/tmp/a')", "return event['y'].upload_file(TMP_FILES.fetch('/tmp/a'))"],
+    ),
+    "strict folder": ("    os.mkdir('/tmp/a')\n", ["os.makedirs('/tmp/a', exist_ok=True)"]),
+    "printed": (
+        "    with open('/tmp/a', 'a') as file:\n        print(event['x'], file=file)\n",
+        ["import contextlib", "import sys", "with contextlib.nullcontext(sys.stdout) as file:"],
+    ),
+}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_lines_that_change(name, newline, tmp_path):
+    body, expected = CASES[name]
+    own = {"from statelift_state import FileStore", 'TMP_FILES = FileStore("TMP_FILES_BUCKET_NAME")'}
+    text = (HEAD + body).replace("\n", newline)
+    assert [each for each in new_lines(tmp_path, text) if each not in own] == expected
+    assert "\n" not in changed(tmp_path, text).replace(newline, "")
+
+
+LOGS = {
+    "filename='/tmp/a', level=20": "level=20",
+    "level=20, filename='/tmp/a'": "level=20",
+    "level=20, filename='/tmp/a', filemode='a'": "level=20",
+    "level=20, filename='/tmp/a', format='%(message)s', encoding='utf-8'": "level=20, format='%(message)s'",
+    "filename='/tmp/a'": "",
+    "filemode='a', filename='/tmp/a'": "",
+    "format='ü, ä',\n    filename='/tmp/a',\n    level=20": "format='ü, ä',\n    level=20",
+}
+
+
+@pytest.mark.parametrize("arguments", LOGS)
+def test_a_log_loses_its_file_and_keeps_the_rest(arguments, tmp_path):
+    text = f"import logging\n\nlogging.basicConfig({arguments})\n\n\ndef handler(event, context):\n"
+    text += "    logging.info(1)\n"
+    found = changed(tmp_path, text)
+    assert f"logging.basicConfig({LOGS[arguments]})" in found
+    ast.parse(found)
+
+
+def test_an_emptied_folder_holds_what_this_call_put_there(tmp_path):
+    root, folder = tmp_path / "root", tmp_path / "kept"
+    root.mkdir()
+    text = changed(root, (CATALOGUE / "T31" / "minimal" / "app.py").read_text()).replace("/tmp/x", str(folder))
+    text = text.replace("/tmp/in.zip", str(tmp_path / "in.zip"))
+    module = {}
+    exec(compile(text, "app.py", "exec"), module)
+    assert module["handler"]({"names": ["a", "b"]}, None) == ["a", "b"]
+    assert module["handler"]({"names": ["c"]}, None) == ["c"]
