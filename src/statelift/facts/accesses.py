@@ -3,13 +3,15 @@
 import ast
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
-from statelift.facts.cells import whole_line
+from statelift.facts.cells import defaults_of, whole_line
 from statelift.facts.editing import alias_of, is_editable
-from statelift.facts.fates import fates_of, fates_of_copy, steers
+from statelift.facts.fates import fates_of, fates_of_copy, fates_of_variable, steers
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
 from statelift.facts.provenance import Provenance
+from statelift.facts.scopes import FUNCTIONS
 from statelift.facts.subjects import LOGGER, PROCESS, Subjects
 from statelift.facts.syntax import MODULE, Syntax
 from statelift.facts.values import Access, GlobalStatement
@@ -66,7 +68,19 @@ class Accesses:
     def _access(self, node: ast.Name | ast.Attribute, subject: str) -> Iterator[Access]:
         operation = _environment(self.syntax, node) or operation_of(self.syntax, node)
         if operation.op not in NOT_AN_ACCESS:
-            yield self._made(node, subject, operation)
+            made = self._made(node, subject, operation)
+            yield made
+            yield from self._as_default(node, made)
+
+    def _as_default(self, node: ast.expr, made: Access) -> Iterator[Access]:
+        """A variable that is a parameter's default is one more name for it in that function."""
+        arguments = self.syntax.parents[node]
+        function = self.syntax.parents.get(arguments)
+        if isinstance(arguments, ast.arguments) and isinstance(function, FUNCTIONS):
+            scope = self.syntax.scopes.opened[function]
+            name = defaults_of(arguments).get(node)
+            if name is not None:
+                yield replace(made, function=scope.qualname, fates=fates_of_variable(self.syntax, scope, name))
 
     def _made(self, node: ast.expr, subject: str, operation: Operation) -> Access:
         value_of = self.provenance.value_of

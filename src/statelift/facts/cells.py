@@ -105,7 +105,8 @@ def _variable(
     if scope.kind == "module":
         yield _Definition(name, "module", node, value)
     elif scope.kind == "class" and is_lasting_class(scope):
-        home: Home = "instance" if _is_dataclass(syntax, scope) and isinstance(node, ast.AnnAssign) else "class"
+        is_field = isinstance(node, ast.AnnAssign) and "ClassVar" not in ast.unparse(node.annotation)
+        home: Home = "instance" if is_field and _is_dataclass(syntax, scope) else "class"
         yield _Definition(f"{scope.qualname}.{name}", home, node, value)
     elif scope.kind == "function" and (scope, name) in syntax.captured:
         is_open = value is None or _kind(syntax, value) not in ("call", "other", "text")
@@ -160,16 +161,20 @@ def _defaults(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> I
     scope = syntax.scopes.opened[node]
     if scope.parent is None or scope.parent.function() is not None:
         return
-    arguments = node.args
+    for default, name in defaults_of(node.args).items():
+        if _is_changeable(syntax, default):
+            yield _Definition(f"{scope.qualname}({name})", "default", default, default)
+
+
+def defaults_of(arguments: ast.arguments) -> dict[ast.expr, str]:
+    """The defaults, each with the name of its parameter."""
     positional = [*arguments.posonlyargs, *arguments.args]
     tail = positional[len(positional) - len(arguments.defaults) :]
     pairs = [
         *zip(tail, arguments.defaults, strict=True),
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     ]
-    for argument, default in pairs:
-        if default is not None and _is_changeable(syntax, default):
-            yield _Definition(f"{scope.qualname}({argument.arg})", "default", default, default)
+    return {default: argument.arg for argument, default in pairs if default is not None}
 
 
 def _is_changeable(syntax: Syntax, value: ast.expr) -> bool:

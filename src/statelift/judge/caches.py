@@ -33,6 +33,8 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return _set_up_once(evidence, key, fills)
     if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
         return ()
+    if _is_changed_later(evidence, cell, uses, fills):
+        return ()
     if not all(_is_default(use) or _is_built_once(evidence, key, path, use) for path, use in fills):
         return ()
     sources = _sources(evidence, fills)
@@ -47,6 +49,14 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return ()  # the time of an event, such as the last failure, and not of something that was built then
     line = fills[0][1].place.line
     return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
+
+
+def _is_changed_later(evidence: Evidence, cell: Cell, uses: Uses, fills: Uses) -> bool:
+    """Whether calls change the collection, or the object of the program, that is built once."""
+    is_own = is_container(cell) or any(
+        evidence.classes_made(path, use.value) for path, use in fills if use.value is not None
+    )
+    return is_own and any(evidence.sources.is_result_changed(path, use) for path, use in uses)
 
 
 def _is_built_once(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:

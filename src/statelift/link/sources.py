@@ -150,7 +150,8 @@ class Sources:
         return changing or frozenset({Source("external", callee)})
 
     def _is_client(self, target: Target) -> bool:
-        return self.program.cells[target.path, target.name].callee in CONSTRUCTORS
+        value = self.program.cells[target.path, target.name].value
+        return value is not None and any(each.kind == "call" and each.detail in CONSTRUCTORS for each in value.atoms)
 
     def _global(self, path: str, name: str, depth: int) -> frozenset[Source]:
         target = self.program.resolve(path, name)
