@@ -206,7 +206,7 @@ def cache_reasons(
         return ()
     if not any(use.op in VALUE_READS and use.fates - {"dropped"} for _, use in uses):
         return ()  # only what it holds is asked, never what for: it remembers what has been seen
-    if _tells_apart(evidence, key, fills):
+    if _tells_apart(evidence, key, fills) or any(_is_rewritten(evidence, path, use) for path, use in fills):
         return ()
     line = fills[0][1].place.line
     return (
@@ -243,6 +243,11 @@ def _has_cache_beside(evidence: Evidence, path: str, stamp: Access) -> bool:
             if cell is not None and cache_reasons(evidence, key, cell, evidence.reached(key)):
                 return True
     return False
+
+
+def _is_rewritten(evidence: Evidence, path: str, fill: Access) -> bool:
+    """Whether the program writes to the table from which an entry was read: a hit would be stale."""
+    return any(evidence.rewritten_source((path, fill.function), only_tables=True))
 
 
 def _tells_apart(evidence: Evidence, key: CellKey, fills: Uses) -> bool:

@@ -98,9 +98,14 @@ class Evidence:
         }
         return sorted(target.name for target in called if target is not None and target.kind == "class")
 
-    def rewritten_source(self, key: FunctionKey) -> Iterator[str]:
-        """Why what a function fetches from a store may be stale: the program itself writes to that store."""
+    def rewritten_source(self, key: FunctionKey, *, only_tables: bool = False) -> Iterator[str]:
+        """Why what a function fetches from a store may be stale: the program itself writes to that store.
+
+        `only_tables`: not by way of a client, which may speak of other keys and buckets each time.
+        """
         for base, path in self._bases(key, SOURCE_READS):
+            if only_tables and ".Table(" not in getattr(self.program.cells[path, base].value, "text", ""):
+                continue
             for other in sorted(self.program.functions):
                 if self.reach.has(other) and (base, path) in set(self._bases(other, SOURCE_WRITES)):
                     yield f"rule 7: it keeps what it reads from {base}, and {other[1]}() writes to {base}"

@@ -151,7 +151,9 @@ class Sources:
 
     def _is_client(self, target: Target) -> bool:
         value = self.program.cells[target.path, target.name].value
-        return value is not None and any(each.kind == "call" and each.detail in CONSTRUCTORS for each in value.atoms)
+        return value is not None and any(
+            each.kind == "call" and each.detail in CONSTRUCTORS for each in value.atoms
+        )
 
     def _global(self, path: str, name: str, depth: int) -> frozenset[Source]:
         target = self.program.resolve(path, name)
