@@ -41,7 +41,7 @@ class _Known:
     is_pure: bool
 
 
-HARMLESS = frozenset({"read", "returned", "copy returned", "dropped"})
+HARMLESS = frozenset({"read", "dropped"})  # what is returned, the callers may change
 _NONE: frozenset[str] = frozenset()
 _ANYTHING = frozenset({"unknown"})
 _OPAQUE = _Known(frozenset({Atom("opaque")}), "unknown", _ANYTHING, is_pure=False)

@@ -2,15 +2,14 @@
 
 import ast
 import builtins
-import re
 from collections.abc import Callable, Iterator
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.values import Access, Value
+from statelift.judge.blocks import conflicts, put_backs
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
-from statelift.link.program import Target
-from statelift.link.sources import IMMUTABLE, STORABLE
+from statelift.link.sources import CHANGED, IMMUTABLE, STORABLE
 from statelift.link.trace import Step, excludes
 from statelift.model import Tier, Verdict
 
@@ -18,6 +17,7 @@ SAFE_OPERATIONS = frozenset({"put", "require", "get", "contains", "lacks", "dele
 REVIEW_OPERATIONS = frozenset({"items", "len"})
 READS = frozenset({"get", "require", "contains", "lacks"})
 WRITES = frozenset({"put", "delete", "pop", "setdefault"})
+GIVEN_BACK = frozenset({"returned", "copy returned"})
 ADVICE = {
     "nested": "the stored value is changed in place: read it, change it and put it back in one step",
     "clear": "clearing the whole store is not one atomic operation on a table",
@@ -61,9 +61,13 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     yield from _strangers(evidence, judgement)
     yield from _operations(list(judgement.accesses))
     yield from _unkeyed(evidence, uses)
-    yield from _key_and_value(evidence, uses)
-    yield from _check_then_act(evidence, judgement, uses)
-    yield from _read_then_written(evidence, uses)
+    assert judgement.cell is not None
+    yield from ((Tier.MANUAL, each) for each in conflicts(evidence, judgement.cell[0], list(judgement.accesses)))
+    dropped = put_backs(list(judgement.accesses))
+    done = [(path, use) for path, use in uses if id(use) not in dropped]
+    yield from _key_and_value(evidence, done)
+    yield from _check_then_act(evidence, judgement, done)
+    yield from _read_then_written(evidence, done)
     yield from _read_results(evidence, uses)
 
 
@@ -127,7 +131,7 @@ def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
                 )
         given = use.value if use.op == "put" else use.default if use.op == "setdefault" else None
         if given is not None:
-            yield from _value(evidence, path, line, given, use.subject)
+            yield from _value(evidence, path, use, given)
 
 
 def live_value(evidence: Evidence, path: str, line: int, given: Value) -> Iterator[str]:
@@ -144,29 +148,8 @@ def live_value(evidence: Evidence, path: str, line: int, given: Value) -> Iterat
         yield f"line {line}: {given.text} is an object of {name}, which no table can hold as it is"
 
 
-def _annotated(evidence: Evidence, path: str, given: Value) -> Iterator[str]:
-    """Classes of the program that a parameter is said to be of: a framework makes objects of them."""
-    for atom in sorted(given.atoms):
-        qualname, _, name = atom.detail.rpartition(":")
-        function = (
-            evidence.program.functions.get((path, qualname)) if atom.kind == "param" and not atom.path else None
-        )
-        for parameter, text in (
-            () if function is None else zip(function.parameters, function.annotations, strict=False)
-        ):
-            for word in re.findall(r"[\w.]+", text) if parameter.name == name else ():
-                target = evidence.program.resolve(path, word)
-                if target is not None and target.kind == "class" and not _is_plain(evidence, target):
-                    yield target.name
-
-
-def _is_plain(evidence: Evidence, target: Target) -> bool:
-    """Whether objects of a class are dicts by another name."""
-    bases = evidence.program.classes[target.path, target.name].bases
-    return any(base.rpartition(".")[2] == "TypedDict" for base in bases)
-
-
-def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str) -> Iterator[Lowered]:
+def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator[Lowered]:
+    line = use.place.line
     yield from ((Tier.MANUAL, reason) for reason in live_value(evidence, path, line, given))
     kind = evidence.sources.type_of(path, given.type)
     if kind not in STORABLE:
@@ -175,9 +158,8 @@ def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str)
             f"line {line}: the type of {given.text} is not known; one that JSON cannot hold would raise",
         )
     if kind not in IMMUTABLE:
-        for danger in evidence.sources.dangers(path, given.threats):
-            if danger == f"it is stored in {subject}":
-                continue
+        here = evidence.sources.stored_in(path, use.subject)
+        for danger in sorted(evidence.sources.held_dangers(path, use.function, given) - {here}):
             yield Tier.REVIEW, f"line {line}: {given.text} is stored as a copy, but {danger}"
     if any(source.kind == "cell" for source in evidence.sources.of(path, given)):
         yield (
@@ -235,9 +217,10 @@ def _read_results(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
     for path, use in uses:
         if use.op in ("get", "require", "pop", "setdefault", "items"):
             dangers = set(evidence.sources.returned_fates(path, use.function, use.fates))
+            behind = evidence.sources.returned_fates(path, use.function, use.fates & GIVEN_BACK)
             if use.alias is not None and use.key is not None and use.key.is_pure:
-                dangers -= {"it is changed in place"} if use.changes_result else set()
+                dangers -= {CHANGED} - set(behind) if use.changes_result else set()
                 yield from [(Tier.REVIEW, f"line {use.place.line} {EDITED}")] if use.changes_result else []
             for danger in sorted(dangers):
-                tier = Tier.MANUAL if danger == "it is changed in place" else Tier.REVIEW
+                tier = Tier.MANUAL if danger == CHANGED else Tier.REVIEW
                 yield tier, f"line {use.place.line}: what is read becomes a copy, but {danger}"

@@ -351,7 +351,7 @@ class Sources:
             case "alias":
                 return {CHANGED} if self._is_alias_changed(path, rest) else set()
             case "cell":
-                return {f"it is stored in {rest}"}
+                return {self.stored_in(path, rest)}
             case "field":
                 return {CHANGED} if self._is_field_changed(path, rest) else set()
             case "mutated" | "inside":
@@ -366,6 +366,34 @@ class Sources:
                 return self._made_by(path, rest, depth)
             case _:
                 return {"it is used in a way that cannot be followed"}
+
+    def stored_in(self, path: str, name: str) -> str:
+        """The danger for an object that a cell holds, by the cell's own name wherever it is used."""
+        target = self.program.resolve(path, name)
+        return f"it is stored in {name if target is None else target.name}"
+
+    def held_dangers(self, path: str, function: str, value: Value, depth: int = DEPTH) -> set[str]:
+        """Dangers of an object that a function stores: by that function, by whom it gives it to, and by whom
+        it was given by. They all have the object itself, and the store has a copy.
+        """
+        if self.type_of(path, value.type) in IMMUTABLE:
+            return set()
+        found = set(self.returned_fates(path, function, value.threats))
+        given = sorted(atom for atom in value.atoms if atom.kind == "param" and not atom.into)
+        for atom in given if depth else ():
+            owner, _, name = atom.detail.rpartition(":")
+            for site, caller, argument in self._given((path, owner), name):
+                found |= self.held_dangers(site, caller, argument, depth - 1)
+        return found
+
+    def _given(self, key: FunctionKey, name: str) -> Iterator[tuple[str, str, Value]]:
+        """What each caller passes for a parameter, with the function that passes it, where that can be told."""
+        function = self.program.functions.get(key)
+        for site, call in self.program.call_sites.get(key, ()) if function is not None else ():
+            position = -1 if function is None else _position(function, name) - shift_of(function)
+            given = argument_of(call, name, position)
+            if given is not None:
+                yield site, call.function, given
 
     def _is_field_changed(self, path: str, name: str) -> bool:
         """Whether an attribute that holds the object is changed in place somewhere."""
