@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 from collections.abc import Callable, Iterator
 
 from statelift.catalogue import CONSTRUCTORS
@@ -9,6 +10,7 @@ from statelift.facts.values import Access, Value
 from statelift.judge.blocks import conflicts, put_backs
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
+from statelift.link.program import Target
 from statelift.link.sources import CHANGED, IMMUTABLE, STORABLE
 from statelift.link.trace import Step, excludes
 from statelift.model import Tier, Verdict
@@ -146,6 +148,28 @@ def live_value(evidence: Evidence, path: str, line: int, given: Value) -> Iterat
         yield f"line {line}: {given.text} holds a function or a generator, which no table can hold"
     for name in (*evidence.classes_made(path, given), *_annotated(evidence, path, given)):
         yield f"line {line}: {given.text} is an object of {name}, which no table can hold as it is"
+
+
+def _annotated(evidence: Evidence, path: str, given: Value) -> Iterator[str]:
+    """Classes of the program that a parameter is said to be of: a framework makes objects of them."""
+    for atom in sorted(given.atoms):
+        qualname, _, name = atom.detail.rpartition(":")
+        function = (
+            evidence.program.functions.get((path, qualname)) if atom.kind == "param" and not atom.path else None
+        )
+        for parameter, text in (
+            () if function is None else zip(function.parameters, function.annotations, strict=False)
+        ):
+            for word in re.findall(r"[\w.]+", text) if parameter.name == name else ():
+                target = evidence.program.resolve(path, word)
+                if target is not None and target.kind == "class" and not _is_plain(evidence, target):
+                    yield target.name
+
+
+def _is_plain(evidence: Evidence, target: Target) -> bool:
+    """Whether objects of a class are dicts by another name."""
+    bases = evidence.program.classes[target.path, target.name].bases
+    return any(base.rpartition(".")[2] == "TypedDict" for base in bases)
 
 
 def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator[Lowered]:
