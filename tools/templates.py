@@ -38,6 +38,7 @@ from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperati
 CHECKS = ("untouched", "means", "settles", "order", "findings", "crashes")
 ENDINGS = (".yaml", ".yml", ".json", ".template", ".tf", ".tofu", ".tfvars")
 _LARGEST = 2_000_000  # bytes
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FINDERS = {
     "SAM, CloudFormation": find_in_templates,
     "Serverless": find_in_services,
@@ -148,7 +149,7 @@ def _faults(before: bytes, after: bytes, *, is_yaml: bool) -> Iterator[str]:
     if not is_subsequence(before, after):
         yield "untouched"
     if is_yaml:
-        trees = [yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader) for data in (before, after)]
+        trees = [yaml.compose(data.decode("utf-8-sig"), Loader=_LOADER) for data in (before, after)]
         if not all(trees) or not says_all(cast(Node, trees[0]), cast(Node, trees[1])):
             yield "means"
 
