@@ -15,7 +15,10 @@ CLOSING = frozenset(
 )
 REGISTERING = frozenset({"register", "register_first", "register_last"})
 OWNERS = frozenset("client _client connection bind engine driver pool transport connection_pool meta".split())
-SETTINGS = frozenset("headers cookies auth params hooks proxies events connection_kwargs options".split())
+SETTINGS = frozenset(
+    """headers cookies auth params hooks proxies events connection_kwargs options response_callbacks adapters
+    event_hooks""".split()
+)
 ADDING = REGISTERING | frozenset("append extend add insert".split())
 CHANGING = ADDING | frozenset("update set set_cookie setdefault pop clear".split())
 SETTERS = frozenset(

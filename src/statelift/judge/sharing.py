@@ -346,9 +346,11 @@ def _opening_while_held(
     closes = holder.ending.closes if holder.ending is not None else ()
     last = max((close.word.end for close in closes), default=0)
     key = (holder.path, holder.function)
-    for call, callee in evidence.program.calls.get(key, ()):
+    calls = evidence.program.calls.get(key, ())
+    beside = [call for call, callee in calls if callee in openers and call.place.line == holder.line]
+    for call, callee in calls:
         is_behind = last and call.order > last
-        is_own = callee in openers and call.place.line == holder.line
+        is_own = call in beside[:1]
         if not (is_behind or is_own or call.place.line < holder.line) and _reaches(evidence, callee, openers):
             return callee[1]
     return ""

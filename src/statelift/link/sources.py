@@ -1,7 +1,7 @@
 """Values of the facts -> where they come from, of which type they are and who can still change them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -50,6 +50,7 @@ class Sources:
         self._danger = cache(self._dangers_of_fate)
         self._returned = cache(self._returned_fates)
         self._written = cache(self._is_written)
+        self._asked: set[tuple[str, str]] = set()
         self.objects = Objects(program, lambda path, use: self.returned_fates(path, use.function, use.fates))
 
     # ------------------------------------------------------------ origins
@@ -235,12 +236,23 @@ class Sources:
             for use in self.program.accesses_in.get(method, ())
             if (target := self.program.resolve(method[0], use.subject)) is not None and target.kind == "cell"
         }
-        return frozenset(each for key in fields for each in self._field_value(key, depth - 1))
+        found = [self._field_value(key, depth - 1) for key in fields]
+        return self._beside_self(method, depth).union(*found)
+
+    def _beside_self(self, method: FunctionKey, depth: int) -> frozenset[Source]:
+        """Where a property takes its value from, the object itself not included."""
+        function = self.program.functions[method]
+        own = f"{function.qualname}:{function.parameters[0].name}" if function.parameters else ""
+        atoms = frozenset[Atom]().union(*(each.value.atoms for each in function.returns))
+        others = frozenset(atom for atom in atoms if (atom.kind, atom.detail) != ("param", own))
+        return self.of_atoms(method[0], others, depth - 1) if depth else frozenset()
 
     def _field_value(self, field: tuple[str, str], depth: int) -> frozenset[Source]:
         """What an object was made with, if nothing changes that later."""
         cell = self.program.cells[field]
-        if self.objects.is_set_later(field, lambda path, use: self.is_changed_by(cell, path, use)):
+        changes = self.objects.later_changes(field)
+        is_changed = (self.is_changed_by(cell, path, use) for path, use in changes)
+        if self.objects.is_unnamed(field) or self._is_any(field, is_changed):
             return frozenset({Source("cell", cell.name)})
         given = [(field[0], cell.value), *((path, use.value) for path, use in self.program.accesses.get(field, ()))]
         known = [self.of(path, value, depth - 1) for path, value in given if value is not None and depth]
@@ -271,7 +283,16 @@ class Sources:
     def _is_written(self, key: tuple[str, str]) -> bool:
         cell = self.program.cells.get(key)
         uses = self.program.accesses.get(key, ())
-        return any(use.function and self.is_changed_by(cell, path, use) for path, use in uses)
+        return self._is_any(key, (use.function and self.is_changed_by(cell, path, use) for path, use in uses))
+
+    def _is_any(self, key: tuple[str, str], answers: Iterable[object]) -> bool:
+        """Whether something holds for a cell; what it is set to from itself is another value each time."""
+        if key in self._asked:
+            return True
+        self._asked.add(key)
+        found = any(answers)
+        self._asked.remove(key)
+        return found
 
     def is_changed_by(self, cell: Cell | None, path: str, use: Access) -> bool:
         """Whether a use changes the cell: by its operation, or by what is done to the object that it gives."""
