@@ -176,3 +176,117 @@ def test_what_the_caller_changes_of_an_edited_value_leaves_no_block(tmp_path: Pa
         '    get(k)["m"] = 1\n'
     )
     assert "S.edit(" not in rewritten(tmp_path, source)
+
+
+ONE_CONTAINER = {
+    "a count": ("import itertools\nIDS = itertools.count()\n", "k = str(next(IDS))", "k", 'str(event["v"])'),
+    "a length": ("ORDER = []\n", "k = str(len(ORDER))\n    ORDER.append(k)", "k", 'str(event["v"])'),
+    "a hash": ("", "pass", 'hash(str(event["k"]))', "1"),
+    "an id": ("", "pass", "str(id(event))", "1"),
+    "a process": ("import os\n", "pass", "os.getpid()", "1"),
+    "a clock": ("import time\n", "pass", 'str(event["k"])', "time.monotonic()"),
+    "a seeded number": ("import random\nrandom.seed(1)\n", "pass", "str(random.random())", "1"),
+    "a local file": ("", "pass", 'str(event["k"])', 'f"/tmp/{event}.json"'),
+}
+
+
+@pytest.mark.parametrize("case", ONE_CONTAINER)
+def test_what_means_something_in_one_container_only_is_not_safe(tmp_path: Path, case: str) -> None:
+    above, before, key, value = ONE_CONTAINER[case]
+    source = (
+        f"{above}S = {{}}\n\n\ndef handler(event, context):\n    if event.get('q'):\n"
+        f"        return S.get(event['q'])\n    {before}\n    S[{key}] = {value}\n"
+    )
+    assert store_of(tmp_path, source).tier in (Tier.REVIEW, Tier.MANUAL)
+
+
+DECORATED = """MW
+S = {}
+
+
+@mw
+def handler(event, context):
+    if event.get("u"):
+        S[str(event["k"])] = event["u"]
+        return {}
+    return S[str(event["q"])]
+"""
+OWN = """def mw(f):
+    def g(event, context):
+        r = f(event, context)
+        r["seen"] = r.get("seen", 0) + 1
+        return r
+    return g
+
+"""
+
+
+@pytest.mark.parametrize("above", [OWN, "from lib import mw\n"], ids=["own", "unknown"])
+def test_a_decorator_may_change_what_the_handler_gives(tmp_path: Path, above: str) -> None:
+    assert store_of(tmp_path, DECORATED.replace("MW\n", above)).tier is not Tier.SAFE
+
+
+def test_known_decorators_give_it_on(tmp_path: Path) -> None:
+    above = "from aws_lambda_powertools import Logger\nlogger = Logger()\n\n"
+    source = DECORATED.replace("MW\n", above).replace("@mw", "@logger.inject_lambda_context")
+    assert store_of(tmp_path, source).tier is Tier.SAFE
+
+
+TYPES = {
+    "an exception": 'v = str(event["u"])\n    try:\n        int(v)\n    except ValueError as v:\n        S[k] = v',
+    "a capture": 'v = ""\n    match event["u"]:\n        case {"o": v}:\n            v = open\n    match print:\n'
+    "        case v:\n            pass\n    S[k] = v",
+    "a function": 'v = ""\n    if event["u"]:\n        def v():\n            pass\n    S[k] = v',
+    "a zone": 'from datetime import datetime\n    S[k] = datetime.now(event["zone"])',
+    "one object twice": 'v = event["u"]\n    S[k] = v\n    S[str(event["j"])] = v',
+    "identity": "v = event['u']\n    S[k] = v\n    cur = S.get(k)\n    return cur is v",
+    "an operator": "class Repo:\n        def __getitem__(self, k):\n            return S[str(k)]\n    S[k] = [1]\n"
+    "    Repo()[k].append(1)",
+}
+
+
+@pytest.mark.parametrize("case", TYPES)
+def test_names_and_objects_that_are_more_than_they_seem_are_not_safe(tmp_path: Path, case: str) -> None:
+    source = (
+        "S = {}\n\n\ndef handler(event, context):\n    k = str(event['k'])\n    if event.get('q'):\n"
+        f"        return S.get(event['q'])\n    {TYPES[case]}\n"
+    )
+    assert store_of(tmp_path, source).tier is not Tier.SAFE
+
+
+CALLED_BY_VALUE = {
+    "a table": ("", 'ACTIONS["save"]("b", open)', 'ACTIONS = {"save": save}\n'),
+    "map": ("", 'list(map(save, ["a"], [open]))', ""),
+}
+
+
+@pytest.mark.parametrize("case", CALLED_BY_VALUE)
+def test_a_function_that_others_call_has_arguments_of_unknown_type(tmp_path: Path, case: str) -> None:
+    _, call, table = CALLED_BY_VALUE[case]
+    source = (
+        f"S = {{}}\n\n\ndef save(k, v):\n    S[k] = v\n\n\n{table}\n\ndef handler(event, context):\n"
+        f"    if event.get('q'):\n        return S.get(str(event['q']))\n"
+        f"    save(str(event['k']), str(event['u']))\n    {call}\n"
+    )
+    assert store_of(tmp_path, source).tier is not Tier.SAFE
+
+
+def test_a_store_that_a_call_at_import_fills_is_manual(tmp_path: Path) -> None:
+    source = (
+        "S = {}\n\n\ndef put(k, v):\n    S[str(k)] = str(v)\n\n\nput('admin', 'root')\n\n\n"
+        "def handler(event, context):\n    if event.get('q'):\n        return S.get(str(event['q']))\n"
+        "    put(event['k'], event['v'])\n"
+    )
+    found = store_of(tmp_path, source)
+    assert "put() is called there" in str(found.reasons) or found.tier is not Tier.SAFE
+
+
+def test_a_subclass_with_an_attribute_of_its_own(tmp_path: Path) -> None:
+    source = (
+        "class Api:\n    sessions = {}\n\n    def run(self, e):\n        if e.get('u'):\n"
+        "            self.sessions[str(e['k'])] = str(e['u'])\n            return 1\n"
+        "        return self.sessions.get(str(e['k']))\n\n\nclass Other(Api):\n    sessions = {}\n\n\n"
+        "def handler(event, context):\n    return Other().run(event) if event.get('o') else Api().run(event)\n"
+    )
+    plan = plan_of(tmp_path, source)
+    assert all(each.tier is not Tier.SAFE for each in plan.findings)

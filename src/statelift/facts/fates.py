@@ -103,6 +103,10 @@ def _operated(syntax: Syntax, parent: ast.AST, node: ast.expr, depth: int) -> fr
     match parent:
         case ast.BinOp(op=ast.Add() | ast.Mult() | ast.BitOr()) if not _has_scalar(parent):
             return _of_joined(fates_of(syntax, parent, depth - 1))
+        case ast.Compare(ops=[ast.Is() | ast.IsNot()], left=left, comparators=[right]):
+            other = right if left is node else left
+            is_asked = isinstance(other, ast.Name) and syntax.is_local(other)
+            return frozenset({"read", "identity"} if is_asked else {"read"})
         case ast.AugAssign(target=target, value=value) if value is node:
             return _of_joined(_bound(syntax, target, depth))
         case _:

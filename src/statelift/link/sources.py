@@ -3,15 +3,16 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.catalogue.objects import METHODS
 from statelift.facts.fates import fates_of_copy
-from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
+from statelift.facts.values import Access, Atom, Call, Cell, Decorator, Function, Value
 from statelift.link.objects import REQUEST, Objects, is_plain
 from statelift.link.program import FunctionKey, Program, Target, shift_of
+from statelift.link.reach import INERT_DECORATORS
 
 DEPTH = 6
 ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
@@ -343,7 +344,19 @@ class Sources:
 
     def _entry_type(self, key: FunctionKey, name: str, origin: str) -> str:
         is_event = origin not in ASSUMED and _position(self.program.functions[key], name) == 0
-        return "json" if is_event else "unknown"
+        return "json" if is_event and self._is_event_given_on(key) else "unknown"
+
+    def _is_event_given_on(self, key: FunctionKey) -> bool:
+        """Whether every decorator calls the function with the event itself, as far as can be told."""
+        if any(self.is_foreign(key[0], each) for each in self.program.functions[key].decorators):
+            return False
+        for wrapper in self.program.wrappers.get(key, ()):
+            first = next((each.name for each in self.program.functions[wrapper].parameters), "")
+            calls = self.program.wrapped_calls.get(wrapper, ())
+            given = [argument_of(call, "", 0) for call in calls]
+            if any(each is not None and each.text not in (first, f"*{first}") for each in given):
+                return False
+        return True
 
     def _result_type(self, path: str, callee: str, depth: int) -> str:
         key = self.program.callee(path, callee)
@@ -351,6 +364,8 @@ class Sources:
             return "unknown"
         function = self.program.functions[key]
         if function.has_generator or function.is_async or not function.returns:
+            return "unknown"
+        if self.program.wrappers.get(key) or any(self.is_foreign(key[0], each) for each in function.decorators):
             return "unknown"
         found = {self.type_of(key[0], each.value.type, depth - 1) for each in function.returns}
         if "unknown" in found:
@@ -381,6 +396,8 @@ class Sources:
                 return {AUGMENTED}
             case "stored":
                 return {"it is stored in another object"}
+            case "identity":
+                return {"`is` tells a copy from it"}
             case "passed" if rest:
                 return self._passed(path, rest, depth)
             case "result":
@@ -470,15 +487,64 @@ class Sources:
     def _returned_fates(self, path: str, function: str, fates: frozenset[str], depth: int) -> tuple[str, ...]:
         found = set(self.dangers(path, fates))
         if "returned" in fates and depth:
-            for site, call in self.program.call_sites.get((path, function), ()):
+            for site, call in self._takers((path, function)):
                 found |= set(self.returned_fates(site, call.function, call.fates, depth - 1))
+            found |= set(self._unseen_takers((path, function)))
         if "copy returned" in fates and depth:
-            for site, call in self.program.call_sites.get((path, function), ()):
+            for site, call in self._takers((path, function)):
                 copied = self.returned_fates(site, call.function, fates_of_copy(call.fates), depth - 1)
                 found |= {CHANGED} & set(copied)
         return tuple(sorted(found))
 
+    def _takers(self, key: FunctionKey) -> Iterator[tuple[str, Call]]:
+        """The calls that get what a function returns: those of decorators are among them."""
+        yield from self.program.call_sites.get(key, ())
+        for wrapper in self.program.wrappers.get(key, ()):
+            yield from ((wrapper[0], call) for call in self.program.wrapped_calls.get(wrapper, ()))
 
+    def _unseen_takers(self, key: FunctionKey) -> Iterator[str]:
+        """Who else gets what a function returns, and may change it."""
+        function = self.program.functions.get(key)
+        if function is None:
+            return
+        name = key[1].rpartition(".")[2]
+        if name.startswith("__") and name.endswith("__"):
+            yield f"it is returned by {name}(), which operators call"
+        for decorator in function.decorators:
+            if decorator.name in ("property", "functools.cached_property"):
+                yield f"it is what the property {name} gives"
+            elif self.is_foreign(key[0], decorator):
+                yield f"the decorator {decorator.name} gets it"
+
+    def is_foreign(self, path: str, decorator: Decorator) -> bool:
+        """Whether nothing is known of a decorator: no code of the program, no method of an object, no library
+        that hands on what it gets.
+        """
+        name = decorator.name
+        if not name or name in INERT_DECORATORS or name.startswith(HANDING_ON):
+            return False
+        head = name.lstrip(".").partition(".")[0]
+        is_own = self.program.resolve(path, name) is not None or self.program.resolve(path, head) is not None
+        return not is_own
+
+    @cached_property
+    def run_at_import(self) -> frozenset[FunctionKey]:
+        """The functions that code at module level calls, and what these call."""
+        found: set[FunctionKey] = set()
+        waiting = [key for (path, caller), calls in self.program.calls.items() if not caller for _, key in calls]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting += [callee for _, callee in self.program.calls.get(key, ())]
+        return frozenset(found)
+
+
+# Libraries whose decorators give on what the function gets and returns.
+HANDING_ON = (
+    "aws_lambda_powertools.logging", "aws_lambda_powertools.tracing", "aws_lambda_powertools.metrics",
+    "aws_xray_sdk.", "functools.", "contextlib.", "dataclasses.", "typing.", "abc.", "statelift_state.",
+)  # fmt: skip
 # Methods of clients and loggers that send or print what they are given, and change nothing of it.
 SINKS = frozenset(
     """execute executemany put_item get_item update_item delete_item query scan publish send_message put_object
