@@ -250,6 +250,19 @@ MYSQL = ("import pymysql", "pymysql.connect(host='x')")
 REDIS = ("import redis", "redis.Redis()")
 REQUESTS = ("import requests", "requests.Session()")
 SET_BY_REQUEST = {
+    "a copy, which shares its hooks": using(
+        "import copy\nimport boto3",
+        "copy.copy(boto3.client('s3'))",
+        "c.meta.events.register('x', lambda **k: event)",
+        "return c.list_buckets()",
+    ),
+    "its dict": using("import boto3", "boto3.client('s3')", "c.__dict__.update(event)", "return c.list_buckets()"),
+    "a variable of the library": using(
+        "import urllib3",
+        "urllib3.PoolManager()",
+        "urllib3.util.connection.HAS_IPV6 = event['v6']",
+        "return c.request('GET', 'x').status",
+    ),
     "the first of two settings": using(
         "import httpx", "httpx.Client()", "c.auth = ('u', event['p'])", "c.timeout = 3", "return c.get('x').text"
     ),
@@ -356,6 +369,9 @@ def test_what_may_stay_with_a_session_is_told(tmp_path: Path, name: str) -> None
 
 HOOKING = "def a(client, event):\n    client.meta.events.register('x', lambda **k: event)\n\n\nACTIONS = {'a': a}\n"
 HANDED_ON = {
+    "to a stub": using(
+        "import boto3\nfrom botocore.stub import Stubber", "boto3.client('s3')", "Stubber(c).activate()"
+    ),
     "to a function that is not there": using(
         "import boto3\nfrom tenants import add_header", "boto3.client('s3')", "add_header(c, event['t'])"
     ),

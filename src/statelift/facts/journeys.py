@@ -37,6 +37,7 @@ LOOKING_NODES = (
     ast.Compare, ast.UnaryOp, ast.FormattedValue, ast.If, ast.While, ast.Assert, ast.Expr, ast.Raise, ast.Match,
     ast.ExceptHandler, ast.JoinedStr,
 )  # fmt: skip
+SAME = frozenset({"contextlib.closing", "copy.copy"})  # what they give is it, or shares all that it holds
 MADE = "()"
 Path: TypeAlias = tuple[str, ...]  # how something was reached: attributes, `name()` for a method's result, `[]`
 
@@ -163,7 +164,7 @@ class Journey:
 
     def _attribute(self, attribute: ast.Attribute, path: Path) -> None:
         name = attribute.attr
-        if not isinstance(attribute.ctx, ast.Load):
+        if not isinstance(attribute.ctx, ast.Load) or (name == "__dict__" and not path):
             self._set(attribute, path)
             return
         call = self.syntax.parents[attribute]
@@ -203,7 +204,7 @@ class Journey:
                 self._change(node, tuple(call.args[2:]))
         elif callee == "getattr" and call.args[:1] == [node]:
             self._by_name(call, path)
-        elif callee == "contextlib.closing" or _method(call) == "enter_context":
+        elif callee in SAME or _method(call) == "enter_context":
             self._push(call, path)
         elif callee not in LOOKING:
             self._pass(call, parent, node, path)

@@ -35,6 +35,7 @@ TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "c
 FIXED = frozenset({"const", "env"})
 LIBRARIES = frozenset(name.partition(".")[0] for name in constructors()) - sys.stdlib_module_names
 ODD = re.compile(r"(?<![\w.])(?:super|locals|vars|globals|dir|__class__)\b|\b__(?!\w*__\b)\w+")
+SHARED = ("botocore.", "urllib3.", "socket.", "ssl.")  # what libraries of connections are built on
 AWS_OWN = ("boto3.", "botocore.", "s3transfer.")
 UNKNOWN = frozenset({"opaque", "cell"})
 
@@ -43,7 +44,12 @@ def _ambient(evidence: Evidence, connection: Connection) -> str:
     """Why the library's own defaults (credentials, region, host) change from call to call, or ""."""
     written = _written(evidence)
     prefixes = AMBIENT.get(constructors()[connection.constructor].kind)
-    found = sorted(name for name in written if prefixes and (name == "*" or name.startswith(prefixes)))
+    own = (f"{connection.constructor.partition('.')[0]}.", *SHARED)
+    found = sorted(
+        name
+        for name in written
+        if name.startswith(own) or (prefixes and (name == "*" or name.startswith(prefixes)))
+    )
     what = "the environment" if found[:1] == ["*"] else "".join(found[:1])
     return f"a function of the program changes {what}, which such a client reads by itself" if found else ""
 
@@ -407,6 +413,8 @@ def _passed_on(
         yield tier, f"it is passed to {callee}(), which may close or change it"
     elif key is None and library.kind != "aws":
         yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+    elif callee.startswith("botocore.stub"):
+        yield Tier.REVIEW, f"{callee} gives it answers, which a kept client would still have"
     elif key is None and not callee.startswith(AWS_OWN) and _has_request(evidence, path, handed):
         yield Tier.REVIEW, f"{callee or 'a function'} gets it with data of the request, and cannot be followed"
     elif key is None and "." not in callee and _some_value_touches(evidence, position):
