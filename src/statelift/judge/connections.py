@@ -6,11 +6,12 @@ from dataclasses import replace
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Connection
 from statelift.judge.evidence import Evidence
+from statelift.judge.given import FIXED
 from statelift.judge.holding import holding_of
 from statelift.judge.kept import caching_function, lazy_reason
 from statelift.judge.lasting import broken, judge_lasting
 from statelift.judge.replacing import replacing_test
-from statelift.judge.sharing import FIXED, dependence, obstacles
+from statelift.judge.sharing import dependence, obstacles
 from statelift.judge.values import Judgement, Subject
 from statelift.model import Tier, Use, Verdict
 
