@@ -45,7 +45,7 @@ def telling(sandbox: Sandbox, pair: Pair, steps: Sequence[Step]) -> Course:
 
 def judged(sandbox: Sandbox, name: str, concurrency: int, runs: int = 0):
     subject, steps = case(name)
-    effort = Effort(runs=runs, concurrency=concurrency, shrink_seconds=5.0)
+    effort = Effort(runs=runs, concurrency=concurrency, shrinking=300)
     return examine(sandbox, subject, steps, effort, lambda *_: None)
 
 

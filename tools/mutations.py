@@ -2,7 +2,7 @@
 
 import ast
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 # Methods of the generated helper whose first argument is a key, and what each is easily taken for.
@@ -26,17 +26,19 @@ class Mutant:
     text: str
 
 
-def mutants_of(text: str, lines: Collection[int]) -> Iterator[Mutant]:
-    """Every mutant of the statements inside of functions that begin in one of these lines, none twice."""
+def mutants_of(
+    text: str, lines: Collection[int], is_wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[Mutant]:  # fmt: skip
+    """The mutants of the statements inside of functions that begin in one of these lines, none twice."""
     tree = ast.parse(text)
     seen = {ast.unparse(tree)}
     for function, place in _places(tree):
-        if place.lineno in lines:
-            for what, changed in _changes(tree, place):
-                mutated = ast.unparse(ast.fix_missing_locations(changed))
-                if mutated not in seen:
-                    seen.add(mutated)
-                    yield Mutant(f"{function}: {what}", place.lineno, mutated)
+        for what, old, new in _changes(place) if place.lineno in lines else ():
+            name = f"{function}: {what}"
+            mutated = _replaced(tree, old, new) if is_wanted(name) else ""
+            if mutated and mutated not in seen:
+                seen.add(mutated)
+                yield Mutant(name, place.lineno, mutated)
 
 
 def _places(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
@@ -58,17 +60,17 @@ def _is_idle(node: ast.stmt) -> bool:
     return is_text or isinstance(node, ast.Pass | ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal)
 
 
-def _changes(tree: ast.Module, place: ast.stmt) -> Iterator[tuple[str, ast.Module]]:
-    """The module with one change in one statement (its head, not the blocks below it)."""
+def _changes(place: ast.stmt) -> Iterator[tuple[str, ast.AST, list[ast.AST]]]:
+    """What can be changed in one statement (its head, not the blocks below it): the node, and what replaces it."""
     for what, statements in _statements(place):
-        yield what, _replaced(tree, place, statements)
+        yield what, place, statements
     for node in _expressions(place):
         for what, changed in _mistaken(node):
-            yield f"{_short(node)} -> {what}", _replaced(tree, node, [changed])
+            yield f"{_short(node)} -> {what}", node, [changed]
 
 
-def _replaced(tree: ast.Module, old: ast.AST, new: list[ast.AST]) -> ast.Module:
-    """A copy of the module with a node replaced."""
+def _replaced(tree: ast.Module, old: ast.AST, new: list[ast.AST]) -> str:
+    """The text of the module with a node replaced."""
     numbers = {id(node): number for number, node in enumerate(ast.walk(tree))}
     copied = copy.deepcopy(tree)
     wanted = list(ast.walk(copied))[numbers[id(old)]]
@@ -79,8 +81,7 @@ def _replaced(tree: ast.Module, old: ast.AST, new: list[ast.AST]) -> ast.Module:
                 return new[0] if isinstance(node, ast.expr) else list(new)
             return self.generic_visit(node)
 
-    found: ast.Module = Replace().visit(copied)
-    return found
+    return ast.unparse(ast.fix_missing_locations(Replace().visit(copied)))
 
 
 def _short(node: ast.AST) -> str:
