@@ -85,8 +85,10 @@ def test_the_same_seed_gives_the_same_course(sandbox: Sandbox):
 
 def test_output_and_metrics_of_a_counter_that_nobody_reads(sandbox: Sandbox):
     original = "seen = 0\n\n\ndef handler(event, context):\n    global seen\n    seen += 2\n    return 1\n"
-    line = "print(json.dumps({{'_aws': {{}}, 'Seen': {}}}))"
-    text = "import json\n\n\ndef handler(event, context):\n    {}\n    return 1\n"
+    named = "{{'Namespace': 'n', 'Dimensions': [[]], 'Metrics': [{{'Name': 'Seen'}}]}}"
+    head = f"{{{{'Timestamp': int(time.time() * 1000), 'CloudWatchMetrics': [{named}]}}}}"
+    line = f"print(json.dumps({{{{'_aws': {head}, 'Seen': {{}}}}}}))"
+    text = "import json\nimport time\n\n\ndef handler(event, context):\n    {}\n    return 1\n"
     metrics = (Metric("app", "seen", "Seen"),)
     right = pair_of(original, text.format(line.format(2)), metrics=metrics)
     wrong = pair_of(original, text.format(line.format(1)), metrics=metrics)

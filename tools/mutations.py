@@ -2,6 +2,7 @@
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
@@ -32,9 +33,12 @@ def mutants_of(
     """The mutants of the statements inside of functions that begin in one of these lines, none twice."""
     tree = ast.parse(text)
     seen = {ast.unparse(tree)}
+    namesakes: Counter[str] = Counter()
     for function, place in _places(tree):
         for what, old, new in _changes(place) if place.lineno in lines else ():
             name = f"{function}: {what}"
+            namesakes[name] += 1
+            name += f" ({namesakes[name]})" if namesakes[name] > 1 else ""
             mutated = _replaced(tree, old, new) if is_wanted(name) else ""
             if mutated and mutated not in seen:
                 seen.add(mutated)
