@@ -2,8 +2,9 @@
 
 `python tools/mutants.py` runs a sample of them, the same each time and spread over all fixtures, and writes
 `fixtures/open-mutants.json`: how many were run, and those that no run saw, for each of which a person writes the
-reason there. With names of fixtures, only theirs, and nothing is written. `--all` takes every mutant, and may take
-hours. `-j N` runs N fixtures at the same time.
+reason there. With names of fixtures, only theirs, and nothing is written. `--all` takes every mutant. `-j N` runs N
+fixtures at the same time. `--helper` puts the mistakes into the generated helper instead, and only tells which ones
+these programs do not show: it has guards for values that they never keep, and tests of its own for those.
 """
 
 import json
@@ -12,7 +13,7 @@ import zlib
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from fixture_subjects import FIXTURES, migrated_cases, steps_of, subject_of
@@ -36,11 +37,12 @@ LEFT_OUT = frozenset({"seeds/unique_instances", "seeds/request_counter"})
 HOSTS = ("projects/shop", "seeds/cart_local", "projects/plain", "projects/package", "seeds/cart_on_disk")
 UNJUDGED = {"projects/plain": frozenset({"jobs:start"})}
 EFFORT = Effort(runs=4)
-SAMPLED = 70  # of 100 mutants of the programs
+SAMPLED = 75  # of 100 mutants of the programs
 SAMPLED_HELPERS = 15  # of 100 of the helper's
 
 
 Wanted = Callable[[str], bool]
+Breed = Callable[[Sandbox, str, "Ground", Wanted], "Iterator[Bred]"]
 
 
 def is_in_sample(mutant: str) -> bool:
@@ -76,15 +78,30 @@ class Bred:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A fixture as mutants are run in it: the program, the runs to try, and what ran in the unchanged program."""
+    """A fixture as mutants are run in it: the program, the runs to try, and what came of those without a mutant."""
 
     subject: Subject
     runs: tuple[tuple[Manner, list[Step], int], ...]
-    lines: frozenset[tuple[str, int]]
+    plain: dict[int, Course] = field(default_factory=dict)
+
+    def without_mutant(self, sandbox: Sandbox, number: int) -> Course:
+        """One of the runs of the unchanged program. RuntimeError where it already parts from the original."""
+        if number not in self.plain:
+            manner, batch, seed = self.runs[number]
+            course = run_steps(sandbox, self.subject.pair, batch, manner, seed)
+            if course.divergence is not None:
+                raise RuntimeError(f"{self.subject.name} parts without a mutant: {course.divergence.difference}")
+            self.plain[number] = course
+        return self.plain[number]
+
+    def lines(self, sandbox: Sandbox) -> set[tuple[str, int]]:
+        """All lines that ran in the unchanged program."""
+        courses = [self.without_mutant(sandbox, number) for number in range(len(self.runs))]
+        return {line for course in courses for line in course.lines}
 
 
 def ground_of(sandbox: Sandbox, name: str) -> Ground:
-    """Run the unchanged program everywhere: RuntimeError where it already parts from the original."""
+    """The program of a fixture, and the runs that its mutants go through."""
     subject = subject_of(name)
     rules = replace(subject.pair.rules, unjudged=UNJUDGED.get(name, frozenset()))
     subject = replace(subject, pair=replace(subject.pair, rules=rules))
@@ -92,24 +109,32 @@ def ground_of(sandbox: Sandbox, name: str) -> Ground:
     effort = replace(EFFORT, concurrency=1) if name in RACING else EFFORT
     before = run_steps(sandbox, unchanged(subject.pair), steps, FRESH, 0)
     runs = [(fair(manner, [before]), batch, seed) for manner, batch, seed in planned_runs(subject, steps, effort)]
-    courses = [run_steps(sandbox, subject.pair, batch, manner, seed) for manner, batch, seed in runs]
-    if parted := [course.divergence for course in courses if course.divergence is not None]:
-        raise RuntimeError(f"{name} parts without a mutant: {parted[0].difference}")
-    lines = frozenset(line for course in courses for line in course.lines)
-    return Ground(subject, tuple(runs), lines)
+    return Ground(subject, tuple(runs))
 
 
-def bred(name: str, ground: Ground, *, of_helper: bool, is_wanted: Wanted = is_in_sample) -> Iterator[Bred]:
-    """The mutants of what ran of the helper, or of the statements that the changes wrote into the program."""
-    original = dict(ground.subject.pair.original.files)
-    for path, data in ground.subject.pair.migrated.files:
-        is_written = path.endswith(".py") and original.get(path) != data
-        if is_written and path.endswith(HELPER_FILE) is of_helper:
-            written = {each.first for each in ground.subject.statements if each.path == path}
-            ran = {line for place, line in ground.lines if place == path}
-            named = partial(_is_wanted, is_wanted, HELPER_FILE if of_helper else f"{name} {path}")
-            for mutant in mutants_of(data.decode(), ran if of_helper else written, named):
+def bred(sandbox: Sandbox, name: str, ground: Ground, is_wanted: Wanted = is_in_sample) -> Iterator[Bred]:
+    """The mutants of the statements that the changes wrote into the program's files."""
+    for path, data in _written(ground):
+        if not path.endswith(HELPER_FILE):
+            lines = {each.first for each in ground.subject.statements if each.path == path}
+            for mutant in mutants_of(data.decode(), lines, partial(_is_wanted, is_wanted, f"{name} {path}")):
                 yield Bred(name, path, mutant)
+
+
+def bred_helpers(sandbox: Sandbox, name: str, ground: Ground, is_wanted: Wanted = is_in_sample) -> Iterator[Bred]:
+    """The mutants of what ran of the helper."""
+    for path, data in _written(ground):
+        if path.endswith(HELPER_FILE):
+            lines = {line for place, line in ground.lines(sandbox) if place == path}
+            for mutant in mutants_of(data.decode(), lines, partial(_is_wanted, is_wanted, HELPER_FILE)):
+                yield Bred(name, path, mutant)
+
+
+def _written(ground: Ground) -> list[tuple[str, bytes]]:
+    """The files of the program that the changes wrote."""
+    original = dict(ground.subject.pair.original.files)
+    files = ground.subject.pair.migrated.files
+    return [(path, data) for path, data in files if path.endswith(".py") and original.get(path) != data]
 
 
 def _is_wanted(is_wanted: Wanted, where: str, mutant: str) -> bool:
@@ -119,11 +144,12 @@ def _is_wanted(is_wanted: Wanted, where: str, mutant: str) -> bool:
 def seen_by(sandbox: Sandbox, ground: Ground, each: Bred) -> Course | None:
     """The first run that tells the mutant from the original, for certain."""
     pair = mutated(ground.subject.pair, each)
-    for manner, batch, seed in ground.runs:
+    for number, (manner, batch, seed) in enumerate(ground.runs):
         course = run_steps(sandbox, pair, batch, manner, seed)
         if course.divergence is not None:
             settle(sandbox, pair, course, 0)
         if course.divergence is not None:
+            ground.without_mutant(sandbox, number)
             return course
     return None
 
@@ -134,20 +160,20 @@ def mutated(pair: Pair, each: Bred) -> Pair:
     return replace(pair, migrated=CodeTree(tuple(sorted(files.items()))))
 
 
-def tried(name: str, *, of_helper: bool, is_wanted: Wanted) -> Iterator[tuple[str, bool]]:
+def tried(name: str, breed: Breed, is_wanted: Wanted) -> Iterator[tuple[str, bool]]:
     """The names of a fixture's mutants, and whether each was seen."""
     with Sandbox() as sandbox:
         ground = ground_of(sandbox, name)
-        for each in bred(name, ground, of_helper=of_helper, is_wanted=is_wanted):
+        for each in breed(sandbox, name, ground, is_wanted):
             yield each.name, seen_by(sandbox, ground, each) is not None
 
 
 def _own(name: str, is_wanted: Wanted) -> dict[str, bool]:
     """The mutants of a fixture's own files."""
-    return _told(name, tried(name, of_helper=False, is_wanted=is_wanted))
+    return _told(name, tried(name, bred, is_wanted))
 
 
-def _helpers(names: Sequence[str], is_wanted: Wanted) -> dict[str, bool]:
+def helpers(names: Sequence[str], is_wanted: Wanted) -> dict[str, bool]:
     """The mutants of the helper, each in the fixtures that run it, up to the first that sees it."""
     found: dict[str, bool] = {}
 
@@ -155,7 +181,7 @@ def _helpers(names: Sequence[str], is_wanted: Wanted) -> dict[str, bool]:
         return not found.get(mutant) and is_wanted(mutant)
 
     for name in names:
-        found |= _told(f"{name}, the helper", tried(name, of_helper=True, is_wanted=is_new))
+        found |= _told(f"{name}, the helper", tried(name, bred_helpers, is_new))
     return found
 
 
@@ -176,14 +202,16 @@ def main() -> int:
     parser.add_argument("fixtures", nargs="*")
     parser.add_argument("-j", type=int, default=1, metavar="N")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--helper", action="store_true")
     asked = parser.parse_args()
     is_wanted = is_any if asked.all else is_in_sample
     names = asked.fixtures or [name for name in migrated_cases() if name not in LEFT_OUT]
+    if asked.helper:
+        helpers([name for name in HOSTS if name in names], is_wanted)
+        return 0
     with ProcessPoolExecutor(asked.j) as pool:
-        hosts = pool.submit(_helpers, [name for name in HOSTS if name in names], is_wanted)
         own = pool.map(_own, names, [is_wanted] * len(names))
         found = {name: is_dead for each in own for name, is_dead in each.items()}
-        found |= hosts.result()
     return told(found, is_kept=not asked.fixtures)
 
 

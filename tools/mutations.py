@@ -51,8 +51,8 @@ def _places(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
     def below(node: ast.AST, function: str) -> Iterator[tuple[str, ast.stmt]]:
         for child in ast.iter_child_nodes(node):
             name = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
-            is_place = isinstance(child, ast.stmt) and not isinstance(child, ast.FunctionDef | ast.ClassDef)
-            if function and is_place and not _is_idle(child):
+            is_definition = isinstance(child, ast.FunctionDef | ast.ClassDef)
+            if function and isinstance(child, ast.stmt) and not is_definition and not _is_idle(child):
                 yield function, child
             yield from below(child, name)
 
@@ -85,7 +85,8 @@ def _replaced(tree: ast.Module, old: ast.AST, new: list[ast.AST]) -> str:
                 return new[0] if isinstance(node, ast.expr) else list(new)
             return self.generic_visit(node)
 
-    return ast.unparse(ast.fix_missing_locations(Replace().visit(copied)))
+    found: ast.Module = Replace().visit(copied)
+    return ast.unparse(ast.fix_missing_locations(found))
 
 
 def _short(node: ast.AST) -> str:

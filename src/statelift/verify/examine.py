@@ -223,12 +223,9 @@ def without_calls(pair: Pair, calls: frozenset[str]) -> Pair:
 
 def fair(manner: Manner, originals: Sequence[Course]) -> Manner:
     """The manner without mishaps that the original's own calls would not survive either."""
-    faults = manner.faults
-    if any(course.weak_reads for course in originals):
-        faults = replace(faults, stale=0.0)
-    if any(course.writes for course in originals):
-        faults = replace(faults, lost=0.0)
-    return replace(manner, faults=faults)
+    targets = ",".join(target for course in originals for target in (*course.weak_reads, *course.writes))
+    spared = set(targets.split(",")) - {""}
+    return replace(manner, faults=replace(manner.faults, spared=tuple(sorted(spared))))
 
 
 def _shown(script: Script, course: Course) -> Iterator[Shown]:
