@@ -13,7 +13,7 @@ Play = Callable[[Script], Divergence | None]  # plays a script again, gives wher
 _SEEDS = 3  # worlds tried for a script with events at the same time: the order of their calls changes with it
 _START = 4  # events that could be played while a run starts
 _DOUBT = 400  # more events for a difference that may be none
-MOST_SHRINKING = 2000
+MOST_SHRINKING = 600
 
 
 class _Shrinking:
