@@ -266,3 +266,15 @@ def test_shrinking_ends_by_a_count_of_events(events: int):
 
     shrunk(play, Divergence(run_of(*[3] * 20), run_of(1).events[0], Difference("answer", "1", "2")), events=events)
     assert played[0] <= events + 60
+
+
+def test_shrinking_a_difference_that_always_shows_ends_soon():
+    played = [0]
+
+    def play(script: Script) -> Divergence | None:
+        played[0] += 1
+        return Divergence(script, script.events[-1], Difference("answer", "1", "2"))
+
+    best = shrunk(play, Divergence(run_of(*[3] * 20), run_of(1).events[0], Difference("answer", "1", "2")))
+    assert len(best.script.events) == 1
+    assert played[0] < 20

@@ -28,7 +28,7 @@ SETTING = Setting(
     },
     resources=(Table("state"), Table("other"), Table("database"), Bucket("files"), Thing("topic", "news")),
 )  # fmt: skip
-SAMPLE = ANIMALS[::6]
+SAMPLE = ANIMALS[::8]
 ORDER_ONLY = {"insertion_order_lost", "newest_first"}
 MISSED: set[str] = set()
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from statelift.verify.events.steps import Json, answer_of
 from statelift.verify.playing.driver import Divergence
@@ -13,7 +14,7 @@ Play = Callable[[Script], Divergence | None]  # plays a script again, gives wher
 _SEEDS = 3  # worlds tried for a script with events at the same time: the order of their calls changes with it
 _START = 4  # events that could be played while a run starts
 _DOUBT = 400  # more events for a difference that may be none
-MOST_SHRINKING = 600
+MOST_SHRINKING = 1000
 
 
 class _Shrinking:
@@ -52,10 +53,17 @@ def shrunk(play: Play, found: Divergence, *, events: int = MOST_SHRINKING) -> Di
 
 
 def _descend(search: _Shrinking, candidates: Callable[[Script], Iterator[Script]]) -> None:
-    """Take the first candidate that diverges, and begin again from it, until none does."""
+    """Take every candidate that diverges, pass after pass, until none does."""
     has_progress = True
     while has_progress and search.may_go_on:
-        has_progress = any(search.accepts(script) for script in candidates(search.best.script))
+        has_progress = False
+        number = 0
+        # Of the script that was taken, the candidates before this number have just failed.
+        while (script := next(islice(candidates(search.best.script), number, None), None)) is not None:
+            if search.accepts(script):
+                has_progress = True
+            else:
+                number += 1
 
 
 # ---------------------------------------------------------------- candidates, the boldest first
@@ -109,9 +117,11 @@ def _alone(script: Script) -> Iterator[Script]:
 
 
 def _settled(script: Script) -> Iterator[Script]:
-    """All events in one container, or each in a new one."""
+    """All events in one container, or else each in a new one."""
     slots = {placed.slot for placed in script.placed}
-    if len(slots) > 1 and all(len(turn.placed) == 1 for turn in script.turns):
+    if len(slots) == 1:
+        return
+    if all(len(turn.placed) == 1 for turn in script.turns):
         yield replace(script, turns=tuple(Turn((replace(turn.placed[0], slot=0),)) for turn in script.turns))
     if any(turn.recycled for turn in script.turns) or len(slots) < len(script.placed):
         numbers = iter(range(len(script.placed)))
