@@ -69,6 +69,15 @@ def _descend(search: _Shrinking, candidates: Callable[[Script], Iterator[Script]
 # ---------------------------------------------------------------- candidates, the boldest first
 
 
+def _ends(script: Script) -> Iterator[Script]:
+    """The last turn, the last two, the last four …: what parted often has little to do with the first ones."""
+    count = len(script.turns)
+    size = 1
+    while size < count:
+        yield _kept(script, range(count - size, count))
+        size *= 2
+
+
 def _one_at_a_time(script: Script) -> Iterator[Script]:
     """No events at the same time, or only in the turn that parts: then few orders explain what was before."""
     *before, last = script.turns
@@ -177,5 +186,5 @@ def _renumbered(script: Script, turns: Sequence[Turn]) -> Script:
 
 
 _PHASES = (
-    _one_at_a_time, _without_faults, _without_halves, _without_one, _alone, _settled, _without_one, _plainer,
+    _ends, _one_at_a_time, _without_faults, _without_halves, _without_one, _alone, _settled, _without_one, _plainer,
 )  # fmt: skip
