@@ -239,6 +239,18 @@ def test_a_test_with_one_environment_is_no_obstacle(tmp_path: Path) -> None:
     assert connection_of(tmp_path, asking("os.environ['R']"), tests=tests).tier is Tier.SAFE
 
 
+CONDITIONAL = (
+    "import os\nimport boto3\n\nif os.environ.get('X'):\n    def get():\n        return boto3.client('s3')\n"
+    "else:\n    def get():\n        return boto3.client('s3', region_name='eu')\n\n{}\n\n"
+    "def handler(event, context):\n    return get().list_buckets()\n"
+)
+
+
+@pytest.mark.parametrize(("line", "tier"), [("print(get().meta.region_name)", Tier.MANUAL), ("", Tier.SAFE)])
+def test_a_getter_has_to_stand_above_its_first_use(tmp_path: Path, line: str, tier: Tier) -> None:
+    assert connection_of(tmp_path, CONDITIONAL.format(line)).tier is tier
+
+
 def using(imports: str, made: str, *lines: str, above: str = "") -> str:
     """A handler that opens a connection `c` and runs these lines."""
     body = "".join(f"    {line}\n" for line in lines)

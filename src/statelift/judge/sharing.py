@@ -113,6 +113,8 @@ def _surroundings(
     function = evidence.program.functions.get((path, connection.function))
     if function is not None and _decorates(evidence, path, function):
         yield Tier.REVIEW, f"{connection.function}() runs around each call of what it decorates"
+    if function is not None and _runs_before_getters(evidence, path, function):
+        yield Tier.MANUAL, f"{connection.function}() runs at import, above the place where a getter would stand"
     if function is not None and any(guard.kind == "function" for guard in connection.guards):
         yield Tier.REVIEW, "it is built inside a lambda"
     if library.kind.startswith("sql"):
@@ -234,6 +236,13 @@ def _reaches(evidence: Evidence, key: FunctionKey, wanted: set[FunctionKey]) -> 
             seen.add(following)
             waiting += [callee for _, callee in evidence.program.calls.get(following, ())]
     return False
+
+
+def _runs_before_getters(evidence: Evidence, path: str, function: Function) -> bool:
+    """Whether a function that is defined inside of a statement runs at import: getters stand in front of a def."""
+    is_inside = function.place.column > 1 and not (function.is_nested or function.class_name)
+    called = {callee for _, callee in evidence.program.calls.get((path, ""), ())}
+    return is_inside and (path, function.qualname) in evidence.reach.below(called)
 
 
 def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
