@@ -65,6 +65,11 @@ def test_an_import_further_inside():
     assert set(left_out({**files, "sub/state.py": ""})) == {"Inner"}
 
 
+def test_tests_are_not_deployed():
+    files = {"template.yaml": TWO, "app.py": "", "tests/test_state.py": "from sub import state\n"}
+    assert left_out({**files, "sub/state.py": ""}) == {}
+
+
 def test_roots_beside_each_other():
     template = HEAD + sam("One", "a/", "app.handler") + sam("Two", "b/", "app.handler")
     assert left_out({"template.yaml": template, "a/app.py": "import b\n", "b/app.py": ""}) == {}

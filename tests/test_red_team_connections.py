@@ -97,6 +97,29 @@ BY_REQUEST = {
     "the environment, out of a file": asking(
         "os.environ['R']", "load_dotenv('.env.' + event['stage'])", above="from dotenv import load_dotenv\n"
     ),
+    "what a test in a function reads": asking(
+        "region()",
+        "FLAG['eu'] = event['eu']",
+        above="FLAG = {}\ndef region():\n    if FLAG['eu']:\n        return 'a'\n    return 'b'\n",
+    ),
+    "a function of a table": (
+        "import boto3\n\n\ndef run(key, secret):\n    s3 = boto3.client('s3', aws_access_key_id=key,"
+        " aws_secret_access_key=secret)\n    return s3.list_buckets()\n\n\nOPS = {'run': run}\n\n\n"
+        "def handler(event, context):\n    run('a', 'b')\n    return OPS['run'](event['k'], event['s'])\n"
+    ),
+    "a method that super() calls": (
+        "import boto3\n\n\nclass A:\n    def run(self, r):\n        s3 = boto3.client('s3', region_name=r)\n"
+        "        return s3.list_buckets()\n\n\nclass B(A):\n    def run(self, r):\n        return super().run(r)\n"
+        "\n\ndef handler(event, context):\n    A().run('eu')\n    return B().run(event['r'])\n"
+    ),
+    "a parser that is told": asking(
+        "cfg['aws']['region']",
+        "cfg.set('aws', 'region', event['r'])",
+        above="import configparser\ncfg = configparser.ConfigParser()\n",
+    ),
+    "fields that are set from each other": asking(
+        "cfg.region", "cfg.region = cfg.other", "cfg.other = cfg.region", above="from lib import Box\ncfg = Box()\n"
+    ),
     "a library with another name": asking(
         "'eu'", "global boto3", "if event['test']:", "    boto3 = Fake()", above="class Fake:\n    pass\n"
     ),
@@ -144,6 +167,15 @@ CONSTANT = {
     "an environment that goes to a tool": asking(
         "'eu'", "subprocess.run(['true'], env=os.environ)", above="import subprocess\n"
     ),
+    "a function that reads settings": asking(
+        "region()",
+        above="def region():\n    stage = os.environ.get('S', 'x')\n"
+        "    return 'a' if stage == 'p' else os.environ['R']\n",
+    ),
+    "a constant of the library": asking(
+        "'eu', config=Config(signature_version=UNSIGNED)",
+        above="from botocore import UNSIGNED\nfrom botocore.config import Config\n",
+    ),
     "a library that is imported late": asking("'eu'", "global boto3", "import boto3"),
 }
 
@@ -152,6 +184,29 @@ CONSTANT = {
 def test_what_no_call_changes_is_a_constant(tmp_path: Path, name: str) -> None:
     found = connection_of(tmp_path, CONSTANT[name], settings="REGION = 'eu'\n")
     assert (found.verdict, found.tier) == (Verdict.PER_CALL, Tier.SAFE)
+
+
+def test_what_an_argument_does_in_every_call_is_told(tmp_path: Path) -> None:
+    source = asking("region()", above="def region():\n    print('picking')\n    return 'eu'\n")
+    found = connection_of(tmp_path, source)
+    assert (found.verdict, found.tier) == (Verdict.PER_CALL, Tier.REVIEW)
+    assert any("print" in reason for reason in found.reasons)
+
+
+NOWHERE_ELSE = {
+    "a mangled name": "Repo.__region",
+    "super": "super().region",
+    "the variables of a function": "locals()['region']",
+}
+
+
+@pytest.mark.parametrize("name", NOWHERE_ELSE)
+def test_what_means_something_else_in_a_getter_is_left_to_people(tmp_path: Path, name: str) -> None:
+    made = f"boto3.client('s3', region_name={NOWHERE_ELSE[name]})"
+    method = f"    def run(self):\n        return {made}.list_buckets()\n"
+    source = f"import boto3\n\n\nclass Repo(Base):\n    __region = 'eu'\n\n{method}"
+    handler = "\n\ndef handler(event, context):\n    return Repo().run()\n"
+    assert connection_of(tmp_path, f"{source}{handler}").tier is Tier.MANUAL
 
 
 CLIENT = (
@@ -184,6 +239,18 @@ def test_a_test_with_one_environment_is_no_obstacle(tmp_path: Path) -> None:
     assert connection_of(tmp_path, asking("os.environ['R']"), tests=tests).tier is Tier.SAFE
 
 
+CONDITIONAL = (
+    "import os\nimport boto3\n\nif os.environ.get('X'):\n    def get():\n        return boto3.client('s3')\n"
+    "else:\n    def get():\n        return boto3.client('s3', region_name='eu')\n\n{}\n\n"
+    "def handler(event, context):\n    return get().list_buckets()\n"
+)
+
+
+@pytest.mark.parametrize(("line", "tier"), [("print(get().meta.region_name)", Tier.MANUAL), ("", Tier.SAFE)])
+def test_a_getter_has_to_stand_above_its_first_use(tmp_path: Path, line: str, tier: Tier) -> None:
+    assert connection_of(tmp_path, CONDITIONAL.format(line)).tier is tier
+
+
 def using(imports: str, made: str, *lines: str, above: str = "") -> str:
     """A handler that opens a connection `c` and runs these lines."""
     body = "".join(f"    {line}\n" for line in lines)
@@ -195,6 +262,22 @@ MYSQL = ("import pymysql", "pymysql.connect(host='x')")
 REDIS = ("import redis", "redis.Redis()")
 REQUESTS = ("import requests", "requests.Session()")
 SET_BY_REQUEST = {
+    "a copy, which shares its hooks": using(
+        "import copy\nimport boto3",
+        "copy.copy(boto3.client('s3'))",
+        "c.meta.events.register('x', lambda **k: event)",
+        "return c.list_buckets()",
+    ),
+    "its dict": using("import boto3", "boto3.client('s3')", "c.__dict__.update(event)", "return c.list_buckets()"),
+    "a variable of the library": using(
+        "import urllib3",
+        "urllib3.PoolManager()",
+        "urllib3.util.connection.HAS_IPV6 = event['v6']",
+        "return c.request('GET', 'x').status",
+    ),
+    "the first of two settings": using(
+        "import httpx", "httpx.Client()", "c.auth = ('u', event['p'])", "c.timeout = 3", "return c.get('x').text"
+    ),
     "a login": using(*REDIS, "c.auth(event['p'])", "return c.get('x')"),
     "a callback": using(*REDIS, "c.set_response_callback('GET', lambda v: (event, v))", "return c.get('x')"),
     "a login of a part": using(
@@ -223,6 +306,18 @@ def test_what_is_set_for_one_request_is_not_kept(tmp_path: Path, name: str) -> N
 END = ("c.commit()", "c.close()")
 CURSOR = "cur = c.cursor()"
 SESSION = {
+    "two of them at once": (
+        "import psycopg2\nfrom contextlib import closing\n\n\n"
+        "def connect(name):\n    return psycopg2.connect(dbname=name)\n\n\n"
+        "def handler(event, context):\n    with closing(connect('a')) as a, closing(connect('b')) as b:\n"
+        "        a.cursor().execute('select 1')\n        b.cursor().execute('select 1')\n"
+    ),
+    "a callback that some calls remove": using(
+        *REDIS, "if event.get('raw'):", "    c.response_callbacks.pop('GET', None)", "return c.get('x')"
+    ),
+    "checks that some calls leave out": using(
+        *REQUESTS, "if event.get('insecure'):", "    c.verify = False", "return c.get('x').json()"
+    ),
     "a setting in some calls": using(*PSYCOPG, "if event.get('fast'):", "    c.autocommit = True", CURSOR, *END),
     "a second setting in some calls": using(
         *PSYCOPG, "c.autocommit = False", "if event.get('fast'):", "    c.autocommit = True", CURSOR, *END
@@ -286,6 +381,9 @@ def test_what_may_stay_with_a_session_is_told(tmp_path: Path, name: str) -> None
 
 HOOKING = "def a(client, event):\n    client.meta.events.register('x', lambda **k: event)\n\n\nACTIONS = {'a': a}\n"
 HANDED_ON = {
+    "to a stub": using(
+        "import boto3\nfrom botocore.stub import Stubber", "boto3.client('s3')", "Stubber(c).activate()"
+    ),
     "to a function that is not there": using(
         "import boto3\nfrom tenants import add_header", "boto3.client('s3')", "add_header(c, event['t'])"
     ),
@@ -342,3 +440,24 @@ def test_a_hook_that_is_taken_out_again_does_not_gather(tmp_path: Path, ended: s
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     found = [each for each in make_plan([tmp_path], Options()).findings if each.rule == "SL405"]
     assert len(found) == count
+
+
+FETCH = (
+    "import requests\n\n\ndef fetch(url):\n    return requests.get(url{}).text\n\n\n"
+    "def handler(event, context):\n    {}\n"
+)
+ONE = "return fetch(event['url'])"
+POOL = (
+    "from concurrent.futures import ThreadPoolExecutor\n"
+    "    return list(ThreadPoolExecutor().map(fetch, event['urls']))"
+)
+ASKED = [("", ONE, Tier.REVIEW), (", verify=False", ONE, Tier.MANUAL), ("", POOL, Tier.MANUAL)]
+
+
+@pytest.mark.parametrize(("argument", "body", "tier"), ASKED)
+def test_one_session_for_all_requests(tmp_path: Path, argument: str, body: str, tier: Tier) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "app.py").write_text(FETCH.format(argument, body))
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    plan = make_plan([tmp_path], Options(select=("SL404",)))
+    assert [each.tier for each in plan.findings if each.rule == "SL404"] == [tier]

@@ -1,10 +1,12 @@
 """The generated FileStore against a real directory: the same contents, errors and existence."""
 
 import csv
+import dbm.dumb
 import json
 import os
 import pickle
 import random
+import shelve
 import shutil
 import tempfile
 import threading
@@ -285,3 +287,67 @@ def test_a_forbidden_object_is_never_taken_for_a_missing_one():
     for call in (*calls, lambda path: files.open(path, "a").close()):
         with pytest.raises(ClientError, match=r"AccessDenied|403"):
             call("/tmp/a.txt")
+
+
+def shelved(shelf, chance):
+    """One random operation on a shelf, and what it gives."""
+    key, value = chance.choice(["a", "b/c", "..", "ü", ""]), chance.choice([1, "x", {"deep": [None]}, b"bytes"])
+    match chance.randrange(7):
+        case 0 | 1:
+            shelf[key] = value
+            return None
+        case 2:
+            return shelf[key]
+        case 3:
+            return shelf.get(key), key in shelf
+        case 4:
+            return sorted(shelf), len(shelf)
+        case 5:
+            return shelf.setdefault(key, value)
+        case _:
+            del shelf[key]
+            return None
+
+
+def tried(shelf, seed):
+    try:
+        return shelved(shelf, random.Random(seed))
+    except KeyError as error:
+        return error.args
+
+
+REAL = dbm.dumb.open
+
+
+def test_a_shelf_on_entries_is_a_shelf(files, tmp_path):
+    for seed in range(150):
+        mine, real = (
+            shelve.Shelf(files.entries("/tmp/shelf")),
+            shelve.Shelf(REAL(str(tmp_path / "real"), "c")),
+        )
+        with mine, real:
+            assert tried(mine, seed) == tried(real, seed), seed
+
+
+def test_entries_take_and_give_what_a_dbm_file_does(files, tmp_path):
+    for make in (lambda: files.entries("/tmp/kv"), lambda: REAL(str(tmp_path / "kv"), "c")):
+        with make() as entries:
+            entries["a"] = "text"
+            entries[b"b"] = b"bytes"
+            assert (entries["a"], entries[b"a"], entries.get("c"), entries.get("c", 1)) == (
+                b"text",
+                b"text",
+                None,
+                1,
+            )
+            assert sorted(entries.keys()) == [b"a", b"b"]
+            with pytest.raises(TypeError):
+                entries["d"] = 5
+
+
+def test_more_entries_than_a_page_holds_are_all_told(files):
+    entries = files.entries("/tmp/many")
+    client = container()._s3()
+    for number in range(1_005):
+        client.put_object(Bucket="files", Key=f"tmp/many/{number:04}", Body=b"")
+    assert len(entries) == 1_005

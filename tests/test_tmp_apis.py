@@ -181,7 +181,8 @@ BRACKETED = {name for row in ROWS["functions"] if row["does"][0][0] in ("read", 
 BRACKETED |= {f"object.{name}" for name, method in METHODS.items() if method.roles[0].effect in ("read", "write")}
 BRACKETED -= {name for row in ROWS["functions"] if len(row["does"]) > 1 for name in row["calls"]}
 BRACKETED |= {*ROWS["archives"]}
-OTHERWISE = {*ROWS["logs"], *ROWS["folders"], "Path.mkdir"}  # lines go to the log, folders may be there
+# Lines go to the log, folders may be there, and of a shelf each entry is an object.
+OTHERWISE = {*ROWS["logs"], *ROWS["folders"], "Path.mkdir", "shelve.open"}
 
 
 def said_of_files(folder, text):

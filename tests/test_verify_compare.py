@@ -66,8 +66,30 @@ def test_errors_compare_by_name_and_message_without_addresses():
     assert matched(one, observed(error="KeyError", message="'a'")) is Match.DIFFERENT
 
 
+def metric_line(stamp=1_700_000_000_000, **others):
+    """A line of CloudWatch's embedded metric format: two requests."""
+    named = {"Namespace": "shop", "Dimensions": [[]], "Metrics": [{"Name": "Requests"}], **others}
+    return json.dumps({"_aws": {"Timestamp": stamp, "CloudWatchMetrics": [named]}, "Requests": 2, "Beside": 5})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        metric_line(stamp=1_701_000_000_000), metric_line(stamp=None), json.dumps({"_aws": {}, "Requests": 2}),
+        json.dumps({"_aws": {"Timestamp": 1_700_000_000_000}, "Requests": 2}),
+    ],
+)  # fmt: skip
+def test_a_line_that_cloudwatch_would_not_read_is_output(line):
+    assert matched(observed(1), observed(1, stdout=line)) is Match.DIFFERENT
+
+
+@pytest.mark.parametrize("others", [{"Namespace": ""}, {"Metrics": []}, {"Metrics": [{"Name": "Other"}]}])
+def test_only_the_metrics_that_a_line_names_count(others):
+    assert sum_of([seen(observed(stdout=metric_line(**others)), rules_of([], []))]) == {}
+
+
 def test_output_counts_but_not_the_metrics_in_it():
-    line = json.dumps({"_aws": {"CloudWatchMetrics": []}, "Requests": 2})
+    line = metric_line()
     assert matched(observed(1, stdout="hello\n"), observed(1, stdout=f"hello\n{line}\n")) is Match.EQUAL
     assert matched(observed(1, stdout="hello\n"), observed(1)) is Match.DIFFERENT
     assert matched(observed(1, stdout="a\nb\n"), observed(1, stdout="b\na\n")) is Match.ORDER

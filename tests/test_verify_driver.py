@@ -11,12 +11,12 @@ from statelift.verify.events.steps import Entry, Step
 from statelift.verify.examine import Effort, examine
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.machine.world import Setting
-from statelift.verify.playing.compare import rules_of
-from statelift.verify.playing.driver import Course, Metric, Pair, replay, run_steps
-from statelift.verify.playing.schedule import CRASHING, FAULTY, FRESH, MIXED, Adversary
+from statelift.verify.playing.compare import Difference, rules_of
+from statelift.verify.playing.driver import Course, Divergence, Metric, Pair, replay, run_steps
+from statelift.verify.playing.schedule import CRASHING, FAULTY, FRESH, MIXED, Adversary, Placed, Script, Turn
 from statelift.verify.playing.shrink import shrunk
 from statelift.verify.subjects import Subject
-from statelift.verify.values import CodeTree, Fault, Table
+from statelift.verify.values import CodeTree, Event, Fault, Faults, Table
 from statelift.verify.verdicts import Verdict
 
 
@@ -85,8 +85,10 @@ def test_the_same_seed_gives_the_same_course(sandbox: Sandbox):
 
 def test_output_and_metrics_of_a_counter_that_nobody_reads(sandbox: Sandbox):
     original = "seen = 0\n\n\ndef handler(event, context):\n    global seen\n    seen += 2\n    return 1\n"
-    line = "print(json.dumps({{'_aws': {{}}, 'Seen': {}}}))"
-    text = "import json\n\n\ndef handler(event, context):\n    {}\n    return 1\n"
+    named = "{{'Namespace': 'n', 'Dimensions': [[]], 'Metrics': [{{'Name': 'Seen'}}]}}"
+    head = f"{{{{'Timestamp': int(time.time() * 1000), 'CloudWatchMetrics': [{named}]}}}}"
+    line = f"print(json.dumps({{{{'_aws': {head}, 'Seen': {{}}}}}}))"
+    text = "import json\nimport time\n\n\ndef handler(event, context):\n    {}\n    return 1\n"
     metrics = (Metric("app", "seen", "Seen"),)
     right = pair_of(original, text.format(line.format(2)), metrics=metrics)
     wrong = pair_of(original, text.format(line.format(1)), metrics=metrics)
@@ -193,10 +195,6 @@ def test_no_verdict_says_proved():
 
 def test_shrinking_drops_events_mishaps_and_values():
     """Against a made-up program that parts whenever an event has a `bad` value above 10."""
-    from statelift.verify.playing.compare import Difference
-    from statelift.verify.playing.driver import Divergence
-    from statelift.verify.playing.schedule import Placed, Script, Turn
-    from statelift.verify.values import Event, Faults
 
     def play(script: Script) -> Divergence | None:
         bad = [event for event in script.events if json.loads(event.payload).get("bad", 0)]
@@ -215,3 +213,68 @@ def test_shrinking_drops_events_mishaps_and_values():
     best = shrunk(play, found)
     assert [json.loads(event.payload) for event in best.script.events] == [{"bad": 1}]
     assert best.script.faults.plan == ()
+
+
+def run_of(*sizes: int) -> Script:
+    """Turns of so many events at the same time."""
+    numbers = iter(range(sum(sizes)))
+    turns = []
+    for size in sizes:
+        events = [Event("app:handler", "{}", seed=next(numbers)) for _ in range(size)]
+        turns.append(Turn(tuple(Placed(event, slot) for slot, event in enumerate(events))))
+    return Script(tuple(turns))
+
+
+def test_a_doubtful_difference_is_settled_by_a_run_with_fewer_events_at_the_same_time():
+    """Against a made-up program that races after nine events: only those can leave a doubt."""
+    played: list[Script] = []
+
+    def play(script: Script) -> Divergence | None:
+        played.append(script)
+        is_racing = len(script.turns[-1].placed) == 2 and len(script.events) == 11
+        has_doubt = any(len(turn.placed) > 1 for turn in script.turns[:-1])
+        parted = Divergence(script, script.events[-1], Difference("answer", "1", "2"), has_doubt)
+        return parted if is_racing else None
+
+    found = play(run_of(2, 3, 1, 3, 2))
+    assert found is not None
+    assert found.has_doubt
+    best = shrunk(play, found, events=0)
+    assert not best.has_doubt
+    assert [len(turn.placed) for turn in best.script.turns] == [1] * 9 + [2]
+    count = len(played)
+    assert shrunk(play, found, events=0) == best
+    assert len(played) == 2 * count - 1
+
+
+def test_a_certain_difference_is_never_given_up_for_a_doubtful_one():
+    def play(script: Script) -> Divergence | None:
+        has_doubt = len(script.turns) < 3
+        return Divergence(script, script.events[-1], Difference("answer", "1", "2"), has_doubt)
+
+    best = shrunk(play, Divergence(run_of(1, 1, 1, 1), run_of(1).events[0], Difference("answer", "1", "2")))
+    assert (len(best.script.turns), best.has_doubt) == (3, False)
+
+
+@pytest.mark.parametrize("events", [0, 50, 300])
+def test_shrinking_ends_by_a_count_of_events(events: int):
+    played = [0]
+
+    def play(script: Script) -> Divergence | None:
+        played[0] += len(script.events)
+        return None
+
+    shrunk(play, Divergence(run_of(*[3] * 20), run_of(1).events[0], Difference("answer", "1", "2")), events=events)
+    assert played[0] <= events + 60
+
+
+def test_shrinking_a_difference_that_always_shows_ends_soon():
+    played = [0]
+
+    def play(script: Script) -> Divergence | None:
+        played[0] += 1
+        return Divergence(script, script.events[-1], Difference("answer", "1", "2"))
+
+    best = shrunk(play, Divergence(run_of(*[3] * 20), run_of(1).events[0], Difference("answer", "1", "2")))
+    assert len(best.script.events) == 1
+    assert played[0] < 20

@@ -72,7 +72,10 @@ def test_answers_find_their_way_back():
     assert filled({"a": {"$answer": 1, "at": ["session"]}}, memory) == {"a": "s-1"}
     assert filled({"$feedback": "token", "pick": 7, "else": "a"}, memory) == "t-1"
     assert filled({"$feedback": "unknown", "pick": 0, "else": "a"}, memory) in ("t-1", "s-1")
+    assert filled({"$feedback": "unknown", "pick": 0, "else": "a", "is_named": True}, memory) == "a"
     assert filled({"$feedback": "token", "pick": 0, "else": "a"}, Memory()) == "a"
+    memory.note({"token": "t-2"})
+    assert [memory.recall("token", pick, "a") for pick in (0, 1, 2, 9)] == ["t-1", "t-2", "t-1", "t-1"]
     assert filled({"$json": {"t": {"$answer": 1}}}, memory) == '{"t": {"session": "s-1"}}'
     with pytest.raises(EventsError, match=r"\$answer 5"):
         filled({"$answer": 5}, memory)
@@ -189,6 +192,13 @@ def test_invented_events_have_the_parts_that_are_read_and_collide():
     assert sum(body.get("user") == "a" for body in bodies) > 20
     near = [[body["token"] for body in bodies[n : n + 8] if "token" in body] for n in range(len(bodies))]
     assert any(1 in tokens and "1" in tokens for tokens in near)
+
+
+def test_some_events_come_twice():
+    steps = generated_steps(tree(app=SESSIONS), [HANDLER], 400, 0)
+    chunks = [steps[start : start + 8] for start in range(0, 400, 8)]
+    twice = [chunk for chunk in chunks if chunk[::2] == chunk[1::2]]
+    assert 0.3 < len(twice) / len(chunks) < 0.7
 
 
 def test_known_envelopes_are_completed():

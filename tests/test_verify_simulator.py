@@ -7,6 +7,7 @@ import json
 import math
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from statelift.model import EnsureEnv, EnsureResource
 from statelift.verify.machine.calls import Call, canonical, is_weak_read, target_of
+from statelift.verify.machine.faults import Moment, choose_fault
 from statelift.verify.machine.inside.marshal import MarshalError, marshal_reply
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.machine.world import Setting, World
@@ -159,6 +161,20 @@ def test_a_lost_answer_comes_after_the_write(sandbox: Sandbox) -> None:
     (seen,), world = play(sandbox, ["add"], Fault("lost", 0, 0), ATTEMPTS="1")
     with world:
         assert (seen.outcome.error, value(world)) == ("ReadTimeoutError", 1)
+
+
+def test_what_the_original_uses_itself_is_spared() -> None:
+    moment = Moment(event=0, call=0, in_a_row=0, was_killed=False, has_old_states=True)
+    put, read = (
+        Call("dynamodb", name, "POST", "https://dynamodb.us-east-1.amazonaws.com", (), b'{"TableName": "T"}', 0)
+        for name in ("PutItem", "GetItem")
+    )
+    for call, kind in ((put, "lost"), (read, "stale")):
+        faults = Faults(**{kind: 1.0})
+        assert choose_fault(faults, 0, moment, call) == kind
+        assert choose_fault(replace(faults, spared=("other",)), 0, moment, call) == kind
+        assert choose_fault(replace(faults, spared=("other", "T")), 0, moment, call) is None
+    assert choose_fault(Faults(throttled=1.0, spared=("T",)), 0, moment, put) == "throttled"
 
 
 def test_a_killed_container_dies_between_two_calls_and_the_event_comes_again(sandbox: Sandbox) -> None:

@@ -107,12 +107,14 @@ def test_each_handler_and_each_change_gets_its_own_verdict(verified):
         "SL101": "EQUIVALENT", "SL301": "DIVERGES",
     }  # fmt: skip
     assert "--concurrency 1" in result["reason"]
+    assert [part["coverage"]["statements"] > 0 for part in result["changes"]] == [True, True]
 
 
 def test_events_that_never_overlap_can_be_assumed(verified):
     code, result = verified(TWO, TWO_EVENTS, "--runs", 2, "--concurrency", 1)
     assert (code, result["verdict"]) == (0, "EQUIVALENT"), result["reason"]
     assert set(parts(result, "changes").values()) == {"EQUIVALENT"}
+    assert all(part["coverage"]["run"] == part["coverage"]["statements"] for part in result["changes"])
 
 
 def test_a_host_beyond_aws_is_named_unless_its_answer_is_given(verified, tmp_path):

@@ -28,7 +28,7 @@ SETTING = Setting(
     },
     resources=(Table("state"), Table("other"), Table("database"), Bucket("files"), Thing("topic", "news")),
 )  # fmt: skip
-SAMPLE = ANIMALS[::6]
+SAMPLE = ANIMALS[::8]
 ORDER_ONLY = {"insertion_order_lost", "newest_first"}
 MISSED: set[str] = set()
 
@@ -46,7 +46,7 @@ def judged(sandbox: Sandbox, name: str, seed: int = 0) -> Result:
     rules = rules_of([], ["state", "other", "files"])
     pair = Pair(tree(folder, "original.py"), tree(folder, "wrong.py"), SETTING, ("app",), rules)
     subject = Subject(name, str(folder), pair, (Entry("app:handler"),))
-    return examine(sandbox, subject, [], Effort(runs=8, seed=seed, shrink_seconds=12.0), lambda *_: None)
+    return examine(sandbox, subject, [], Effort(runs=8, seed=seed, shrinking=0), lambda *_: None)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import ast
 import copy
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 # Methods of the generated helper whose first argument is a key, and what each is easily taken for.
@@ -26,17 +27,22 @@ class Mutant:
     text: str
 
 
-def mutants_of(text: str, lines: Collection[int]) -> Iterator[Mutant]:
-    """Every mutant of the statements inside of functions that begin in one of these lines, none twice."""
+def mutants_of(
+    text: str, lines: Collection[int], is_wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[Mutant]:  # fmt: skip
+    """The mutants of the statements inside of functions that begin in one of these lines, none twice."""
     tree = ast.parse(text)
     seen = {ast.unparse(tree)}
+    namesakes: Counter[str] = Counter()
     for function, place in _places(tree):
-        if place.lineno in lines:
-            for what, changed in _changes(tree, place):
-                mutated = ast.unparse(ast.fix_missing_locations(changed))
-                if mutated not in seen:
-                    seen.add(mutated)
-                    yield Mutant(f"{function}: {what}", place.lineno, mutated)
+        for what, old, new in _changes(place) if place.lineno in lines else ():
+            name = f"{function}: {what}"
+            namesakes[name] += 1
+            name += f" ({namesakes[name]})" if namesakes[name] > 1 else ""
+            mutated = _replaced(tree, old, new) if is_wanted(name) else ""
+            if mutated and mutated not in seen:
+                seen.add(mutated)
+                yield Mutant(name, place.lineno, mutated)
 
 
 def _places(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
@@ -45,8 +51,8 @@ def _places(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
     def below(node: ast.AST, function: str) -> Iterator[tuple[str, ast.stmt]]:
         for child in ast.iter_child_nodes(node):
             name = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
-            is_place = isinstance(child, ast.stmt) and not isinstance(child, ast.FunctionDef | ast.ClassDef)
-            if function and is_place and not _is_idle(child):
+            is_definition = isinstance(child, ast.FunctionDef | ast.ClassDef)
+            if function and isinstance(child, ast.stmt) and not is_definition and not _is_idle(child):
                 yield function, child
             yield from below(child, name)
 
@@ -58,17 +64,17 @@ def _is_idle(node: ast.stmt) -> bool:
     return is_text or isinstance(node, ast.Pass | ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal)
 
 
-def _changes(tree: ast.Module, place: ast.stmt) -> Iterator[tuple[str, ast.Module]]:
-    """The module with one change in one statement (its head, not the blocks below it)."""
+def _changes(place: ast.stmt) -> Iterator[tuple[str, ast.AST, list[ast.AST]]]:
+    """What can be changed in one statement (its head, not the blocks below it): the node, and what replaces it."""
     for what, statements in _statements(place):
-        yield what, _replaced(tree, place, statements)
+        yield what, place, statements
     for node in _expressions(place):
         for what, changed in _mistaken(node):
-            yield f"{_short(node)} -> {what}", _replaced(tree, node, [changed])
+            yield f"{_short(node)} -> {what}", node, [changed]
 
 
-def _replaced(tree: ast.Module, old: ast.AST, new: list[ast.AST]) -> ast.Module:
-    """A copy of the module with a node replaced."""
+def _replaced(tree: ast.Module, old: ast.AST, new: list[ast.AST]) -> str:
+    """The text of the module with a node replaced."""
     numbers = {id(node): number for number, node in enumerate(ast.walk(tree))}
     copied = copy.deepcopy(tree)
     wanted = list(ast.walk(copied))[numbers[id(old)]]
@@ -80,7 +86,7 @@ def _replaced(tree: ast.Module, old: ast.AST, new: list[ast.AST]) -> ast.Module:
             return self.generic_visit(node)
 
     found: ast.Module = Replace().visit(copied)
-    return found
+    return ast.unparse(ast.fix_missing_locations(found))
 
 
 def _short(node: ast.AST) -> str:

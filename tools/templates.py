@@ -5,7 +5,8 @@ Usage: templates.py [--json FILE] [--most N] DIR...    Nothing below DIR is writ
 Every Python function of a SAM, CloudFormation, Serverless or Terraform file is asked to take two tables, a bucket,
 three variables and five rights; of each file at most N functions. Equal files count once. Checks, with code that
 the patcher does not use, two of them for the first function of a file only:
-  untouched  the old bytes are all there in their order: nothing but additions
+  untouched  the old bytes are all there in their order: nothing but additions; the one policy of a mapping becomes
+             the first of a list, so that two blanks in front of it become a dash and a blank
   means      all that the old file said it still says (YAML and JSON)
   settles    a second run adds nothing
   order      the same operations in another order give the same bytes
@@ -38,6 +39,7 @@ from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperati
 CHECKS = ("untouched", "means", "settles", "order", "findings", "crashes")
 ENDINGS = (".yaml", ".yml", ".json", ".template", ".tf", ".tofu", ".tfvars")
 _LARGEST = 2_000_000  # bytes
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FINDERS = {
     "SAM, CloudFormation": find_in_templates,
     "Serverless": find_in_services,
@@ -145,10 +147,11 @@ def findings(data: bytes) -> set[tuple[str, str]]:
 
 
 def _faults(before: bytes, after: bytes, *, is_yaml: bool) -> Iterator[str]:
-    if not is_subsequence(before, after):
+    has_dash = is_yaml and is_subsequence(before.replace(b" ", b""), after.replace(b" ", b""))
+    if not has_dash and not is_subsequence(before, after):
         yield "untouched"
     if is_yaml:
-        trees = [yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader) for data in (before, after)]
+        trees = [yaml.compose(data.decode("utf-8-sig"), Loader=_LOADER) for data in (before, after)]
         if not all(trees) or not says_all(cast(Node, trees[0]), cast(Node, trees[1])):
             yield "means"
 

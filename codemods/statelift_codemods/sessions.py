@@ -37,6 +37,7 @@ from collections.abc import Callable, Iterator
 
 from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, table_id
+from statelift.judge.blocks import put_backs, serves
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
 from statelift.model import Edit, Operation, Tier, Verdict
@@ -72,7 +73,12 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     key, cell = judgement.cell
     table = _table(key, workspace)
-    written = [(path, use) for path, use in judgement.accesses if not _is_inside_edit(use, judgement)]
+    dropped = put_backs(list(judgement.accesses))
+    written = [
+        (path, use)
+        for path, use in judgement.accesses
+        if id(use) not in dropped and not _is_inside_edit(use, judgement)
+    ]
     calls = [(path, use.function, PARTS[_form(use)]) for path, use in written]
     edits = [*_definition(key[0], cell, env_name(table), workspace)]
     try:
@@ -98,13 +104,7 @@ def _form(use: Access) -> str:
 
 def _is_inside_edit(use: Access, judgement: Judgement) -> bool:
     """Whether the use reads the same key in a statement that edits it: the edited value serves both."""
-    return use.op == "require" and any(_serves(other, use) for _, other in judgement.accesses)
-
-
-def _serves(edited: Access, use: Access) -> bool:
-    is_same = edited.statement == use.statement and edited.function == use.function
-    has_same_key = edited.key is not None and use.key is not None and edited.key.text == use.key.text
-    return edited.op == "nested" and is_same and has_same_key
+    return any(serves(other, use) for _, other in judgement.accesses)
 
 
 def _table(key: CellKey, workspace: Workspace) -> str:
@@ -232,7 +232,7 @@ def _nested(path: str, use: Access, workspace: Workspace) -> Edits:
     head = f"with {_edit_call(path, use, workspace)} as {name}:\n{margin}    "
     yield Edit(path, use.statement.start, use.statement.start, head)
     for other_path, other in workspace.program.accesses[_home(path, use, workspace)]:
-        if other_path == path and (other is use or (other.op == "require" and _serves(use, other))):
+        if other_path == path and (other is use or serves(use, other)):
             yield Edit(path, other.span.start, other.span.end, name)
 
 
@@ -249,7 +249,11 @@ def _alias(path: str, use: Access, workspace: Workspace) -> Edits:
         raise NotReproducedError("the file is not UTF-8")
     head = f"{_edit_call(path, use, workspace)} as {use.alias.name}"
     data = workspace.sources[path]
-    yield from wrap_in_with(path, data, use.alias.top, use.statement.start, use.alias.last.start, head)
+    uses = workspace.program.accesses[_home(path, use, workspace)]
+    ids = put_backs(uses)
+    dropped = frozenset(other.statement.start for at, other in uses if at == path and id(other) in ids)
+    block = (use.alias.top, use.statement.start, use.alias.last.start)
+    yield from wrap_in_with(path, data, *block, head, dropped)
 
 
 def _edit_call(path: str, use: Access, workspace: Workspace) -> str:

@@ -14,6 +14,8 @@ read from and written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.pat
 making a file only if it is not there, are conditional writes: of several at once none is lost. A library that needs
 a real file gets one: `cv2.imread(TMP_FILES.fetch(PATH))`, and `TMP_FILES.store(PATH)` behind what writes it.
 
+A shelf keeps each entry in an object: `shelve.open(PATH)` becomes `shelve.Shelf(TMP_FILES.entries(PATH))`.
+
 What is only appended and read by nobody goes to the log: `open(PATH, "a")` becomes
 `contextlib.nullcontext(sys.stdout)`, `logging.FileHandler(PATH)` becomes `logging.StreamHandler()`. A folder that
 must not be there yet may be: `os.mkdir(PATH)` becomes `os.makedirs(PATH, exist_ok=True)`. A folder into which every
@@ -24,7 +26,7 @@ Scratch files (written before they are read, in the same invocation), temporary 
 own, and caches that are written only where they are missing.
 
 ## Safety
-Always REVIEW: concurrent invocations now share the file. MANUAL for databases, memory maps, other programs and
+Always REVIEW: concurrent invocations now share the file. MANUAL for SQL databases, memory maps, other programs and
 everything else that S3 cannot do.
 
 ## Where we differ from the seed documents
@@ -43,7 +45,7 @@ from statelift.catalogue.files import BECOMES
 from statelift.facts.brackets import READING
 from statelift.facts.values import FileEffect
 from statelift.infra.names import bucket_id, env_name
-from statelift.judge.files import can_be_cleared, can_be_printed, can_be_there
+from statelift.judge.files import can_be_cleared, can_be_entries, can_be_printed, can_be_there
 from statelift.judge.values import Judgement
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
@@ -54,6 +56,9 @@ NAME = "TMP_FILES"
 CLOSED = "others see the new content once the file is closed, not after a flush; it has no name and no file number"
 CONDITIONAL = "conditional writes (IfMatch, IfNoneMatch) need boto3 1.35.69 or later where the function runs"
 WHOLE = "a file that a library writes is stored once the call has ended well: of several at once the last one wins"
+ENTRIES = (
+    "each entry is an object: entries of old files are not taken over, and what is pickled is read from the bucket"
+)
 LOGGED = "what was appended to the file goes to CloudWatch Logs, which keeps it when the container is gone"
 THERE = "what failed in a container that was used before goes on, with the files that are in the folder"
 EMPTIED = "what earlier calls left in the folder is gone: choose it if nothing there was meant to last"
@@ -66,6 +71,7 @@ OPENED = {
 }
 REASONS = {
     "files.open_write": CLOSED,
+    "files.entries": ENTRIES,
     "files.open_append": CONDITIONAL,
     "files.open_new": CONDITIONAL,
     "files.touch": CONDITIONAL,
@@ -104,7 +110,7 @@ def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
         *edits,
         *stores,
         *dict.fromkeys(imports),
-        *workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement.subject.symbol)),
+        *workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement)),
     )
     reasons = tuple(dict.fromkeys(REASONS[part] for part in sorted(set(parts)) if part in REASONS))
     proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier, reasons)
@@ -179,6 +185,9 @@ def _tolerate(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[E
 def _edits(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit]:
     """`open(PATH)` gets another name; a method of a path becomes one that is given the path."""
     callee, end = effect.callee, effect.span.end
+    if can_be_entries(effect):
+        yield _entries(path, effect, workspace)
+        return
     if effect.is_bracketed:
         yield from _bracket(path, effect, workspace)
         return
@@ -190,6 +199,14 @@ def _edits(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit
     yield Edit(path, effect.joint.start, effect.joint.end, ", " if has_arguments else _close(effect))
     if has_arguments and effect.api == "Path.read_text":
         yield Edit(path, end, end, ".read()")
+
+
+def _entries(path: str, effect: FileEffect, workspace: Workspace) -> Edit:
+    """`shelve.open(PATH)` becomes a shelf on the entries in S3, `dbm.open(PATH, "c")` the entries."""
+    assert effect.argument is not None
+    entries = f"{NAME}.entries({workspace.text(path, effect.argument)})"
+    module = workspace.text(path, effect.callee).removesuffix(".open")
+    return _whole(path, effect, f"{module}.Shelf({entries})" if effect.api == "shelve.open" else entries)
 
 
 def _bracket(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit]:
@@ -224,6 +241,8 @@ def _method(effect: FileEffect) -> str:
 
 def _parts(effect: FileEffect) -> list[str]:
     """The parts of the helper that an effect's calls are."""
+    if can_be_entries(effect):
+        return ["files.entries"]
     if effect.is_bracketed:
         fetched = ["files.fetch"] if effect.effect in READING else []
         return fetched if effect.behind is None else [*fetched, "files.store"]
@@ -231,7 +250,10 @@ def _parts(effect: FileEffect) -> list[str]:
     return [OPENED[effect.effect] if method == "open" else f"files.{method}"]
 
 
-def _prefix(pattern: str) -> str:
+def _prefix(judgement: Judgement) -> str:
     """The object's key, or the folder (with a slash at its end) that all keys of the pattern lie in."""
-    known, hole, _ = pattern.removeprefix("/").partition("{}")
+    pattern = judgement.subject.symbol.removeprefix("/")
+    if any(can_be_entries(each) for _, each in judgement.effects):
+        return f"{pattern}/"
+    known, hole, _ = pattern.partition("{}")
     return f"{known.rpartition('/')[0]}/" if hole else known

@@ -72,6 +72,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "files.write_bytes": Part((*_BUCKET, "files.open_write"), ("s3:PutObject",)),
         "files.exists": Part(_BUCKET, _LOOK),
         "files.getsize": Part(_BUCKET, _LOOK),
+        "files.entries": Part(_BUCKET, (*_LOOK, "s3:PutObject", "s3:DeleteObject")),
         "files.isdir": Part(_BUCKET, ("s3:ListBucket",)),
         "files.fetch": Part(_BUCKET, _LOOK),
         "files.store": Part(_BUCKET, ("s3:PutObject",)),
@@ -92,7 +93,7 @@ _MODULES = (
     *("importlib", "inspect", "io", "itertools", "json", "math", "os", "posixpath", "time", "uuid"),
 )
 _STANDARD_NAMES = (
-    ("collections.abc", ("Callable", "Hashable", "Iterator")),
+    ("collections.abc", ("Callable", "Hashable", "Iterator", "MutableMapping")),
     ("typing", ("IO", "Any", "Generic", "NamedTuple", "TypeVar", "cast")),
 )
 _AWS_NAMES = (

@@ -18,9 +18,12 @@ class NotReproducedError(ValueError):
     """LibCST would not give the source back as it is, or the statements are not where they should be."""
 
 
-def wrap_in_with(path: str, data: bytes, top: Span, first: int, last: int, head: str) -> tuple[Edit, ...]:
+def wrap_in_with(
+    path: str, data: bytes, top: Span, first: int, last: int, head: str, dropped: frozenset[int] = frozenset()
+) -> tuple[Edit, ...]:
     """Replace the statement at offset `first` by `with {head}:` over the statements behind it, up to offset `last`.
 
+    Statements at the offsets `dropped` go.
     `top` spans the whole lines of the enclosing top-level statement of a UTF-8 file. NotReproducedError where
     that cannot be done without touching anything else.
     """
@@ -36,25 +39,28 @@ def wrap_in_with(path: str, data: bytes, top: Span, first: int, last: int, head:
         raise NotReproducedError("LibCST would change other parts of the function")
     spans = wrapper.resolve(ByteSpanPositionProvider)
     starts = {node: span.start + top.start for node, span in spans.items()}
-    built = wrapper.module.visit(_wrapping(starts, first, last, head))
+    built = wrapper.module.visit(_wrapping(starts, first, last, head, dropped))
     if built.code.encode() == segment:
         raise NotReproducedError("the statements do not stand in one block")
     return edits_between(path, segment, built.code.encode(), top.start)
 
 
-def _wrapping(starts: "Mapping[cst.CSTNode, int]", first: int, last: int, head: str) -> "cst.CSTTransformer":
+def _wrapping(
+    starts: "Mapping[cst.CSTNode, int]", first: int, last: int, head: str, dropped: frozenset[int]
+) -> "cst.CSTTransformer":
     import libcst as cst
 
     class Wrapping(cst.CSTTransformer):
         def leave_IndentedBlock(  # noqa: N802 - LibCST's naming
             self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
         ) -> cst.IndentedBlock:
-            places = [starts.get(_anchor(statement), -1) for statement in original_node.body]
+            found = [starts.get(_anchor(statement), -1) for statement in original_node.body]
+            kept = [index for index, place in enumerate(found) if place not in dropped]
+            places, body = [found[index] for index in kept], [updated_node.body[index] for index in kept]
             if first not in places:
-                return updated_node
+                return updated_node if len(kept) == len(found) else updated_node.with_changes(body=body)
             begin = places.index(first)
             end = max(index for index, place in enumerate(places) if place <= last) + 1
-            body = updated_node.body
             under = _with(head, body[begin], body[begin + 1 : end])
             return updated_node.with_changes(body=[*body[:begin], under, *body[end:]])
 

@@ -61,6 +61,7 @@ TEMPORARY_FOLDERS = frozenset({"tempfile.mkdtemp", "tempfile.TemporaryDirectory"
 FOLDERS = frozenset({"os.mkdir", "os.makedirs", "Path.mkdir", *TEMPORARY_FOLDERS})
 STRICT_FOLDERS = frozenset({"os.mkdir", "os.makedirs", "Path.mkdir"})
 PRINTABLE_LOGS = LOGS | {"logging.basicConfig"}
+DICTS = frozenset({"shelve.open", "dbm.open", "dbm.dumb.open", "dbm.gnu.open", "dbm.ndbm.open"})
 SHELVES = ("shelve.", "dbm.")
 SUFFIXES = {"zip": ".zip", "tar": ".tar", "gztar": ".tar.gz", "bztar": ".tar.bz2", "xztar": ".tar.xz"}
 # The method of a FileStore that a call becomes, where what it does there is the same.

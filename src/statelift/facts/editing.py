@@ -2,13 +2,15 @@
 
 import ast
 
+from statelift.facts.fates import LOOKING_CALLS, fates_of_variable
 from statelift.facts.operations import Operation
-from statelift.facts.scopes import COMPREHENSIONS, FUNCTIONS
+from statelift.facts.scopes import COMPREHENSIONS, FUNCTIONS, Scope
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Alias
 from statelift.model import Span
 
 SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)
+HARMLESS = frozenset({"read", "returned", "copy returned", "dropped"})
 BLOCKS = ("body", "orelse", "finalbody")
 
 
@@ -42,8 +44,56 @@ def alias_of(syntax: Syntax, operation: Operation) -> Alias | None:
         return None
     if not isinstance(scope.node, FUNCTIONS) or not _starts_its_line(syntax, statement):
         return None
-    last = _last_use(syntax, statement, syntax.loads(scope, name))
+    loads = _loads_of_parts(syntax, scope, name, frozenset({name}))
+    last = None if loads is None else _last_use(syntax, statement, loads)
     return None if last is None else Alias(name, syntax.span(last), _top(syntax, scope.node))
+
+
+def _loads_of_parts(syntax: Syntax, scope: Scope, name: str, known: frozenset[str]) -> list[ast.Name] | None:
+    """Every read of a variable, and of those that hold a part of its object and do more than look at it.
+
+    None where a function inside of this one reads it: nobody knows when that is called.
+    """
+    loads = [*syntax.loads(scope, name)]
+    if any(syntax.scopes.of[load].function() is not scope for load in loads):
+        return None
+    for load in list(loads):
+        for other in _names_given(syntax, load) - known:
+            if HARMLESS.issuperset(fates_of_variable(syntax, scope, other)):
+                continue
+            more = _loads_of_parts(syntax, scope, other, known | {other})
+            if more is None:
+                return None
+            loads += more
+    return loads
+
+
+def _names_given(syntax: Syntax, load: ast.Name) -> set[str]:
+    """The variables that get the object which a name stands for, or a part of it."""
+    node: ast.AST = load
+    for parent in syntax.ancestors(load):
+        match parent:
+            case ast.Compare() | ast.FormattedValue() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                return set()
+            case ast.Call(func=called) if syntax.outside(called) in LOOKING_CALLS:
+                return set()
+            case ast.Assign(value=value, targets=targets) if value is node:
+                return {each for target in targets for each in _names_in(target)}
+            case (
+                ast.AnnAssign(target=target, value=value)
+                | ast.NamedExpr(target=target, value=value)
+                | ast.AugAssign(target=target, value=value)
+                | ast.For(target=target, iter=value)
+                | ast.withitem(optional_vars=ast.expr() as target, context_expr=value)
+            ) if value is node:
+                return _names_in(target)
+            case _:
+                node = parent
+    return set()
+
+
+def _names_in(target: ast.expr) -> set[str]:
+    return {each.id for each in ast.walk(target) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
 
 
 def _last_use(syntax: Syntax, statement: ast.stmt, loads: list[ast.Name]) -> ast.stmt | None:

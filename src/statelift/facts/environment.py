@@ -4,6 +4,7 @@ import ast
 import sys
 from collections.abc import Iterator
 
+from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.callees import callee_of
 from statelift.facts.provenance import Provenance
 from statelift.facts.syntax import MODULE, Syntax
@@ -14,6 +15,7 @@ SESSION = "AWS_DEFAULT_SESSION"  # boto3's default session, which is as good as 
 KEYED = frozenset({"os.putenv", "os.unsetenv", "os.environ.setdefault", "os.environ.pop"})
 METHODS = frozenset({"update", "setdefault", "pop", "clear", "popitem", "__setitem__", "__delitem__", "__ior__"})
 FILES = frozenset({"load_dotenv", "read_env", "read_envfile"})  # they write what a file holds
+LIBRARIES = frozenset(name.partition(".")[0] for name in CONSTRUCTORS) | {"ssl"}  # with variables of their own
 PATCHES = frozenset({"patch.dict", "mock.patch.dict", "unittest.mock.patch.dict"})
 LOOKING = frozenset("len str repr print dict list sorted set tuple bool isinstance iter any all id type".split())
 
@@ -50,6 +52,9 @@ def _written(syntax: Syntax, node: ast.AST) -> Iterator[str]:
             yield UNKNOWN
         case ast.Attribute(attr="DEFAULT_SESSION", ctx=ast.Store()):
             yield SESSION
+        case ast.Attribute(value=owner, attr=name, ctx=ast.Store()):
+            module = syntax.outside(owner)
+            yield from [f"{module}.{name}"] if module.partition(".")[0] in LIBRARIES else []
         case ast.Call(func=func) as call:
             yield from _called(syntax, call, syntax.dotted(func))
         case _:

@@ -96,6 +96,20 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
         case ast.Match():
             return _matched(syntax, parent, depth)
         case _:
+            return _operated(syntax, parent, node, depth)
+
+
+def _operated(syntax: Syntax, parent: ast.AST, node: ast.expr, depth: int) -> frozenset[str]:
+    match parent:
+        case ast.BinOp(op=ast.Add() | ast.Mult() | ast.BitOr()) if not _has_scalar(parent):
+            return _of_joined(fates_of(syntax, parent, depth - 1))
+        case ast.Compare(ops=[ast.Is() | ast.IsNot()], left=left, comparators=[right]):
+            other = right if left is node else left
+            is_asked = isinstance(other, ast.Name) and syntax.is_local(other)
+            return frozenset({"read", "identity"} if is_asked else {"read"})
+        case ast.AugAssign(target=target, value=value) if value is node:
+            return _of_joined(_bound(syntax, target, depth))
+        case _:
             return frozenset({"read" if isinstance(parent, LOOKING_NODES) else "unknown"})
 
 
@@ -171,6 +185,19 @@ def fates_of_copy(fates: frozenset[str]) -> frozenset[str]:
         fate for fate in fates if fate not in ("mutated", "augmented") and not fate.startswith(("field:", "alias:"))
     }
     return frozenset(kept - {"returned"} | {"copy returned"} if "returned" in kept else kept)
+
+
+def _of_joined(fates: frozenset[str]) -> frozenset[str]:
+    """Fates of a list (or dict) that `+` makes another of, which holds the same elements."""
+    kept = {fate for fate in fates_of_copy(fates) if fate == "copy returned" or fate.startswith("inside:")}
+    return frozenset(kept | {"read"})
+
+
+def _has_scalar(operation: ast.BinOp) -> bool:
+    """Whether an operand is a number or a text: what both give holds no objects then."""
+    given = (operation.left, operation.right)
+    is_number = isinstance(operation.op, ast.Add) and any(isinstance(each, ast.Constant) for each in given)
+    return is_number or any(isinstance(each, ast.JoinedStr) for each in given)
 
 
 def _in_dict(
@@ -302,6 +329,8 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
         return frozenset({"called"})
     name = syntax.dotted(call.func)
     is_key = isinstance(call.func, ast.Attribute) and call.func.attr in KEYED_METHODS and call.args[:1] == [given]
+    if syntax.outside(call.func) == "sum" and len(call.args) + len(call.keywords) > 1:
+        return _of_joined(fates_of(syntax, call, depth - 1))
     if is_key or syntax.outside(call.func) in LOOKING_CALLS or name.partition(".")[0] in LOGS | syntax.loggers:
         return frozenset({"read"})
     if syntax.outside(call.func) in CHANGING_CALLS and call.args[:1] == [given]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from statelift.catalogue.files import (
     ARCHIVES,
     BECOMES,
+    DICTS,
     FUNCTIONS,
     LOGS,
     LOOKING,
@@ -117,8 +118,24 @@ class Files:
                 yield Found(
                     effect, name, path, given, written=self.arguments.content(node, role),
                     source=source if is_copied else "",
-                    is_rewritable=name in BECOMES and (name not in MOVERS or self._is_moved_alone(node, effect)),
+                    is_rewritable=self._becomes(node, name, effect),
                 )  # fmt: skip
+
+    def _becomes(self, node: ast.Call, name: str, effect: Effect) -> bool:
+        """Whether the call is one of the store's by another name."""
+        if effect == "store":
+            return self._is_plain_shelf(node, name)
+        return name in BECOMES and (name not in MOVERS or self._is_moved_alone(node, effect))
+
+    def _is_plain_shelf(self, node: ast.Call, name: str) -> bool:
+        """`shelve.open(path)` or `dbm.open(path, "c")`, closed by whoever opens it."""
+        if name not in DICTS or not isinstance(node.func, ast.Attribute) or self.handles.keeper(node):
+            return False
+        flag = (
+            [] if name == "shelve.open" and len(node.args) == 1 else [ast.unparse(each) for each in node.args[1:]]
+        )
+        is_created = flag == ["'c'"] or (name == "shelve.open" and not flag)
+        return is_created and not node.keywords and bool(node.args) and not isinstance(node.args[0], ast.Starred)
 
     def _is_moved_alone(self, node: ast.Call, effect: Effect) -> bool:
         """Whether a file is moved or copied by a statement that does nothing else, seen from where it comes to."""

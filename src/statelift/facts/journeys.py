@@ -15,7 +15,10 @@ CLOSING = frozenset(
 )
 REGISTERING = frozenset({"register", "register_first", "register_last"})
 OWNERS = frozenset("client _client connection bind engine driver pool transport connection_pool meta".split())
-SETTINGS = frozenset("headers cookies auth params hooks proxies events connection_kwargs options".split())
+SETTINGS = frozenset(
+    """headers cookies auth params hooks proxies events connection_kwargs options response_callbacks adapters
+    event_hooks""".split()
+)
 ADDING = REGISTERING | frozenset("append extend add insert".split())
 CHANGING = ADDING | frozenset("update set set_cookie setdefault pop clear".split())
 SETTERS = frozenset(
@@ -34,6 +37,7 @@ LOOKING_NODES = (
     ast.Compare, ast.UnaryOp, ast.FormattedValue, ast.If, ast.While, ast.Assert, ast.Expr, ast.Raise, ast.Match,
     ast.ExceptHandler, ast.JoinedStr,
 )  # fmt: skip
+SAME = frozenset({"contextlib.closing", "copy.copy"})  # what they give is it, or shares all that it holds
 MADE = "()"
 Path: TypeAlias = tuple[str, ...]  # how something was reached: attributes, `name()` for a method's result, `[]`
 
@@ -160,7 +164,7 @@ class Journey:
 
     def _attribute(self, attribute: ast.Attribute, path: Path) -> None:
         name = attribute.attr
-        if not isinstance(attribute.ctx, ast.Load):
+        if not isinstance(attribute.ctx, ast.Load) or (name == "__dict__" and not path):
             self._set(attribute, path)
             return
         call = self.syntax.parents[attribute]
@@ -200,7 +204,7 @@ class Journey:
                 self._change(node, tuple(call.args[2:]))
         elif callee == "getattr" and call.args[:1] == [node]:
             self._by_name(call, path)
-        elif callee == "contextlib.closing" or _method(call) == "enter_context":
+        elif callee in SAME or _method(call) == "enter_context":
             self._push(call, path)
         elif callee not in LOOKING:
             self._pass(call, parent, node, path)

@@ -12,6 +12,8 @@ from statelift.facts.values import Atom, Value
 
 DEPTH = 6  # how many local assignments are followed
 ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.environ.get"})
+OF_PROCESS = frozenset({"id", "hash", "os.getpid", "os.getppid", "threading.get_ident"})
+UTC = frozenset({"datetime.timezone.utc", "datetime.UTC"})
 NONDETERMINISTIC = ("time.", "random.", "secrets.", "uuid.", "datetime.", "os.urandom")
 TYPES_OF_CALLS = {
     "str": "str", "repr": "str", "int": "int", "len": "int", "float": "float", "bool": "bool", "bytes": "bytes",
@@ -19,7 +21,9 @@ TYPES_OF_CALLS = {
     "time.time_ns": "int", "json.dumps": "str", "json.loads": "json", "secrets.token_hex": "str",
     "secrets.token_urlsafe": "str", "hash": "int", "round": "codec", "uuid.uuid4": "codec", "uuid.uuid1": "codec",
     "datetime.datetime.now": "codec", "datetime.datetime.utcnow": "codec", "datetime.date.today": "codec",
-    "isinstance": "bool", "random.randint": "int", "random.random": "float", "copy.deepcopy": "codec?",
+    "isinstance": "bool", "id": "int", "os.getpid": "int", "os.getppid": "int",
+    "threading.get_ident": "int", "time.monotonic_ns": "int", "time.perf_counter": "float",
+    "time.perf_counter_ns": "int", "random.randint": "int", "random.random": "float", "copy.deepcopy": "codec?",
 }  # fmt: skip
 STRING_METHODS = frozenset("lower upper strip lstrip rstrip title format join replace decode".split())
 TEXT_MAKERS = frozenset("hex hexdigest isoformat strftime".split())  # on whatever object, they give a str
@@ -30,6 +34,10 @@ CAPTURING: tuple[type[ast.AST], ...] = (
     ast.ImportFrom,
 )  # fmt: skip
 UNEVEN = (ast.Div, ast.Pow, ast.MatMult)  # two integers need not give an integer
+OTHER_BINDINGS = (
+    ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping, ast.FunctionDef, ast.AsyncFunctionDef,
+    ast.ClassDef, ast.Import, ast.ImportFrom,
+)  # fmt: skip
 PURE_CALLS = frozenset({*TYPES_OF_CALLS, "max", "min", "abs", "sorted", "sum", "tuple", "list", "dict", "set"})
 
 
@@ -41,7 +49,7 @@ class _Known:
     is_pure: bool
 
 
-HARMLESS = frozenset({"read", "returned", "copy returned", "dropped"})
+HARMLESS = frozenset({"read", "dropped"})  # what is returned, the callers may change
 _NONE: frozenset[str] = frozenset()
 _ANYTHING = frozenset({"unknown"})
 _OPAQUE = _Known(frozenset({Atom("opaque")}), "unknown", _ANYTHING, is_pure=False)
@@ -113,11 +121,22 @@ class Provenance:
             imported = self.syntax.imports.get((scope, node.id))
             atom = Atom("import", imported) if imported else Atom("name", node.id)
             return _Known(frozenset({atom}), "unknown", threats=_ANYTHING, is_pure=True)
+        if (scope, node.id) in self._bound_otherwise:
+            return _OPAQUE
         given, is_open = self.syntax.reaching(scope, node)
         asked = (scope, node.id, depth, tuple(map(id, given)), is_open)
         if asked not in self._variables:
             self._variables[asked] = self._variable(node.id, scope, depth, given, is_open)
         return self._variables[asked]
+
+    @cached_property
+    def _bound_otherwise(self) -> frozenset[tuple[Scope | None, str]]:
+        """Local names that an `except`, a pattern, a definition or an import binds."""
+        found: set[tuple[Scope | None, str]] = set()
+        for node in self.syntax.walk.only(*OTHER_BINDINGS):
+            for name in _names_bound(node):
+                found.add((self.syntax.scope(node).binding(name), name))
+        return frozenset(found)
 
     def _variable(self, name: str, scope: Scope, depth: int, given: list[ast.expr], is_open: bool) -> _Known:
         parts: list[_Known] = []
@@ -197,8 +216,9 @@ class Provenance:
             return _Known(atoms | made | {Atom("call", name)}, "unknown", _ANYTHING, is_pure=False)
         if known in ENVIRONMENT_CALLS:
             return _Known(atoms | {Atom("env", ast.unparse(node))}, "str", threats=_NONE, is_pure=True)
-        if known.startswith(NONDETERMINISTIC):
-            return _Known(atoms | {Atom("nondet", name)}, TYPES_OF_CALLS.get(name, "unknown"), _NONE, False)
+        if known.startswith(NONDETERMINISTIC) or known in OF_PROCESS:
+            kind = "unknown" if self._has_zone(known, node) else TYPES_OF_CALLS.get(name, "unknown")
+            return _Known(atoms | {Atom("nondet", name)}, kind, _NONE, False)
         if isinstance(node.func, ast.Attribute):
             method = self._method(node.func, name, given, depth)
             if method is not None:
@@ -212,6 +232,11 @@ class Provenance:
         atoms |= self._owned(node.func, depth)
         passed = frozenset(replace(atom, into=atom.into or name) for atom in atoms)
         return _Known(passed | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
+
+    def _has_zone(self, known: str, node: ast.Call) -> bool:
+        """Whether a moment gets a zone other than UTC, which is not stored exactly."""
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return known == "datetime.datetime.now" and any(self.syntax.outside(each) not in UTC for each in given)
 
     def _owned(self, func: ast.expr, depth: int) -> frozenset[Atom]:
         """Sources of the variable that a method is called on; what made it, the result of the method is not."""
@@ -264,6 +289,20 @@ class Provenance:
         joined = self._join(nodes, depth)
         kind = joined.type if joined.type in IMMUTABLE else "unknown"
         return _Known(joined.atoms, kind, joined.threats, joined.is_pure)
+
+
+def _names_bound(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return [each.asname or each.name.partition(".")[0] for each in names]
+        case ast.MatchMapping(rest=name):
+            return [name] if name else []
+        case ast.ExceptHandler(name=name) | ast.MatchAs(name=name) | ast.MatchStar(name=name):
+            return [name] if name else []
+        case ast.FunctionDef(name=str(name)) | ast.AsyncFunctionDef(name=str(name)) | ast.ClassDef(name=str(name)):
+            return [name]
+        case _:
+            return []
 
 
 def _container(parts: Iterable[_Known]) -> str:

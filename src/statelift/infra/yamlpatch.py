@@ -266,7 +266,7 @@ class Document:
     def _replace(self, start: int, end: int, inserted: str, expected: Plain) -> "Document":
         text = self.tree.text[:start] + inserted + self.tree.text[end:]
         try:
-            tree = compose_template((self.tree.bom + text).encode())
+            tree = compose_template((self.tree.bom + text).encode(), is_checked=True)
         except TemplateError as error:
             raise Refusal(f"The addition would not be valid YAML there: {error}") from error
         if tree is None or tree.duplicates or plain_of(tree.root) != expected:

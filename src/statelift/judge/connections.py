@@ -6,10 +6,12 @@ from dataclasses import replace
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Connection
 from statelift.judge.evidence import Evidence
+from statelift.judge.given import FIXED
 from statelift.judge.holding import holding_of
 from statelift.judge.kept import caching_function, lazy_reason
 from statelift.judge.lasting import broken, judge_lasting
-from statelift.judge.sharing import FIXED, dependence, obstacles
+from statelift.judge.replacing import replacing_test
+from statelift.judge.sharing import dependence, obstacles
 from statelift.judge.values import Judgement, Subject
 from statelift.model import Tier, Use, Verdict
 
@@ -25,9 +27,14 @@ def judge_connections(evidence: Evidence) -> Iterator[Judgement]:
     for path, connection in evidence.program.connections():
         library = table[connection.constructor]
         entries = _entries(evidence, path, connection)
-        if entries and library.kind != EMBEDDED:
+        if entries and library.kind != EMBEDDED and not _is_embedded(connection):
             yield _judge(evidence, _Maker(evidence, path, connection, library, entries), library)
     yield from judge_lasting(evidence)
+
+
+def _is_embedded(connection: Connection) -> bool:
+    """Whether an engine is one of SQLite, whose database is in memory or a file of the container."""
+    return any(argument.value.text.strip("'\"").startswith("sqlite:") for argument in connection.arguments[:1])
 
 
 def _entries(evidence: Evidence, path: str, connection: Connection) -> tuple[str, ...]:
@@ -71,6 +78,8 @@ def _judge(evidence: Evidence, make: "_Maker", library: Library) -> Judgement:
     return judgement
 
 
+_TLS = frozenset({"verify", "cert"})
+_TLS_KEPT = "some versions keep such a connection for other requests"
 _NO_NAME = "no constructor is written there that a getter could call"
 _STALE = "a kept connection that the server has just dropped fails where a new one would not"
 _SESSION = "a session holds the objects of one call; it is the engine that should be kept"
@@ -81,7 +90,26 @@ def _implicit(make: "_Maker", library: Library) -> Judgement:
     judgement = make(Verdict.PER_CALL, "opens a connection of its own", (reason,))
     if library.tier == "manual":
         return judgement.lowered(Tier.MANUAL, library.hazards)
-    return judgement.lowered(Tier.REVIEW, _STALE)
+    judgement = judgement.lowered(Tier.REVIEW, _STALE)
+    for tier, told in _sharing(make.evidence, make.path, make.connection):
+        judgement = judgement.lowered(tier, told)
+    return judgement
+
+
+def _sharing(evidence: Evidence, path: str, connection: Connection) -> Iterator[tuple[Tier, str]]:
+    """What speaks against one session for all requests of a container."""
+    replaced = replacing_test(evidence, path, connection)
+    if replaced:
+        yield Tier.REVIEW, replaced
+    if (path, connection.function) in evidence.beside:
+        yield Tier.MANUAL, f"threads run {connection.function}(): they would share the session"
+    library = connection.constructor.partition(".")[0]
+    for site, other in evidence.program.connections():
+        names = {argument.name for argument in other.arguments}
+        if other.constructor.startswith(f"{library}.") and names & _TLS:
+            where = f"line {other.place.line} of {site}"
+            yield Tier.MANUAL, f"{where} asks without checks, or with a certificate of its own: {_TLS_KEPT}"
+            return
 
 
 class _Maker:
@@ -93,7 +121,7 @@ class _Maker:
         self.subject = Subject(path, connection.place, cached or connection.constructor, entries, (use,))
         is_implicit = library.kind == IMPLICIT or connection.constructor in IMPLICIT_CALLS
         self.rule = "SL404" if is_implicit else "SL402" if library.kind.startswith("sql") else "SL401"
-        self.path, self.connection = path, connection
+        self.evidence, self.path, self.connection = evidence, path, connection
 
     def __call__(self, verdict: Verdict, what: str, reasons: tuple[str, ...]) -> Judgement:
         return Judgement(

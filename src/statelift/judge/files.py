@@ -122,7 +122,7 @@ def _judge(evidence: Evidence, group: Group) -> Judgement | None:
         reason = "every read follows a write of the same invocation"
         return make(Verdict.SCRATCH, "is scratch", (reason,)) if is_own else None
     if "store" in effects:
-        return _database(make, group)
+        return _database(evidence, make, group)
     alone = _left_alone(evidence, group, exposure, exposed)
     if alone is not None:
         return make(alone, *_LEFT[alone])
@@ -196,11 +196,18 @@ def can_be_there(effect: FileEffect) -> bool:
     return effect.api in STRICT_FOLDERS and effect.effect == "claim"
 
 
-def _database(make: _Maker, group: Group) -> Judgement:
+def _database(evidence: Evidence, make: _Maker, group: Group) -> Judgement:
     store = next(each for _, each in group.writers if each.effect == "store")
     reason = f"line {store.place.line}: a database file in /tmp lives and dies with one container"
     way = "keep each key as an item in DynamoDB" if store.api.startswith(SHELVES) else WAYS["store"]
-    return make(Verdict.STATE, "keeps a database", (reason, way), Tier.MANUAL)
+    named = [e for effects in evidence.files.effects.values() for e in effects if e.path.startswith(group.pattern)]
+    is_shelf = all(can_be_entries(each) for each in named) and "{" not in group.pattern
+    return make(Verdict.STATE, "keeps a database", (reason, way), Tier.REVIEW if is_shelf else Tier.MANUAL)
+
+
+def can_be_entries(effect: FileEffect) -> bool:
+    """Whether a shelf can have each of its entries in an object of its own."""
+    return effect.effect == "store" and effect.is_rewritable and bool(effect.function)
 
 
 # ---------------------------------------------------------------- what is left alone

@@ -1,98 +1,34 @@
 """A connection that is built on every call -> why it must not be shared, and what lowers the tier of sharing it."""
 
-import re
-import sys
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Argument, Atom, Changed, Connection, Ending, EnvironmentWrite, Function, Value
+from statelift.facts.values import Atom, Changed, Connection, Ending, Function
 from statelift.judge.evidence import Evidence
+from statelift.judge.given import ambient, depends_on, doubts_of, is_fixed, rebound
 from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
 from statelift.judge.replacing import replacing_test
-from statelift.judge.running import doubts
 from statelift.link.beside import starters
 from statelift.link.program import FunctionKey, shift_of
-from statelift.link.sources import Source, argument_of
 from statelift.model import Tier
 
-AMBIENT = {
-    "aws": ("AWS_",),
-    "sql": ("PG", "MYSQL", "ORACLE"),
-    "sql-pool": ("PG", "MYSQL", "ORACLE"),
-    "http": ("HTTP_", "HTTPS_", "NO_PROXY", "ALL_PROXY", "SSL_CERT", "REQUESTS_CA", "http_", "https_", "all_proxy"),
-}  # what clients of a kind read by themselves; the others read nothing
-CREDENTIALS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
-OPTIONS = frozenset(
-    """botocore.config.Config botocore.client.Config urllib3.util.Retry urllib3.util.retry.Retry urllib3.Retry
-    urllib3.Timeout urllib3.util.Timeout httpx.Timeout httpx.Limits requests.adapters.HTTPAdapter
-    requests.packages.urllib3.util.retry.Retry""".split()
-)  # their objects are plain settings
-TOKENS = frozenset(
-    {"generate_db_auth_token", "generate_db_connect_admin_auth_token", "generate_db_connect_auth_token"}
-)
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
-FIXED = frozenset({"const", "env"})
-LIBRARIES = frozenset(name.partition(".")[0] for name in constructors()) - sys.stdlib_module_names
-ODD = re.compile(r"(?<![\w.])(?:super|locals|vars|globals|dir|__class__)\b|\b__(?!\w*__\b)\w+")
 AWS_OWN = ("boto3.", "botocore.", "s3transfer.")
-UNKNOWN = frozenset({"opaque", "cell"})
-
-
-def _ambient(evidence: Evidence, connection: Connection) -> str:
-    """Why the library's own defaults (credentials, region, host) change from call to call, or ""."""
-    written = _written(evidence)
-    prefixes = AMBIENT.get(constructors()[connection.constructor].kind)
-    found = sorted(name for name in written if prefixes and (name == "*" or name.startswith(prefixes)))
-    what = "the environment" if found[:1] == ["*"] else "".join(found[:1])
-    return f"a function of the program changes {what}, which such a client reads by itself" if found else ""
 
 
 def dependence(evidence: Evidence, path: str, connection: Connection, holding: Holding) -> str:
     """Why the connection belongs to one request or tenant, or ""."""
-    ambient = _ambient(evidence, connection) or _rebound(evidence, path, connection)
-    if ambient:
-        return ambient
+    around = ambient(evidence, connection) or rebound(evidence, path, connection)
+    if around:
+        return around
     library = constructors()[connection.constructor]
     for site, ending in holding.endings():
         for changed in _changes(ending, library):
             if _belongs_to_request(evidence, site, changed):
                 return f"{changed.text} changes it after it is built: a shared client would keep that"
-    is_compared = not library.is_self_healing and connection.constructor in library.checks
-    for argument in connection.arguments:
-        sources = evidence.sources.of(path, argument.value)
-        text = argument.value.text
-        if any(source.kind in ("event", "context") for source in sources):
-            return f"its argument {text} comes from the request"
-        if any(source.kind == "env" and _is_rewritten(evidence, source) for source in sources):
-            return f"its argument {text} reads what the program itself writes into the environment"
-        if any("assume_role" in source.detail for source in sources):
-            return f"its argument {text} holds assumed credentials, which expire and belong to one role"
-        if _is_credential(connection, argument) and not {source.kind for source in sources} <= FIXED:
-            return f"its argument {text} holds credentials that are not constant"
-        decisive = [name for kind, name in doubts(evidence, path, argument) if kind == "state"]
-        if decisive:
-            return f"its argument {text} depends on {decisive[0]}, which calls change"
-        if not is_compared and any(source.kind in UNKNOWN for source in sources):
-            return f"its argument {text} cannot be followed to a constant or the environment"
-    return ""
-
-
-def _rebound(evidence: Evidence, path: str, connection: Connection) -> str:
-    """Why the constructor's own name means another thing in some calls: `global boto3; boto3 = Fake()`."""
-    head = re.match(r"\w*", connection.text)
-    name = head[0] if head is not None else ""
-    module = evidence.program.modules[path]
-    lazily = {each.function for each in module.imports if each.local == name}
-    functions = [each.function for each in module.globals if name in each.names and each.function not in lazily]
-    if functions:
-        return f"{functions[0]}() gives the name {name} another meaning, which a kept client would not follow"
-    return ""
-
-
-def _is_credential(connection: Connection, argument: Argument) -> bool:
-    is_session = connection.constructor.endswith("Session")
-    return argument.name in CREDENTIALS or argument.name in (("0", "1", "2") if is_session else ("6", "7", "8"))
+    found = (depends_on(evidence, path, connection, argument) for argument in connection.arguments)
+    return next((each for each in found if each), "")
 
 
 def _changes(ending: Ending, library: Library) -> Iterator[Changed]:
@@ -118,7 +54,7 @@ def obstacles(
     yield from _library(connection, library)
     yield from _ends(connection, library, holding)
     for argument in connection.arguments:
-        yield from _argument(evidence, path, argument)
+        yield from doubts_of(evidence, path, argument)
     yield from _surroundings(evidence, path, connection, library)
     for holder in holding.holders:
         yield from _holder(evidence, holder, connection, library)
@@ -171,82 +107,14 @@ def _is_ended(holder: Holder, library: Library) -> bool:
     return bool(ending.closes) or (bool(ending.entries) and (is_closing or not ending.is_late))
 
 
-def _argument(evidence: Evidence, path: str, argument: Argument) -> Iterator[tuple[Tier, str]]:
-    text = argument.value.text
-    if argument.name in ("*", "**"):
-        yield Tier.REVIEW, f"its arguments are unpacked from {text}"
-    if ODD.search(text) and not argument.has_locals:
-        yield Tier.MANUAL, f"{text} means something else outside of its function"
-    for kind, name in doubts(evidence, path, argument):
-        if kind == "effect":
-            yield (
-                Tier.REVIEW,
-                f"{text} uses {name}: that happens once per container then, and no longer in every call",
-            )
-            break
-    sources = evidence.sources.of(path, argument.value)
-    if any(source.kind in UNKNOWN for source in sources):
-        yield Tier.REVIEW, f"{text} cannot be followed: another value opens another connection"
-    for source in sorted(sources):
-        if source.kind == "nondet" or source.detail.rpartition(".")[2] in TOKENS:
-            yield Tier.MANUAL, f"{text} is another one in every call: what is opened with it serves one call"
-        if source.kind == "external" and not _is_option(source):
-            once = "another answer opens another one" if argument.has_locals else "the getter asks once"
-            yield Tier.REVIEW, f"{text} is computed by {source.detail or 'a call'}() on every call; {once}"
-
-
-def _is_option(source: Source) -> bool:
-    """Whether it is a setting, or a class or constant of a client library: `pymysql.cursors.DictCursor`."""
-    head, last = source.detail.partition(".")[0], source.detail.rpartition(".")[2]
-    is_named = head in LIBRARIES and last[:1].isupper() and source.detail not in constructors()
-    return source.detail in OPTIONS or is_named
-
-
-def _is_rewritten(evidence: Evidence, source: Source) -> bool:
-    return any(name == "*" or repr(name) in source.detail for name in _written(evidence))
-
-
-def _written(evidence: Evidence) -> set[str]:
-    """The environment variables that a handler's call may change."""
-    return {
-        name
-        for path, module in evidence.program.modules.items()
-        for write in module.environment_writes
-        if evidence.is_reachable(path, write.function)
-        for name in _names(evidence, path, write)
-    }
-
-
-def _names(evidence: Evidence, path: str, write: EnvironmentWrite) -> Iterator[str]:
-    """The variables that a function changes: what its callers name, where they name it."""
-    if write.given and _is_fixed(evidence, path, write.given):
-        return
-    if write.passed and not evidence.sources.dangers(path, frozenset({write.passed})):
-        return
-    function = evidence.program.functions.get((path, write.function))
-    sites = evidence.program.call_sites.get((path, write.function), ())
-    positions = {each.name: number for number, each in enumerate(function.parameters)} if function else {}
-    if function is None or not sites or write.parameter not in positions:
-        yield write.name
-        return
-    for _, call in sites:
-        given = argument_of(call, write.parameter, positions[write.parameter] - shift_of(function))
-        literal = re.fullmatch(r"['\"](\w+)['\"]", given.text) if given is not None else None
-        yield write.name if literal is None else literal[1]
-
-
-def _is_fixed(evidence: Evidence, path: str, values: tuple[Value, ...]) -> bool:
-    """Whether values are the same in every call; plain settings of libraries are."""
-    sources = {source for value in values for source in evidence.sources.of(path, value)}
-    return all(source.kind in FIXED or (source.kind == "external" and _is_option(source)) for source in sources)
-
-
 def _surroundings(
     evidence: Evidence, path: str, connection: Connection, library: Library
 ) -> Iterator[tuple[Tier, str]]:
     function = evidence.program.functions.get((path, connection.function))
     if function is not None and _decorates(evidence, path, function):
         yield Tier.REVIEW, f"{connection.function}() runs around each call of what it decorates"
+    if function is not None and _runs_before_getters(evidence, path, function):
+        yield Tier.MANUAL, f"{connection.function}() runs at import, above the place where a getter would stand"
     if function is not None and any(guard.kind == "function" for guard in connection.guards):
         yield Tier.REVIEW, "it is built inside a lambda"
     if library.kind.startswith("sql"):
@@ -293,7 +161,7 @@ def _uses(
 
 
 def _setting(evidence: Evidence, path: str, changed: Changed, connection: Connection) -> tuple[Tier, str]:
-    if not _is_fixed(evidence, path, changed.given):
+    if not is_fixed(evidence, path, changed.given):
         return Tier.MANUAL, f"{changed.text} sets something on it that is computed in every call"
     if not changed.is_certain:
         return (
@@ -346,9 +214,11 @@ def _opening_while_held(
     closes = holder.ending.closes if holder.ending is not None else ()
     last = max((close.word.end for close in closes), default=0)
     key = (holder.path, holder.function)
-    for call, callee in evidence.program.calls.get(key, ()):
+    calls = evidence.program.calls.get(key, ())
+    beside = [call for call, callee in calls if callee in openers and call.place.line == holder.line]
+    for call, callee in calls:
         is_behind = last and call.order > last
-        is_own = callee in openers and call.place.line == holder.line
+        is_own = call in beside[:1]
         if not (is_behind or is_own or call.place.line < holder.line) and _reaches(evidence, callee, openers):
             return callee[1]
     return ""
@@ -366,6 +236,13 @@ def _reaches(evidence: Evidence, key: FunctionKey, wanted: set[FunctionKey]) -> 
             seen.add(following)
             waiting += [callee for _, callee in evidence.program.calls.get(following, ())]
     return False
+
+
+def _runs_before_getters(evidence: Evidence, path: str, function: Function) -> bool:
+    """Whether a function that is defined inside of a statement runs at import: getters stand in front of a def."""
+    is_inside = function.place.column > 1 and not (function.is_nested or function.class_name)
+    called = {callee for _, callee in evidence.program.calls.get((path, ""), ())}
+    return is_inside and (path, function.qualname) in evidence.reach.below(called)
 
 
 def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
@@ -405,6 +282,8 @@ def _passed_on(
         yield tier, f"it is passed to {callee}(), which may close or change it"
     elif key is None and library.kind != "aws":
         yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+    elif callee.startswith("botocore.stub"):
+        yield Tier.REVIEW, f"{callee} gives it answers, which a kept client would still have"
     elif key is None and not callee.startswith(AWS_OWN) and _has_request(evidence, path, handed):
         yield Tier.REVIEW, f"{callee or 'a function'} gets it with data of the request, and cannot be followed"
     elif key is None and "." not in callee and _some_value_touches(evidence, position):

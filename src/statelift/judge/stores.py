@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.values import Access, Value
+from statelift.judge.blocks import conflicts, put_backs
 from statelift.judge.evidence import Evidence
+from statelift.judge.local_meaning import local_meaning
 from statelift.judge.values import Judgement
-from statelift.link.program import Target
-from statelift.link.sources import IMMUTABLE, STORABLE
+from statelift.link.program import CellKey, Target
+from statelift.link.sources import CHANGED, IMMUTABLE, STORABLE
 from statelift.link.trace import Step, excludes
 from statelift.model import Tier, Verdict
 
@@ -18,6 +20,7 @@ SAFE_OPERATIONS = frozenset({"put", "require", "get", "contains", "lacks", "dele
 REVIEW_OPERATIONS = frozenset({"items", "len"})
 READS = frozenset({"get", "require", "contains", "lacks"})
 WRITES = frozenset({"put", "delete", "pop", "setdefault"})
+GIVEN_BACK = frozenset({"returned", "copy returned"})
 ADVICE = {
     "nested": "the stored value is changed in place: read it, change it and put it back in one step",
     "clear": "clearing the whole store is not one atomic operation on a table",
@@ -59,11 +62,16 @@ def _lines(lines: list[int]) -> str:
 def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
     yield from _definition(judgement)
     yield from _strangers(evidence, judgement)
-    yield from _operations(list(judgement.accesses))
+    yield from _operations(evidence, list(judgement.accesses))
     yield from _unkeyed(evidence, uses)
-    yield from _key_and_value(evidence, uses)
-    yield from _check_then_act(evidence, judgement, uses)
-    yield from _read_then_written(evidence, uses)
+    assert judgement.cell is not None
+    yield from ((Tier.MANUAL, each) for each in conflicts(evidence, judgement.cell[0], list(judgement.accesses)))
+    dropped = put_backs(list(judgement.accesses))
+    done = [(path, use) for path, use in uses if id(use) not in dropped]
+    yield from _key_and_value(evidence, judgement.cell[0], done)
+    yield from _twice(evidence, done)
+    yield from _check_then_act(evidence, judgement, done)
+    yield from _read_then_written(evidence, done)
     yield from _read_results(evidence, uses)
 
 
@@ -82,16 +90,21 @@ def _strangers(evidence: Evidence, judgement: Judgement) -> Iterator[Lowered]:
     """The same attribute on an object that cannot be followed may be the same dict."""
     assert judgement.cell is not None
     key, _ = judgement.cell
+    for name in evidence.program.overriding(key):
+        yield Tier.MANUAL, f"the subclass {name} has an attribute of its own of that name"
     if evidence.program.stray_attributes(key):
         yield Tier.MANUAL, f".{key[1].rpartition('.')[2]} is also used on objects that cannot be followed"
 
 
-def _operations(uses: Uses) -> Iterator[Lowered]:
+def _operations(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
     """Every use counts, also in functions that no handler reaches: half a rewrite is a broken program."""
-    for _, use in uses:
+    at_import = evidence.sources.run_at_import
+    for path, use in uses:
         where = f"line {use.place.line}"
         if not use.function:
             yield Tier.MANUAL, f"{where} uses it at import time"
+        elif (path, use.function) in at_import:
+            yield Tier.MANUAL, f"{where} uses it at import time, too: {use.function}() is called there"
         elif use.op in REVIEW_OPERATIONS:
             yield Tier.REVIEW, f"{where} reads the whole store: one scan per call, whose cost grows with the table"
         elif use.op == "nested" and use.is_editable and use.key is not None and use.key.is_pure:
@@ -113,9 +126,12 @@ def _unkeyed(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
         )
 
 
-def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
+def _key_and_value(evidence: Evidence, store: CellKey, uses: Uses) -> Iterator[Lowered]:
     for path, use in uses:
         line = use.place.line
+        if use.key is not None:
+            for reason in local_meaning(evidence, store, path, use.key):
+                yield Tier.REVIEW, f"line {line}: the key {use.key.text}: {reason}"
         if use.op in SAFE_OPERATIONS and use.key is not None:
             kind = evidence.sources.type_of(path, use.key.type)
             if kind not in STORABLE:
@@ -127,7 +143,9 @@ def _key_and_value(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
                 )
         given = use.value if use.op == "put" else use.default if use.op == "setdefault" else None
         if given is not None:
-            yield from _value(evidence, path, line, given, use.subject)
+            yield from _value(evidence, path, use, given)
+            for reason in local_meaning(evidence, store, path, given):
+                yield Tier.REVIEW, f"line {line}: {given.text}: {reason}"
 
 
 def live_value(evidence: Evidence, path: str, line: int, given: Value) -> Iterator[str]:
@@ -166,7 +184,8 @@ def _is_plain(evidence: Evidence, target: Target) -> bool:
     return any(base.rpartition(".")[2] == "TypedDict" for base in bases)
 
 
-def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str) -> Iterator[Lowered]:
+def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator[Lowered]:
+    line = use.place.line
     yield from ((Tier.MANUAL, reason) for reason in live_value(evidence, path, line, given))
     kind = evidence.sources.type_of(path, given.type)
     if kind not in STORABLE:
@@ -175,9 +194,8 @@ def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str)
             f"line {line}: the type of {given.text} is not known; one that JSON cannot hold would raise",
         )
     if kind not in IMMUTABLE:
-        for danger in evidence.sources.dangers(path, given.threats):
-            if danger == f"it is stored in {subject}":
-                continue
+        here = evidence.sources.stored_in(path, use.subject)
+        for danger in sorted(evidence.sources.held_dangers(path, use.function, given) - {here}):
             yield Tier.REVIEW, f"line {line}: {given.text} is stored as a copy, but {danger}"
     if any(source.kind == "cell" for source in evidence.sources.of(path, given)):
         yield (
@@ -189,6 +207,30 @@ def _value(evidence: Evidence, path: str, line: int, given: Value, subject: str)
 def _holds_code(given: Value) -> bool:
     found = ast.walk(ast.parse(given.text, mode="eval"))
     return any(isinstance(each, (ast.Lambda, ast.GeneratorExp)) for each in found)
+
+
+def _twice(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
+    """One object under two keys: a change by way of one was seen by way of the other."""
+    seen: dict[tuple[str, str, str], Access] = {}
+    for path, use in uses:
+        given = use.value if use.op == "put" else None
+        if given is None or not given.text.isidentifier():
+            continue
+        if evidence.sources.type_of(path, given.type) in IMMUTABLE:
+            continue
+        other = seen.setdefault((path, use.function, given.text), use)
+        if other is not use and not _are_apart(other, use):
+            yield (
+                Tier.REVIEW,
+                f"line {use.place.line}: {given.text} is also put in line {other.place.line}: one object under"
+                " two keys becomes two",
+            )
+
+
+def _are_apart(one: Access, other: Access) -> bool:
+    """Whether no call does both: they stand in different branches."""
+    ways = {(guard.at, guard.holds) for guard in one.guards if guard.kind == "if"}
+    return any((guard.at, not guard.holds) in ways for guard in other.guards if guard.kind == "if")
 
 
 def _check_then_act(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
@@ -235,9 +277,10 @@ def _read_results(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
     for path, use in uses:
         if use.op in ("get", "require", "pop", "setdefault", "items"):
             dangers = set(evidence.sources.returned_fates(path, use.function, use.fates))
+            behind = evidence.sources.returned_fates(path, use.function, use.fates & GIVEN_BACK)
             if use.alias is not None and use.key is not None and use.key.is_pure:
-                dangers -= {"it is changed in place"} if use.changes_result else set()
+                dangers -= {CHANGED} - set(behind) if use.changes_result else set()
                 yield from [(Tier.REVIEW, f"line {use.place.line} {EDITED}")] if use.changes_result else []
             for danger in sorted(dangers):
-                tier = Tier.MANUAL if danger == "it is changed in place" else Tier.REVIEW
+                tier = Tier.MANUAL if danger == CHANGED else Tier.REVIEW
                 yield tier, f"line {use.place.line}: what is read becomes a copy, but {danger}"

@@ -152,20 +152,12 @@ class Objects:
 
     # ------------------------------------------------------------ the attributes of the program's own objects
 
-    def is_set_later(self, key: CellKey, is_changed: Callable[[str, Access], bool]) -> bool:
-        """Whether a field of an object is changed after the object was made."""
+    def later_changes(self, key: CellKey) -> Iterator[tuple[str, Access]]:
+        """The uses of a field of an object that are no part of making the object."""
         cell = self.program.cells[key]
-        return self.is_unnamed(key) or any(
-            use.function and is_changed(path, use) and not self.lifetimes.is_building(key, cell, use)
-            for path, use in self.program.accesses.get(key, ())
-        )
-
-    def fields_of(self, owner: Target) -> Iterator[CellKey]:
-        """The fields that objects of a class have, those of its bases in the program not included."""
-        prefix = f"{owner.name}."
-        for key, cell in self.program.cells.items():
-            if key[0] == owner.path and key[1].startswith(prefix) and cell.home == "instance":
-                yield key
+        for path, use in self.program.accesses.get(key, ()):
+            if use.function and not self.lifetimes.is_building(key, cell, use):
+                yield path, use
 
 
 def is_plain(cell: Cell) -> bool:

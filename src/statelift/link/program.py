@@ -404,6 +404,23 @@ class Program:
                     return True
         return False
 
+    def overriding(self, key: CellKey) -> list[str]:
+        """The subclasses that have a class attribute of their own in place of this one."""
+        path, name = key
+        owner, _, attribute = name.rpartition(".")
+        made = Target("class", path, owner)
+        return [
+            known
+            for at, known in sorted(self.classes if owner else ())
+            if (at, known) != (path, owner) and (at, f"{known}.{attribute}") in self.cells
+            and self._is_subclass(Target("class", at, known), made, HOPS)
+        ]  # fmt: skip
+
+    def _is_subclass(self, one: Target, other: Target, hops: int) -> bool:
+        bases = (self.resolve(one.path, base) for base in self.classes[one.path, one.name].bases if base)
+        found = [each for each in bases if each is not None and each.kind == "class"]
+        return hops > 0 and (other in found or any(self._is_subclass(each, other, hops - 1) for each in found))
+
     def stray_attributes(self, key: CellKey) -> int:
         """How many `.name` in the program cannot be told to be this cell or not: `thing.SESSIONS`."""
         name = key[1].rpartition(".")[2]

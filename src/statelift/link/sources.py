@@ -1,17 +1,18 @@
 """Values of the facts -> where they come from, of which type they are and who can still change them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.catalogue.objects import METHODS
 from statelift.facts.fates import fates_of_copy
-from statelift.facts.values import Access, Atom, Call, Cell, Function, Value
+from statelift.facts.values import Access, Atom, Call, Cell, Decorator, Function, Value
 from statelift.link.objects import REQUEST, Objects, is_plain
 from statelift.link.program import FunctionKey, Program, Target, shift_of
+from statelift.link.reach import INERT_DECORATORS
 
 DEPTH = 6
 ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
@@ -50,6 +51,7 @@ class Sources:
         self._danger = cache(self._dangers_of_fate)
         self._returned = cache(self._returned_fates)
         self._written = cache(self._is_written)
+        self._asked: set[tuple[str, str]] = set()
         self.objects = Objects(program, lambda path, use: self.returned_fates(path, use.function, use.fates))
 
     # ------------------------------------------------------------ origins
@@ -238,12 +240,23 @@ class Sources:
             for use in self.program.accesses_in.get(method, ())
             if (target := self.program.resolve(method[0], use.subject)) is not None and target.kind == "cell"
         }
-        return frozenset(each for key in fields for each in self._field_value(key, depth - 1))
+        found = [self._field_value(key, depth - 1) for key in fields]
+        return self._beside_self(method, depth).union(*found)
+
+    def _beside_self(self, method: FunctionKey, depth: int) -> frozenset[Source]:
+        """Where a property takes its value from, the object itself not included."""
+        function = self.program.functions[method]
+        own = f"{function.qualname}:{function.parameters[0].name}" if function.parameters else ""
+        atoms = frozenset[Atom]().union(*(each.value.atoms for each in function.returns))
+        others = frozenset(atom for atom in atoms if (atom.kind, atom.detail) != ("param", own))
+        return self.of_atoms(method[0], others, depth - 1) if depth else frozenset()
 
     def _field_value(self, field: tuple[str, str], depth: int) -> frozenset[Source]:
         """What an object was made with, if nothing changes that later."""
         cell = self.program.cells[field]
-        if self.objects.is_set_later(field, lambda path, use: self.is_changed_by(cell, path, use)):
+        changes = self.objects.later_changes(field)
+        is_changed = (self.is_changed_by(cell, path, use) for path, use in changes)
+        if self.objects.is_unnamed(field) or self._is_any(field, is_changed):
             return frozenset({Source("cell", cell.name)})
         given = [(field[0], cell.value), *((path, use.value) for path, use in self.program.accesses.get(field, ()))]
         known = [self.of(path, value, depth - 1) for path, value in given if value is not None and depth]
@@ -274,7 +287,16 @@ class Sources:
     def _is_written(self, key: tuple[str, str]) -> bool:
         cell = self.program.cells.get(key)
         uses = self.program.accesses.get(key, ())
-        return any(use.function and self.is_changed_by(cell, path, use) for path, use in uses)
+        return self._is_any(key, (use.function and self.is_changed_by(cell, path, use) for path, use in uses))
+
+    def _is_any(self, key: tuple[str, str], answers: Iterable[object]) -> bool:
+        """Whether something holds for a cell; what it is set to from itself is another value each time."""
+        if key in self._asked:
+            return True
+        self._asked.add(key)
+        found = any(answers)
+        self._asked.remove(key)
+        return found
 
     def is_changed_by(self, cell: Cell | None, path: str, use: Access) -> bool:
         """Whether a use changes the cell: by its operation, or by what is done to the object that it gives."""
@@ -325,7 +347,19 @@ class Sources:
 
     def _entry_type(self, key: FunctionKey, name: str, origin: str) -> str:
         is_event = origin not in ASSUMED and _position(self.program.functions[key], name) == 0
-        return "json" if is_event else "unknown"
+        return "json" if is_event and self._is_event_given_on(key) else "unknown"
+
+    def _is_event_given_on(self, key: FunctionKey) -> bool:
+        """Whether every decorator calls the function with the event itself, as far as can be told."""
+        if any(self.is_foreign(key[0], each) for each in self.program.functions[key].decorators):
+            return False
+        for wrapper in self.program.wrappers.get(key, ()):
+            first = next((each.name for each in self.program.functions[wrapper].parameters), "")
+            calls = self.program.wrapped_calls.get(wrapper, ())
+            given = [argument_of(call, "", 0) for call in calls]
+            if any(each is not None and each.text not in (first, f"*{first}") for each in given):
+                return False
+        return True
 
     def _result_type(self, path: str, callee: str, depth: int) -> str:
         key = self.program.callee(path, callee)
@@ -333,6 +367,8 @@ class Sources:
             return "unknown"
         function = self.program.functions[key]
         if function.has_generator or function.is_async or not function.returns:
+            return "unknown"
+        if self.program.wrappers.get(key) or any(self.is_foreign(key[0], each) for each in function.decorators):
             return "unknown"
         found = {self.type_of(key[0], each.value.type, depth - 1) for each in function.returns}
         if "unknown" in found:
@@ -354,7 +390,7 @@ class Sources:
             case "alias":
                 return {CHANGED} if self._is_alias_changed(path, rest) else set()
             case "cell":
-                return {f"it is stored in {rest}"}
+                return {self.stored_in(path, rest)}
             case "field":
                 return {CHANGED} if self._is_field_changed(path, rest) else set()
             case "mutated" | "inside":
@@ -363,12 +399,43 @@ class Sources:
                 return {AUGMENTED}
             case "stored":
                 return {"it is stored in another object"}
+            case "identity":
+                return {"`is` tells a copy from it"}
             case "passed" if rest:
                 return self._passed(path, rest, depth)
             case "result":
                 return self._made_by(path, rest, depth)
             case _:
                 return {"it is used in a way that cannot be followed"}
+
+    def stored_in(self, path: str, name: str) -> str:
+        """The danger for an object that a cell holds, by the cell's own name wherever it is used."""
+        target = self.program.resolve(path, name)
+        return f"it is stored in {name if target is None else target.name}"
+
+    def held_dangers(self, path: str, function: str, value: Value, depth: int = DEPTH) -> set[str]:
+        """Dangers of an object that a function stores: by that function, by whom it gives it to, and by whom
+        it was given by. They all have the object itself, and the store has a copy.
+        """
+        if self.type_of(path, value.type) in IMMUTABLE:
+            return set()
+        found = set(self.returned_fates(path, function, value.threats))
+        given = sorted(atom for atom in value.atoms if atom.kind == "param" and not atom.into)
+        for atom in given if depth else ():
+            owner, _, name = atom.detail.rpartition(":")
+            for site, caller, argument in self._given((path, owner), name):
+                outside = self.held_dangers(site, caller, argument, depth - 1)
+                found |= {each for each in outside if not each.startswith("it is passed to")}
+        return found
+
+    def _given(self, key: FunctionKey, name: str) -> Iterator[tuple[str, str, Value]]:
+        """What each caller passes for a parameter, with the function that passes it, where that can be told."""
+        function = self.program.functions.get(key)
+        for site, call in self.program.call_sites.get(key, ()) if function is not None else ():
+            position = -1 if function is None else _position(function, name) - shift_of(function)
+            given = argument_of(call, name, position)
+            if given is not None:
+                yield site, call.function, given
 
     def _is_field_changed(self, path: str, name: str) -> bool:
         """Whether an attribute that holds the object is changed in place somewhere."""
@@ -423,15 +490,64 @@ class Sources:
     def _returned_fates(self, path: str, function: str, fates: frozenset[str], depth: int) -> tuple[str, ...]:
         found = set(self.dangers(path, fates))
         if "returned" in fates and depth:
-            for site, call in self.program.call_sites.get((path, function), ()):
+            for site, call in self._takers((path, function)):
                 found |= set(self.returned_fates(site, call.function, call.fates, depth - 1))
+            found |= set(self._unseen_takers((path, function)))
         if "copy returned" in fates and depth:
-            for site, call in self.program.call_sites.get((path, function), ()):
+            for site, call in self._takers((path, function)):
                 copied = self.returned_fates(site, call.function, fates_of_copy(call.fates), depth - 1)
                 found |= {CHANGED} & set(copied)
         return tuple(sorted(found))
 
+    def _takers(self, key: FunctionKey) -> Iterator[tuple[str, Call]]:
+        """The calls that get what a function returns: those of decorators are among them."""
+        yield from self.program.call_sites.get(key, ())
+        for wrapper in self.program.wrappers.get(key, ()):
+            yield from ((wrapper[0], call) for call in self.program.wrapped_calls.get(wrapper, ()))
 
+    def _unseen_takers(self, key: FunctionKey) -> Iterator[str]:
+        """Who else gets what a function returns, and may change it."""
+        function = self.program.functions.get(key)
+        if function is None:
+            return
+        name = key[1].rpartition(".")[2]
+        if name.startswith("__") and name.endswith("__"):
+            yield f"it is returned by {name}(), which operators call"
+        for decorator in function.decorators:
+            if decorator.name in ("property", "functools.cached_property"):
+                yield f"it is what the property {name} gives"
+            elif self.is_foreign(key[0], decorator):
+                yield f"the decorator {decorator.name} gets it"
+
+    def is_foreign(self, path: str, decorator: Decorator) -> bool:
+        """Whether nothing is known of a decorator: no code of the program, no method of an object, no library
+        that hands on what it gets.
+        """
+        name = decorator.name
+        if not name or name in INERT_DECORATORS or name.startswith(HANDING_ON):
+            return False
+        head = name.lstrip(".").partition(".")[0]
+        is_own = self.program.resolve(path, name) is not None or self.program.resolve(path, head) is not None
+        return not is_own
+
+    @cached_property
+    def run_at_import(self) -> frozenset[FunctionKey]:
+        """The functions that code at module level calls, and what these call."""
+        found: set[FunctionKey] = set()
+        waiting = [key for (path, caller), calls in self.program.calls.items() if not caller for _, key in calls]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting += [callee for _, callee in self.program.calls.get(key, ())]
+        return frozenset(found)
+
+
+# Libraries whose decorators give on what the function gets and returns.
+HANDING_ON = (
+    "aws_lambda_powertools.logging", "aws_lambda_powertools.tracing", "aws_lambda_powertools.metrics",
+    "aws_xray_sdk.", "functools.", "contextlib.", "dataclasses.", "typing.", "abc.", "statelift_state.",
+)  # fmt: skip
 # Methods of clients and loggers that send or print what they are given, and change nothing of it.
 SINKS = frozenset(
     """execute executemany put_item get_item update_item delete_item query scan publish send_message put_object

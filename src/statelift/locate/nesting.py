@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
+from statelift.locate.roots import is_test
 from statelift.model import FunctionRef
 
 _IMPORT = re.compile(
@@ -53,7 +54,7 @@ def _has_import(
     """Whether a module of the outer root, and of none further inside, may import one of the inner root."""
     deeper = [root for root in roots if root != outer and is_below(root, outer)]
     own = [name for name in names if name.endswith(".py") and is_below(name, outer)]
-    own = [name for name in own if not any(is_below(name, root) for root in deeper)]
+    own = [name for name in own if not is_test(name) and not any(is_below(name, root) for root in deeper)]
     steps = inner.removeprefix(f"{outer}/" if outer else "").split("/")
     return any(_names_folder(_data(name, read), steps) for name in own)
 

@@ -49,12 +49,15 @@ class Tree:
         return (self.bom + self.text).encode()
 
 
-def compose_template(data: bytes) -> Tree | None:
-    """The one mapping of a file, or None where it holds something else. Raises TemplateError."""
+def compose_template(data: bytes, *, is_checked: bool = False) -> Tree | None:
+    """The one mapping of a file, or None where it holds something else. Raises TemplateError.
+
+    `is_checked`: the text is one that was read before, with a few lines more, so its depth needs no second look.
+    """
     text = _decode(data)
     bom = _BOM if text.startswith(_BOM) else ""
     text = text[len(bom) :]
-    documents = _compose(text)
+    documents = _compose(text, is_checked=is_checked)
     if len(documents) > 1:
         line = documents[1].start_mark.line + 1
         raise TemplateError(line, "This file holds several YAML documents; a template is exactly one.")
@@ -76,9 +79,9 @@ def _decode(data: bytes) -> str:
         raise TemplateError(line, f"This template is not UTF-8 (byte {error.start}: {error.reason}).") from error
 
 
-def _compose(text: str) -> list[Node]:
+def _compose(text: str, *, is_checked: bool) -> list[Node]:
     try:
-        flaw = _flaw(text)
+        flaw = None if is_checked else _flaw(text)
         if flaw is not None:
             raise flaw
         return [node for node in yaml.compose_all(text, Loader=_LOADER) if node is not None]

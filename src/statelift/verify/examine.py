@@ -11,7 +11,7 @@ from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.playing.compare import shown
 from statelift.verify.playing.driver import Course, Divergence, Pair, replay, run_steps
 from statelift.verify.playing.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
-from statelift.verify.playing.shrink import shrunk
+from statelift.verify.playing.shrink import MOST_SHRINKING, shrunk
 from statelift.verify.subjects import Kept, Subject
 from statelift.verify.verdicts import Counterexample, Result, Shown, Verdict
 
@@ -25,7 +25,8 @@ Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 class Effort:
     """How much is tried: `runs` of `events` generated ones each, after those with the user's steps.
 
-    At most `concurrency` events run at the same time. `shares_tmp`: all containers have one /tmp.
+    At most `concurrency` events run at the same time. `shares_tmp`: all containers have one /tmp. `shrinking` is
+    about how many events may be played to make a difference small.
     """
 
     runs: int = 4
@@ -33,7 +34,7 @@ class Effort:
     seed: int = 0
     concurrency: int = MOST
     shares_tmp: bool = False
-    shrink_seconds: float = 30.0
+    shrinking: int = MOST_SHRINKING
 
 
 def planned_runs(
@@ -106,17 +107,6 @@ class _Examination:
         again = replay(self.sandbox, unchanged(without_calls(self.pair, others)), found.script)
         return None if again.divergence is None else candidates[0]
 
-    def settle(self, pair: Pair, course: Course) -> None:
-        """Make the difference of a run small. One that more orders of the events could explain is none."""
-        assert course.divergence is not None
-        best = shrunk(
-            lambda script: replay(self.sandbox, pair, script).divergence,
-            course.divergence,
-            seconds=self.effort.shrink_seconds,
-        )
-        course.divergence = None if best.has_doubt else best
-        course.undecided = "too many orders of the events are possible to say more" if best.has_doubt else ""
-
     def counterexample(self, pair: Pair, best: Divergence, *, is_original: bool) -> tuple[Counterexample, Course]:
         """The difference with both programs' answers, and the run that gave them."""
         course = replay(self.sandbox, pair, best.script)
@@ -164,7 +154,7 @@ def examine(
         evidence.courses.append(course)
         if course.divergence is not None:
             progress("shrinking", number + 1, total)
-            work.settle(work.pair, course)
+            settle(sandbox, work.pair, course, effort.shrinking)
         if course.divergence is not None or course.broken:
             break
     if evidence.divergence is None:
@@ -203,12 +193,22 @@ def examine_original(
     example = None
     if telling is not None:
         pair = unchanged(subject.pair)
-        work.settle(pair, telling)
+        settle(sandbox, pair, telling, effort.shrinking)
         if telling.divergence is not None:
             example, _ = work.counterexample(pair, telling.divergence, is_original=True)
     progress("done", 1, 1)
     events = sum(len(course.expected) for course in courses)
     return Result(subject.name, verdict, reason, events, 0, 0, (), (), (), example)
+
+
+def settle(sandbox: Sandbox, pair: Pair, course: Course, shrinking: int) -> None:
+    """Make the difference of a run small. One that more orders of the events could explain is none."""
+    assert course.divergence is not None
+    best = shrunk(
+        lambda script: replay(sandbox, pair, script).divergence, course.divergence, events=shrinking
+    )  # fmt: skip
+    course.divergence = None if best.has_doubt else best
+    course.undecided = "too many orders of the events are possible to say more" if best.has_doubt else ""
 
 
 def unchanged(pair: Pair) -> Pair:
@@ -223,12 +223,9 @@ def without_calls(pair: Pair, calls: frozenset[str]) -> Pair:
 
 def fair(manner: Manner, originals: Sequence[Course]) -> Manner:
     """The manner without mishaps that the original's own calls would not survive either."""
-    faults = manner.faults
-    if any(course.weak_reads for course in originals):
-        faults = replace(faults, stale=0.0)
-    if any(course.writes for course in originals):
-        faults = replace(faults, lost=0.0)
-    return replace(manner, faults=faults)
+    targets = ",".join(target for course in originals for target in (*course.weak_reads, *course.writes))
+    spared = set(targets.split(",")) - {""}
+    return replace(manner, faults=replace(manner.faults, spared=tuple(sorted(spared))))
 
 
 def _shown(script: Script, course: Course) -> Iterator[Shown]:

@@ -1,10 +1,11 @@
 """Runs of both programs -> Result: what all of them together show of a code root, its handlers and its changes."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from statelift.verify.playing.compare import Seen, shown
 from statelift.verify.playing.driver import Course, Divergence
+from statelift.verify.statements import Statement
 from statelift.verify.subjects import Kept, Subject
 from statelift.verify.verdicts import Counterexample, Part, Result, Verdict
 
@@ -171,25 +172,31 @@ def _handler_verdict(call: str, evidence: Evidence, answers: Sequence[Seen]) -> 
 def _change(
     subject: Subject, id_: str, judged: Judged, evidence: Evidence, blamed: Mapping[str, bool]
 ) -> Part:  # fmt: skip
-    """The verdict for one change: a difference is its own if it shows with this change alone."""
-    verdict, reason = judged
-    count = len(evidence.expected)
+    """The verdict for one change, with how much of what it wrote ran."""
+    own = [each for each in subject.statements if id_ in each.changes]
+    missing = [each for each in own if not each.has_run(evidence.lines)]
+    verdict, reason = _change_verdict(subject, id_, judged, evidence, blamed, _not_run(missing))
+    return Part(id_, verdict, reason, len(evidence.expected), len(own) - len(missing), len(own))
+
+
+def _change_verdict(
+    subject: Subject, id_: str, judged: Judged, evidence: Evidence, blamed: Mapping[str, bool], missing: str
+) -> Judged:
+    """A difference is a change's own if it shows with this change alone."""
     if id_ in blamed:
-        if blamed[id_]:
-            return Part(id_, Verdict.DIVERGES, reason, count)
-        return Part(id_, Verdict.EQUIVALENT, "alone, it does not show the difference", count)
-    if verdict in _SHOWN:
-        if missing := _not_run(subject, id_, evidence.lines):
-            return Part(id_, Verdict.VACUOUS, missing, count)
+        alone = Verdict.EQUIVALENT, "alone, it does not show the difference"
+        return (Verdict.DIVERGES, judged[1]) if blamed[id_] else alone
+    if judged[0] in _SHOWN:
+        if missing:
+            return Verdict.VACUOUS, missing
         reach = subject.reach.get(id_, frozenset())
         if reach and reach <= evidence.kept.keys():
-            return Part(id_, *(_about_kept(evidence.kept) or judged), count)
-    return Part(id_, verdict, reason, count)
+            return _about_kept(evidence.kept) or judged
+    return judged
 
 
-def _not_run(subject: Subject, id_: str, lines: Collection[tuple[str, int]]) -> str:
+def _not_run(missing: Sequence[Statement]) -> str:
     """Which statements of a change no event ran, as a sentence; "" if all did."""
-    missing = [each for each in subject.statements if id_ in each.changes and not each.has_run(lines)]
     places = ", ".join(f"{each.path}:{each.first}" for each in missing[:4])
     return f"no event ran what it changed in {places}: give events that do" if missing else ""
 

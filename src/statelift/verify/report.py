@@ -38,7 +38,9 @@ def _figures(result: Result) -> str:
 
 def _part(kind: str, part: Part) -> str:
     reason = f": {escape(part.reason)}" if part.reason and part.verdict is not Verdict.EQUIVALENT else ""
-    return f"  {kind} {escape(part.name)} {part.verdict} ({part.events} events){reason}"
+    events = f"{part.events} {'event' if part.events == 1 else 'events'}"
+    ran = f", {part.covered} of {part.statements} changed statements ran" if part.statements else ""
+    return f"  {kind} {escape(part.name)} {part.verdict} ({events}{ran}){reason}"
 
 
 def _example(example: Counterexample, verdict: Verdict) -> Iterator[str]:
@@ -73,12 +75,16 @@ def _object(result: Result) -> dict[str, object]:
         "verdict": str(result.verdict),
         "reason": result.reason,
         "events": result.events,
-        "coverage": {"statements": result.statements, "run": result.covered},
+        "coverage": _coverage(result),
         "handlers": [_part_object(part) for part in result.handlers],
-        "changes": [_part_object(part) for part in result.changes],
+        "changes": [{**_part_object(part), "coverage": _coverage(part)} for part in result.changes],
         "notes": list(result.notes),
         "counterexample": None if result.counterexample is None else _example_object(result.counterexample),
     }
+
+
+def _coverage(judged: Result | Part) -> dict[str, int]:
+    return {"statements": judged.statements, "run": judged.covered}
 
 
 def _part_object(part: Part) -> dict[str, object]:

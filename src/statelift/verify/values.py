@@ -90,7 +90,8 @@ class Faults:
 
     `stale`: an eventually consistent read misses the last writes. `throttled`: refused, nothing done.
     `error`: a 500, nothing done. `lost`: done, but the answer never arrives. `kill`: the container dies
-    after the call, and the event is delivered again.
+    after the call, and the event is delivered again. Tables, buckets and the like in `spared` are never read from
+    a replica that lags, and no answer of theirs is lost.
     """
 
     stale: float = 0.0
@@ -99,6 +100,7 @@ class Faults:
     lost: float = 0.0
     kill: float = 0.0
     plan: tuple[Fault, ...] = ()
+    spared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

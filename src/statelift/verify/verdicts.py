@@ -54,12 +54,14 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The verdict for one handler (`name` is its call) or one change (its id)."""
+    """The verdict for one handler (its call) or one change (its id): of its `statements`, `covered` ran."""
 
     name: str
     verdict: Verdict
     reason: str
     events: int = 0
+    covered: int = 0
+    statements: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Shapes -> Steps: invents events from what the handlers read, with hypothesis; the same seed gives the same steps.
 
-Values come from small pools, so that keys collide; some fields are missing; some values are of an odd type; and
-what answers held feeds later events, so that a session id finds its way back.
+Values come from small pools, so that keys collide; some fields are missing; some values are of an odd type; some
+events come twice; and what answers held feeds later events, so that a session id finds its way back.
 """
 
 import re
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     _Tempers: TypeAlias = Sequence[SearchStrategy[Step]]
 
 CHUNK = 8  # steps that are drawn together and share a temper
-_NAMES: list[Json] = ["a", "b", "a", "b", "a", "b", "c"]
+_NAMES: list[Json] = ["a", "b", "a", "c"]
+# What an answer held under the same name, and what any answer held: the first one ever (0), the newest (1) …
+_FED_BACK = (
+    (0, "a", True),
+    (0, "b", True),
+    (1, "a", True),
+    (1, "b", True),
+    (2, "b", True),
+    (0, "a", False),
+    (1, "b", False),
+)
 _NUMBERS: list[Json] = [1, 2, 3, 1, 2, 5, 0.1, 0.2, 0, -1, 2.5, 10, 1000]
 _NUMBER_WORDS = frozenset(
     "age amount balance bytes cents cost count credit credits delta duration height length level limit minutes "
@@ -56,8 +66,14 @@ def generated_steps(tree: CodeTree, entries: Sequence[Entry], count: int, seed: 
     found: list[Step] = []
     for number in range(-(-count // CHUNK)):
         temper = order[(number + 3 * seed) % len(order)]
-        found += _drawn(_chunk(tempers[temper]), seed * 1009 + number)
+        chunk = _drawn(_chunk(tempers[temper]), seed * 1009 + number)
+        found += _twice(chunk) if (number + seed) // 2 % 2 else chunk
     return found[:count]
+
+
+def _twice(chunk: Sequence[Step]) -> list[Step]:
+    """The first half of a chunk, each step two times: an event can come again, also while it is at work."""
+    return [step for step in chunk[: CHUNK // 2] for _ in range(2)]
 
 
 def _chunk(steps: "Sequence[SearchStrategy[Step]]") -> "SearchStrategy[list[Step]]":
@@ -209,8 +225,10 @@ class Maker:
             return [*shape.constants, *shape.constants[1:], *others, *([*shape.constants, *odd[:1]] if odd else [])]
         if self._keys and "text" not in shape.uses:
             return self._keys if "key" in shape.uses else [*_NAMES[:2], *_EMPTY]
-        picks = ((7, "a"), (6, "b"), (5, "a"), (0, "b"))
-        feedback: list[Json] = [{"$feedback": shape.name, "pick": pick, "else": name} for pick, name in picks]
+        feedback: list[Json] = [
+            {"$feedback": shape.name, "pick": pick, "else": name, "is_named": is_named}
+            for pick, name, is_named in _FED_BACK
+        ]
         return [*_NAMES, *feedback, *odd]
 
     def _odd(self, shape: Shape) -> list[Json]:

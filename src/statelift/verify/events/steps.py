@@ -2,7 +2,8 @@
 
 A step may hold markers, because an answer is known only once it was given: `{"$answer": 3, "at": ["token"]}` is
 (a part of) the answer to step 3, `{"$feedback": "token", "pick": 2, "else": "a"}` some value that earlier answers
-had under that name, `{"$json": …}` the JSON text of what stands in it.
+had under that name (or, unless `"is_named"` is true, some text of theirs), `{"$json": …}` the JSON text of what
+stands in it.
 """
 
 import json
@@ -56,10 +57,15 @@ class Memory:
             if isinstance(value, str) and value not in self._values[""]:
                 self._values[""].append(value)
 
-    def recall(self, name: str, pick: int, otherwise: Json) -> Json:
-        """Something an answer had under the name, else some text of an answer (the newest are the likeliest)."""
-        pool = self._values.get(_plain(name)) or self._values[""]
-        return pool[-8:][pick % len(pool[-8:])] if pool else otherwise
+    def recall(self, name: str, pick: int, otherwise: Json, *, is_named: bool = False) -> Json:
+        """The first thing that an answer had under the name (`pick` 0), the newest (1), the one before …
+
+        Where no answer had the name, some text of an answer; with `is_named`, and where there is none, `otherwise`.
+        """
+        pool = self._values.get(_plain(name)) or ([] if is_named else self._values[""])
+        if not pool:
+            return otherwise
+        return pool[-min(pick, len(pool))]
 
 
 def _plain(name: str) -> str:
@@ -108,7 +114,7 @@ def _marker(value: dict[str, Json], memory: Memory) -> Json:
         case {"$answer": int(number)}:
             return _answer(memory, number, value.get("at"))
         case {"$feedback": str(name), "pick": int(pick)}:
-            return memory.recall(name, pick, value.get("else"))
+            return memory.recall(name, pick, value.get("else"), is_named=value.get("is_named") is True)
         case {"$json": inner}:
             return json.dumps(filled(inner, memory))
         case _:

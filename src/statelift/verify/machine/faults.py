@@ -4,10 +4,11 @@ import json
 import random
 from dataclasses import dataclass
 
-from statelift.verify.machine.calls import Call, is_weak_read
+from statelift.verify.machine.calls import Call, is_weak_read, target_of
 from statelift.verify.machine.simulator import Answer
 from statelift.verify.values import FaultKind, Faults
 
+_LASTING = frozenset({"stale", "lost"})  # mishaps that no second try cures
 _MOST_IN_A_ROW = 2  # the SDK tries at least three times: refusals alone never reach the program
 
 
@@ -28,8 +29,9 @@ def choose_fault(faults: Faults, seed: int, moment: Moment, call: Call) -> Fault
         if (planned.event, planned.call) == (moment.event, moment.call):
             return planned.kind if _is_possible(planned.kind, moment, call) else None
     draw = random.Random(f"{seed}:fault:{moment.event}:{moment.call}").random()  # noqa: S311 - it has to repeat itself
+    is_spared = bool(faults.spared) and not set(faults.spared).isdisjoint(target_of(call).split(","))
     for kind, share in _shares(faults):
-        if not _is_possible(kind, moment, call):
+        if not _is_possible(kind, moment, call) or (is_spared and kind in _LASTING):
             continue
         if draw < share:
             return kind

@@ -14,6 +14,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _STEP = re.compile(r"\[(\d+|\*)\]|([^.\[\]]+)")
 _RETRIED = frozenset({"throttled", "error", "lost"})  # the SDK sent the call again: the second one counts
+_OFF = 7200.0  # seconds: CloudWatch does not take a metric whose time is further in the future
 PARTS = ("@stdout", "@effects")  # what `--ignore` can leave out as a whole
 
 
@@ -80,7 +81,7 @@ def _path(text: str) -> tuple[str, ...]:
 
 def seen(observation: Observation, rules: Rules) -> Seen:
     """What counts of an observation."""
-    lines, metrics = _lines(observation.stdout)
+    lines, metrics = _lines(observation.stdout, observation.event.at)
     return Seen(
         answer=_answer(observation, rules),
         output=() if "@stdout" in rules.parts else tuple(lines),
@@ -143,12 +144,12 @@ def _without(value: Json, path: tuple[str, ...]) -> Json:
 # ---------------------------------------------------------------- output and effects
 
 
-def _lines(stdout: str) -> tuple[list[str], dict[str, float]]:
+def _lines(stdout: str, at: float) -> tuple[list[str], dict[str, float]]:
     """The lines that were printed, and the sums of the metrics among them (CloudWatch's embedded format)."""
     kept: list[str] = []
     sums: dict[str, float] = {}
     for line in _without_frames(stdout.splitlines()):
-        found = _metrics(line)
+        found = _metrics(line, at)
         if found is None:
             kept.append(_masked(line))
         else:
@@ -166,12 +167,32 @@ def _without_frames(lines: list[str]) -> Iterator[str]:
             yield line
 
 
-def _metrics(line: str) -> dict[str, float] | None:
-    """The metrics of a line; None where it is none."""
+def _metrics(line: str, at: float) -> dict[str, float] | None:
+    """The metrics that CloudWatch reads from a line that was printed at that time; None where it reads none."""
     found = answer_of(line) if '"_aws"' in line else None
-    if not isinstance(found, dict) or "_aws" not in found:
+    if not isinstance(found, dict):
         return None
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+    match found.get("_aws"):
+        case {"Timestamp": int(stamp), "CloudWatchMetrics": list(directives)} if abs(stamp / 1000 - at) < _OFF:
+            names = [name for each in directives for name in _named(each) if name in found]
+            return {name: _sum(found[name]) for name in names}
+        case _:
+            return None
+
+
+def _named(directive: Json) -> list[str]:
+    """The metrics that a directive speaks of."""
+    match directive:
+        case {"Namespace": str(space), "Dimensions": list(), "Metrics": list(metrics)} if space:
+            return [str(each["Name"]) for each in metrics if isinstance(each, dict) and "Name" in each]
+        case _:
+            return []
+
+
+def _sum(value: Json) -> float:
+    """A metric's value, or the sum of its values."""
+    many = value if isinstance(value, list) else [value]
+    return sum(each for each in many if isinstance(each, int | float))
 
 
 def _effects(effects: Iterable[Effect], rules: Rules) -> Iterator[str]:
