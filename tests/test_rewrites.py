@@ -146,6 +146,19 @@ def handler(event, context):
     assert '    global TEMPLATE\n    TEMPLATE = {"tags": []}\n' in after(tmp_path, text, ".localise")
 
 
+def test_a_constant_that_only_a_table_could_keep_is_told(tmp_path):
+    root = written(
+        tmp_path / "project",
+        {
+            "texts.py": 'TEXTS = {"en": []}\n\n\ndef texts():\n    return TEXTS\n',
+            "app.py": "from texts import texts\n\n\ndef handler(event, context):\n    found = texts()\n"
+            '    found["en"].append(event["word"])\n    return found\n',
+        },
+    )
+    [finding] = make_plan([root], Options()).findings
+    assert (finding.symbol, finding.tier, finding.changes) == ("TEXTS", Tier.MANUAL, ())
+
+
 def test_the_tool_tells_what_gets_a_change_and_why_the_rest_does_not(tmp_path):
     text = "import itertools\nids = itertools.count(1)\ncycle = itertools.cycle([1, 2])\n{}"
     _, plan = planned(tmp_path, text.format(HANDLER.format(answer="[next(ids), next(cycle)]")))

@@ -42,16 +42,23 @@ from statelift.stepping import keep
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL102", "SL103")
+EMPTY = frozenset({"{}", "[]", "set()", "dict()", "list()"})
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """The variable is kept around each call; where it may have been meant for one call, also: it is set anew."""
-    if judgement.is_step:
+    is_aliased = judgement.is_step and is_only_aliased(workspace.evidence, judgement)
+    is_one_of_two = judgement.is_step and is_for_one_call(workspace.evidence, judgement)
+    may_be_renewed = judgement.verdict is Verdict.LEAK or is_one_of_two or is_aliased
+    renewed = renew(judgement, workspace) if may_be_renewed else None
+    if judgement.is_step and not (renewed is None and is_aliased and _has_entries(judgement)):
         yield keep(judgement, workspace)
-    is_one_of_two = judgement.is_step and (
-        is_for_one_call(workspace.evidence, judgement) or is_only_aliased(workspace.evidence, judgement)
-    )
-    if judgement.verdict is Verdict.LEAK or is_one_of_two:
-        renewed = renew(judgement, workspace)
-        if renewed is not None:
-            yield renewed
+    if renewed is not None:
+        yield renewed
+
+
+def _has_entries(judgement: Judgement) -> bool:
+    """Whether it starts with something: then it looks like a constant, and a table is not the first thought."""
+    assert judgement.cell is not None
+    cell = judgement.cell[1]
+    return cell.kind != "call" and (cell.value is None or cell.value.text not in EMPTY)
