@@ -184,6 +184,20 @@ def test_a_log_handler_of_the_call_is_told(tmp_path, added):
     assert [(finding.tier, finding.changes) for finding in plan.findings] == [(Tier.MANUAL, ())]
 
 
+@pytest.mark.parametrize(
+    "value", ["datetime.timedelta(hours=24)", "datetime.datetime(2020, 1, 1)", "uuid.UUID(int=7)"]
+)
+def test_what_is_the_same_at_any_time_is_not_frozen(tmp_path, value):
+    _, plan = planned(tmp_path, f"import datetime, uuid\nFIXED = {value}\n{HANDLER.format(answer='str(FIXED)')}")
+    assert plan.findings == ()
+
+
+@pytest.mark.parametrize("value", ["datetime.date.today() - datetime.timedelta(days=1)", "uuid.uuid4()"])
+def test_what_the_import_found_is_frozen(tmp_path, value):
+    _, plan = planned(tmp_path, f"import datetime, uuid\nFIXED = {value}\n{HANDLER.format(answer='str(FIXED)')}")
+    assert [finding.rule for finding in plan.findings] == ["SL105"]
+
+
 def test_the_tool_tells_what_gets_a_change_and_why_the_rest_does_not(tmp_path):
     text = "import itertools\nids = itertools.count(1)\ncycle = itertools.cycle([1, 2])\n{}"
     _, plan = planned(tmp_path, text.format(HANDLER.format(answer="[next(ids), next(cycle)]")))
