@@ -224,8 +224,8 @@ class Provenance:
             return _Known(atoms | {Atom("env", ast.unparse(node))}, "str", threats=_NONE, is_pure=True)
         if known.startswith(NONDETERMINISTIC) or known in OF_PROCESS:
             kind = "unknown" if self._has_zone(known, node) else TYPES_OF_CALLS.get(name, "unknown")
-            made = Atom("const") if known in CALCULATED else Atom("nondet", name)
-            return _Known(atoms | {made}, kind, _NONE, False)
+            origin = Atom("const") if known in CALCULATED else Atom("nondet", name)
+            return _Known(atoms | {origin}, kind, _NONE, False)
         if isinstance(node.func, ast.Attribute):
             method = self._method(node.func, name, given, depth)
             if method is not None:
