@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from test_red_team import finding_of, plan_of, rewritten
+from test_red_team import TEMPLATE, finding_of, plan_of, rewritten
 
-from statelift.model import Finding, Tier
+from statelift.model import Finding, Options, Tier
+from statelift.planning import make_plan
 
 
 def store_of(folder: Path, source: str) -> Finding:
@@ -297,3 +298,13 @@ def test_a_subclass_with_an_attribute_of_its_own(tmp_path: Path) -> None:
     )
     plan = plan_of(tmp_path, source)
     assert all(each.tier is not Tier.SAFE for each in plan.findings)
+
+
+@pytest.mark.parametrize("runtime", ["python3.8", "python3.7"])
+def test_generated_code_is_not_for_a_python_that_is_too_old(tmp_path: Path, runtime: str) -> None:
+    source = SAVE.replace("BODY", 'save(str(event["k"]), str(event["v"]))')
+    assert store_of(tmp_path, source).tier is Tier.SAFE
+    (tmp_path / "template.yaml").write_text(TEMPLATE.replace("python3.12", runtime))
+    found = finding_of(make_plan([tmp_path], Options()), "S")
+    assert found.tier is Tier.MANUAL
+    assert f"runs on {runtime}" in str(found.reasons)

@@ -6,7 +6,10 @@ from repositories import written
 from statelift.model import Edit, Options
 from statelift.planning import make_plan
 
-HEAD = "import json\nimport boto3\nhistory = []\nother = []\ntotal = 0\n\n\n"
+HEAD = (
+    "import json\nimport boto3\nfrom somewhere import Client\n"
+    "history = []\nclient = Client()\nother = []\ntotal = 0\n\n\n"
+)
 
 
 def is_repeated(tmp_path, body, more=""):
@@ -53,6 +56,10 @@ def test_what_changes_nothing_else_runs_again(tmp_path, body):
         ["event['call']()"],
         ["for item in event['items']:", "    item['done'] = True"],
         ["setattr(context, 'x', 1)"],
+        ["client.index(index='orders')"],
+        ["event['n'] = client.sent"],
+        ["client << event['id']"],
+        ["items = event['items']", "items += [1]"],
     ],
 )
 def test_what_has_another_effect_does_not(tmp_path, body):

@@ -146,6 +146,58 @@ def handler(event, context):
     assert '    global TEMPLATE\n    TEMPLATE = {"tags": []}\n' in after(tmp_path, text, ".localise")
 
 
+def test_a_constant_that_only_a_table_could_keep_is_told(tmp_path):
+    root = written(
+        tmp_path / "project",
+        {
+            "texts.py": 'TEXTS = {"en": []}\n\n\ndef texts():\n    return TEXTS\n',
+            "app.py": "from texts import texts\n\n\ndef handler(event, context):\n    found = texts()\n"
+            '    found["en"].append(event["word"])\n    return found\n',
+        },
+    )
+    [finding] = make_plan([root], Options()).findings
+    assert (finding.symbol, finding.tier, finding.changes) == ("TEXTS", Tier.MANUAL, ())
+
+
+LOGGING = """import io, logging, sys
+
+
+def handler(event, context):
+    logger = logging.getLogger({name})
+    added = {added}
+    logger.addHandler(added)
+    logger.info("called")
+"""
+
+
+def test_a_log_handler_is_added_once(tmp_path):
+    text = LOGGING.format(name="__name__", added="logging.StreamHandler(sys.stdout)")
+    made = after(tmp_path, text, ".once")
+    assert "    if not logger.handlers:\n        logger.addHandler(added)\n" in made
+    root = written(tmp_path / "again", {"app.py": made})
+    assert make_plan([root], Options()).findings == ()
+
+
+@pytest.mark.parametrize("added", ["logging.StreamHandler(io.StringIO())", 'logging.FileHandler(event["path"])'])
+def test_a_log_handler_of_the_call_is_told(tmp_path, added):
+    _, plan = planned(tmp_path, LOGGING.format(name="__name__", added=added))
+    assert [(finding.tier, finding.changes) for finding in plan.findings] == [(Tier.MANUAL, ())]
+
+
+@pytest.mark.parametrize(
+    "value", ["datetime.timedelta(hours=24)", "datetime.datetime(2020, 1, 1)", "uuid.UUID(int=7)"]
+)
+def test_what_is_the_same_at_any_time_is_not_frozen(tmp_path, value):
+    _, plan = planned(tmp_path, f"import datetime, uuid\nFIXED = {value}\n{HANDLER.format(answer='str(FIXED)')}")
+    assert plan.findings == ()
+
+
+@pytest.mark.parametrize("value", ["datetime.date.today() - datetime.timedelta(days=1)", "uuid.uuid4()"])
+def test_what_the_import_found_is_frozen(tmp_path, value):
+    _, plan = planned(tmp_path, f"import datetime, uuid\nFIXED = {value}\n{HANDLER.format(answer='str(FIXED)')}")
+    assert [finding.rule for finding in plan.findings] == ["SL105"]
+
+
 def test_the_tool_tells_what_gets_a_change_and_why_the_rest_does_not(tmp_path):
     text = "import itertools\nids = itertools.count(1)\ncycle = itertools.cycle([1, 2])\n{}"
     _, plan = planned(tmp_path, text.format(HANDLER.format(answer="[next(ids), next(cycle)]")))

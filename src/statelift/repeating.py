@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from statelift.link.program import CellKey, FunctionKey
+from statelift.link.sources import is_container
 from statelift.workspace import Workspace
 
 MOST = 50  # functions that are looked at
@@ -56,6 +57,8 @@ def _is_harmless(workspace: Workspace, key: FunctionKey, function: Def, kept: Ce
     for node in (each for statement in function.body for each in ast.walk(statement)):
         if isinstance(node, FORBIDDEN) or (isinstance(node, ast.Global) and node.names != [kept[1]]):
             return False
+        if isinstance(node, ast.Name) and _is_object(workspace, key[0], node.id, kept):
+            return False
         for changed in _changed(node):
             is_kept = any((each.lineno, each.col_offset + 1) in spans for each in _bases(changed))
             is_own = isinstance(changed, ast.Name) and changed.id in own
@@ -64,6 +67,14 @@ def _is_harmless(workspace: Workspace, key: FunctionKey, function: Def, kept: Ce
         if isinstance(node, ast.Call) and not (_is_known(workspace, key, node) and _calls_nothing_back(node)):
             return False
     return True
+
+
+def _is_object(workspace: Workspace, path: str, name: str, kept: CellKey) -> bool:
+    """Whether a name stands for an object made at import: reading an attribute of it may run anything."""
+    target = workspace.program.resolve(path, name)
+    key = None if target is None or target.kind != "cell" else (target.path, target.name)
+    cell = None if key is None or key == kept else workspace.program.cells[key]
+    return cell is not None and cell.kind in ("call", "other") and not is_container(cell)
 
 
 def _own(function: Def) -> set[str]:
@@ -100,6 +111,8 @@ def _changed(node: ast.AST) -> Iterator[ast.expr]:
             | ast.Subscript(value=value, ctx=ast.Store() | ast.Del())
         ):
             yield value
+        case ast.AugAssign(target=ast.Name() as target):
+            yield target  # it changes a list in place
         case ast.Call(func=ast.Attribute(value=value, attr=method)) if method in CHANGES:
             yield value
         case _:

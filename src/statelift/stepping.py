@@ -10,6 +10,10 @@ from statelift.workspace import Proposal, Workspace
 
 TABLE = "STATE"
 PART = "stateless.handler"
+AGAIN = (
+    "with retry=True a call that meets another one runs again before that, up to nine times: nothing is known"
+    " that it does besides computing"
+)
 
 
 def keep(judgement: Judgement, workspace: Workspace) -> Proposal:
@@ -25,8 +29,11 @@ def keep(judgement: Judgement, workspace: Workspace) -> Proposal:
         ops += workspace.helper(function[0], "stateless", [PART])
         calls.append((*function, PART))
     ops += workspace.infrastructure(judgement, table, "table", calls)
+    functions = [function_of(workspace.program, entry) for entry in workspace.entry_points(judgement)]
+    is_repeated = any(each and is_repeatable(workspace, each, judgement.cell[0]) for each in functions)
+    reasons = (*judgement.assumed, AGAIN) if is_repeated else judgement.assumed
     title = f"keep {judgement.cell[0][1]} in DynamoDB between calls"
-    proposal = Proposal("transaction", title, tuple(dict.fromkeys(ops)), judgement.tier, judgement.assumed)
+    proposal = Proposal("transaction", title, tuple(dict.fromkeys(ops)), judgement.tier, reasons)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):
         proposal = proposal.lowered(tier, reason)
     return proposal

@@ -137,6 +137,7 @@ class Workspace:
             yield from _unpatched(entries)
             yield from _told(entries)
             yield from _kept_off(entries)
+        yield from _outdated(entries)
         yield from self._unpackaged(self._importing(judgement.subject.path, entries))
 
     def is_left_out(self, judgement: Judgement) -> bool:
@@ -205,6 +206,14 @@ def _home(entries: tuple[EntryPoint, ...]) -> str | None:
     homes = {ref.resources or ref.template for ref in refs if ref is not None and not ref.patchable}
     is_whole = all(ref is not None and not ref.patchable for ref in refs)
     return homes.pop() if is_whole and len(homes) == 1 else None
+
+
+def _outdated(entries: Iterable[EntryPoint]) -> Iterable[tuple[Tier, str]]:
+    """Functions whose Python is older than what the generated code is written for."""
+    for entry in entries:
+        runtime = "" if entry.ref is None else entry.ref.runtime
+        if re.fullmatch(r"python(2\.\d+|3\.[0-8])", runtime):
+            yield Tier.MANUAL, f"{entry.function} runs on {runtime}: the generated code needs Python 3.9"
 
 
 def _shared(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:

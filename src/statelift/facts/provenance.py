@@ -14,6 +14,12 @@ DEPTH = 6  # how many local assignments are followed
 ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.environ.get"})
 OF_PROCESS = frozenset({"id", "hash", "os.getpid", "os.getppid", "threading.get_ident"})
 UTC = frozenset({"datetime.timezone.utc", "datetime.UTC"})
+# Of their modules: what is the same for the same arguments at any time.
+CALCULATED = frozenset(
+    """datetime.timedelta datetime.timezone datetime.datetime datetime.date datetime.time datetime.datetime.combine
+    datetime.datetime.fromisoformat datetime.date.fromisoformat datetime.datetime.strptime time.strptime uuid.UUID
+    uuid.uuid3 uuid.uuid5""".split()
+)
 NONDETERMINISTIC = ("time.", "random.", "secrets.", "uuid.", "datetime.", "os.urandom")
 TYPES_OF_CALLS = {
     "str": "str", "repr": "str", "int": "int", "len": "int", "float": "float", "bool": "bool", "bytes": "bytes",
@@ -218,7 +224,8 @@ class Provenance:
             return _Known(atoms | {Atom("env", ast.unparse(node))}, "str", threats=_NONE, is_pure=True)
         if known.startswith(NONDETERMINISTIC) or known in OF_PROCESS:
             kind = "unknown" if self._has_zone(known, node) else TYPES_OF_CALLS.get(name, "unknown")
-            return _Known(atoms | {Atom("nondet", name)}, kind, _NONE, False)
+            origin = Atom("const") if known in CALCULATED else Atom("nondet", name)
+            return _Known(atoms | {origin}, kind, _NONE, False)
         if isinstance(node.func, ast.Attribute):
             method = self._method(node.func, name, given, depth)
             if method is not None:
