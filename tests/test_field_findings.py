@@ -51,8 +51,8 @@ def test_threads_anywhere_in_the_program_lower_the_tier(tmp_path: Path) -> None:
     )
     store = 'import boto3\ndef save(item):\n    boto3.resource("dynamodb").Table("t").put_item(Item=item)\n'
     finding = only_finding(plan_of(tmp_path, app=app, store=store))
-    assert finding.tier is Tier.REVIEW
-    assert any("app.py starts threads" in reason for reason in finding.reasons)
+    assert finding.tier is Tier.MANUAL  # and a resource of boto3 may not be shared by them
+    assert any("thread" in reason for reason in finding.reasons)
 
 
 HANDLER = "def handler(event, context):\n    return 1\n"
