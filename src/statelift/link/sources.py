@@ -424,8 +424,7 @@ class Sources:
         for atom in given if depth else ():
             owner, _, name = atom.detail.rpartition(":")
             for site, caller, argument in self._given((path, owner), name):
-                outside = self.held_dangers(site, caller, argument, depth - 1)
-                found |= {each for each in outside if not each.startswith("it is passed to")}
+                found |= self.held_dangers(site, caller, argument, depth - 1) & {CHANGED, AUGMENTED}
         return found
 
     def _given(self, key: FunctionKey, name: str) -> Iterator[tuple[str, str, Value]]:
