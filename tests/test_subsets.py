@@ -31,7 +31,12 @@ def plan_for(name: str) -> Plan:
 
 
 def takeable(plan: Plan) -> list[Change]:
-    return [change for change in plan.changes if change.tier is not Tier.MANUAL]
+    """What a person may take together: of several answers to one finding the first."""
+    found: dict[str, Change] = {}
+    for change in plan.changes:
+        if change.tier is not Tier.MANUAL:
+            found.setdefault(change.alternatives_of or change.id, change)
+    return list(found.values())
 
 
 SEVERAL = [name for name in cases() if len(takeable(plan_for(name))) > 1]
@@ -39,7 +44,7 @@ SEVERAL = [name for name in cases() if len(takeable(plan_for(name))) > 1]
 
 def subsets(plan: Plan) -> Iterator[frozenset[str]]:
     """All subsets that a person may accept, or a sample of them."""
-    ids = [change.id for change in takeable(plan)]
+    ids = [change.id for change in plan.changes if change.tier is not Tier.MANUAL]
     every = [frozenset(chosen) for size in range(len(ids) + 1) for chosen in combinations(ids, size)]
     allowed = [chosen for chosen in every if is_allowed(plan, chosen)]
     random.Random(0).shuffle(allowed)

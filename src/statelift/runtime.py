@@ -20,7 +20,7 @@ HELPER_FILE = "statelift_state.py"
 
 # The sections of the file in their order; each is a template of that name.
 _SECTIONS = (
-    *("setting", "dynamodb", "s3", "outcome", "conflict", "encode", "decode", "key"),
+    *("setting", "dynamodb", "s3", "outcome", "conflict", "encode", "unpack", "decode", "key"),
     *("store", "counter", "stateless", "metric", "files", "connection"),
 )
 
@@ -35,7 +35,8 @@ class Part:
 
 _TABLE = ("setting", "dynamodb")
 _KEYED = (*_TABLE, "encode", "key", "store")
-_STEP = (*_TABLE, "encode", "decode", "outcome")
+_STEP = (*_TABLE, "encode", "unpack", "outcome")
+_READ = ("unpack", "decode")
 _BUCKET = ("setting", "s3", "files")
 _GET, _UPDATE, _DELETE = "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
 # Without the right to list, a missing object is answered with 403 instead of 404.
@@ -43,16 +44,16 @@ _LOOK = ("s3:GetObject", "s3:ListBucket")
 
 PARTS: Mapping[str, Part] = MappingProxyType(
     {
-        "store.get": Part((*_KEYED, "decode"), (_GET,)),
-        "store.require": Part((*_KEYED, "decode"), (_GET,)),
+        "store.get": Part((*_KEYED, *_READ), (_GET,)),
+        "store.require": Part((*_KEYED, *_READ), (_GET,)),
         "store.contains": Part(_KEYED, (_GET,)),
         "store.put": Part(_KEYED, (_UPDATE,)),
         "store.delete": Part((*_KEYED, "outcome"), (_GET, _UPDATE, _DELETE)),
-        "store.pop": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE, _DELETE)),
-        "store.setdefault": Part((*_KEYED, "decode", "outcome"), (_GET, _UPDATE)),
-        "store.edit": Part((*_KEYED, "decode", "outcome", "conflict"), (_GET, _UPDATE)),
-        "store.mutate": Part((*_KEYED, "decode", "outcome", "conflict"), (_GET, _UPDATE)),
-        "store.items": Part((*_TABLE, "decode", "store"), ("dynamodb:Scan",)),
+        "store.pop": Part((*_KEYED, *_READ, "outcome"), (_GET, _UPDATE, _DELETE)),
+        "store.setdefault": Part((*_KEYED, *_READ, "outcome"), (_GET, _UPDATE)),
+        "store.edit": Part((*_KEYED, *_READ, "outcome", "conflict"), (_GET, _UPDATE)),
+        "store.mutate": Part((*_KEYED, *_READ, "outcome", "conflict"), (_GET, _UPDATE)),
+        "store.items": Part((*_TABLE, *_READ, "store"), ("dynamodb:Scan",)),
         "store.keys": Part(("store.items",), ("dynamodb:Scan",)),
         "store.values": Part(("store.items",), ("dynamodb:Scan",)),
         "store.count": Part((*_TABLE, "store"), ("dynamodb:Scan",)),
