@@ -110,4 +110,4 @@ def apply_alone(folder: Path, found: tuple[Plan, Change]) -> None:
 def same_change(first: Plan, change: Change, folder: Path) -> tuple[Plan, Change]:
     """The plan of what is there now, and in it the change that answers the same finding."""
     plan = plan_of(analyse([folder], Options()), Options())
-    return plan, next(each for each in takeable(plan) if each.id == change.id)
+    return plan, next(each for each in plan.changes if each.id == change.id)

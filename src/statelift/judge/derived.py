@@ -13,7 +13,7 @@ from statelift.facts.values import Access, Cell, Guard, Test
 from statelift.judge.evidence import MISSES, Evidence
 from statelift.judge.memos import memoised, uses_below
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey, FunctionKey
+from statelift.link.program import GENERATED, CellKey, FunctionKey
 from statelift.link.sources import is_write
 from statelift.model import Tier, Verdict
 
@@ -93,7 +93,8 @@ def _decorated(evidence: Evidence, judgements: Sequence[Judgement]) -> Iterator[
         if judgement.cell is not None and judgement.cell[1].home == "closure"
     }
     for key, function in evidence.program.functions.items():
-        names = (evidence.program.callee(key[0], each.name) for each in function.decorators)
+        own = [each.name for each in function.decorators if not each.name.endswith(GENERATED)]
+        names = (evidence.program.callee(key[0], name) for name in own)
         if makers & {each for each in names if each is not None}:
             yield key
 

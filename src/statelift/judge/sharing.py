@@ -10,7 +10,7 @@ from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
 from statelift.judge.replacing import replacing_test
 from statelift.link.beside import starters
-from statelift.link.program import FunctionKey, shift_of
+from statelift.link.program import HELPER, FunctionKey, shift_of
 from statelift.model import Tier
 
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
@@ -260,7 +260,7 @@ def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
 def _session(evidence: Evidence) -> Iterator[tuple[Tier, str]]:
     """What the program tells or asks of a session in the database."""
     for path, module in sorted(evidence.program.modules.items()):
-        if module.setting:
+        if module.setting and not path.endswith(f"{HELPER}.py"):
             where = f"{module.setting} ({path})"
             yield Tier.MANUAL, f"{where} stays in force on a kept connection: say it again, or keep none"
         used = {name for name, _ in module.attributes}

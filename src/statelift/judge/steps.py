@@ -200,12 +200,14 @@ def _replaced(judgement: Judgement, cell: Cell) -> Iterator[str]:
 
 
 def _unkeepable(evidence: Evidence, judgement: Judgement, key: CellKey, cell: Cell) -> Iterator[str]:
-    if cell.home not in HOMES:
+    if cell.home not in HOMES or (cell.home == "function" and key[1].count(".") > 1):
         yield "it has no name that a decorator could use"
     elif cell.home == "default" and cell.kind not in ("dict", "list", "set"):
         yield "a default that is no list, dict or set cannot be put back in place"
     if cell.kind == "call" and cell.callee not in CONTAINERS and not _is_storable(evidence, key[0], cell.value):
         yield "a table cannot hold what it starts with"
+    if cell.callee == "collections.defaultdict" and not _has_plain_elements(cell):
+        yield "a table cannot hold what its missing keys are filled with"
     if cell.home == "class" and _has_subclass(evidence.program, key):
         yield "subclasses may have an attribute of their own of that name"
     yield from _opened(evidence.program, key)
@@ -213,6 +215,20 @@ def _unkeepable(evidence: Evidence, judgement: Judgement, key: CellKey, cell: Ce
     for path, module in sorted(evidence.program.modules.items()):
         if STARTING & (module.identifiers | {name for name, _ in module.attributes}):
             yield f"{path} starts threads or tasks, which may go on after the call"
+
+
+def _has_plain_elements(cell: Cell) -> bool:
+    """Whether a defaultdict makes its elements by a plain type, or by a function that is written out."""
+    match ast.parse(cell.value.text, mode="eval").body if cell.value is not None else None:
+        case ast.Call(args=[ast.Name(id=name), *_]):
+            return name in PLAIN
+        case ast.Call(args=[ast.Lambda(), *_]):
+            return True
+        case _:
+            return False
+
+
+PLAIN = frozenset("list dict set int float str bool".split())
 
 
 def _opened(program: Program, key: CellKey) -> Iterator[str]:

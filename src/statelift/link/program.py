@@ -24,6 +24,8 @@ from statelift.model import CodeRoot, EntryPoint
 FunctionKey = tuple[str, str]  # path, qualified name
 CellKey = tuple[str, str]  # path, name
 HOPS = 6  # how many re-exports are followed
+HELPER = "statelift_state"  # the module that the changes bring
+GENERATED = f"{HELPER}.stateless"
 LOGGER = "logging.getLogger()"
 PROCESS = frozenset({"os.environ", "sys.path", "globals()", LOGGER})
 PROCESS_WRITES = frozenset(
@@ -319,6 +321,8 @@ class Program:
         return found
 
     def _wrapper(self, path: str, decorator: Decorator) -> FunctionKey | None:
+        if decorator.name.endswith(GENERATED):
+            return None  # it leaves the handler as it is, and what it keeps is told apart
         target = self.resolve(path, decorator.name)
         made = (target.path, target.name) if target is not None and target.kind == "function" else None
         for _ in range(1 + int(decorator.is_call)):

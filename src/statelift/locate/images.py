@@ -18,9 +18,7 @@ _CONTINUED = re.compile(r"\\[ \t]*\r?\n(?:[ \t]*#[^\n]*\n)*")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?[-+][^}]*)?\}|(\w+))")
 _HARMLESS = ("--chown", "--chmod", "--link")
 _WITH_BOTO3 = re.compile(r"lambda[/-]python|sam/build-python")
-_REQUIREMENTS = re.compile(
-    r"(?:.*/)?(?:[\w.-]*requirements[\w.-]*\.(?:txt|in)|pyproject\.toml|Pipfile|setup\.(?:py|cfg))"
-)
+_REQUIREMENTS = ("pyproject.toml", "Pipfile", "setup.py", "setup.cfg")
 
 
 class ImageError(ValueError):
@@ -98,7 +96,12 @@ def _has_boto3(recipe: Recipe, text: str, context: str, files: Files) -> bool:
     """Whether the base image has it, or a list of requirements names it."""
     if _WITH_BOTO3.search(text if "$" in recipe.base else recipe.base) or "boto3" in text:
         return True
-    return any(_REQUIREMENTS.fullmatch(name) and b"boto3" in files.read(name) for name in files.below(context))
+    return any(_is_requirements(path) and b"boto3" in files.read(path) for path in files.below(context))
+
+
+def _is_requirements(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name in _REQUIREMENTS or ("requirements" in name and name.endswith((".txt", ".in")))
 
 
 def _folder(context: str, dockerfile: str, recipe: Recipe, handler: str, files: Files) -> Folder:

@@ -12,7 +12,8 @@ from statelift.locate.roots import is_test
 from statelift.model import FunctionRef
 
 _IMPORT = re.compile(
-    rb"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+([^#\n]*)|import[ \t]+([^#\n]*))", re.MULTILINE
+    rb"^[ \t]*(?:from[ \t]+(?=[.\w])(\.*)(\w[\w.]*)?[ \t]+import[ \t]+([^#\n]*)|import[ \t]+([^#\n]*))",
+    re.MULTILINE,
 )
 _DYNAMIC = (b"importlib", b"__import__", b"sys.path", b"runpy")
 
