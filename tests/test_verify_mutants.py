@@ -53,3 +53,8 @@ def test_verify_sees_mutants(sandbox, ground):
     assert len(found) >= 8
     assert [name for name in missed if name not in explained()] == []
     assert len(missed) < len(found) / 4
+
+
+@pytest.mark.parametrize("program", ["catalogue/counter/C01/class_calls", "catalogue/counter/C01/sqs_worker"])
+def test_counters_of_classes_and_metrics_behind_tracebacks_are_judged(sandbox, program):
+    ground_of(sandbox, program)  # it raises where the migrated program parts from the original

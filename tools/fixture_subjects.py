@@ -27,6 +27,17 @@ def migrated_cases() -> list[str]:
     return sorted(projects + seeds)
 
 
+def catalogue_cases() -> list[str]:
+    """Programs of the catalogue with state in memory and events of their own: `catalogue/session/S01/minimal`."""
+    found = []
+    for family in ("session", "counter"):
+        for events in sorted(FIXTURES.glob(f"catalogue/{family}/*/*/events.json")):
+            expected = json.loads((events.parent / "expected.json").read_text())
+            if expected["expect"] == "flag":
+                found.append(events.parent.relative_to(FIXTURES).as_posix())
+    return found
+
+
 def subject_of(name: str) -> Subject:
     """The program of a fixture and its migration, all safe and review changes written."""
     folder, beside = _places(name)
@@ -34,7 +45,7 @@ def subject_of(name: str) -> Subject:
     given = read_given(Sources(resources=str(resources) if resources.exists() else ""))
     analysis = analyse([folder], Options())
     plan = plan_of(analysis, Options())
-    [subject] = subjects_of(plan, analysis, chosen_changes(plan, Tier.REVIEW, only_accepted=False), given)
+    (subject, *_) = subjects_of(plan, analysis, chosen_changes(plan, Tier.REVIEW, only_accepted=False), given)
     return with_stand_ins(subject)
 
 
@@ -55,6 +66,8 @@ def _places(name: str) -> tuple[Path, Callable[[str], Path]]:
     """The folder of the program, and how the files beside it are found."""
     if name.startswith("seeds/"):
         return FIXTURES / name / "before", lambda file: FIXTURES / name / file
+    if name.startswith("catalogue/"):
+        return FIXTURES / name, lambda file: FIXTURES / name / file
     return FIXTURES / name, lambda file: FIXTURES / f"{name}.{file}"
 
 

@@ -174,7 +174,8 @@ def _mistaken_call(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
             pass
     for number, keyword in enumerate(node.keywords):
         rest = node.keywords[:number] + node.keywords[number + 1 :]
-        yield f"without {_short(keyword)}", ast.Call(node.func, node.args, rest)
+        if ast.unparse(keyword) != "encoding='utf-8'":  # which is the encoding of a container anyway
+            yield f"without {_short(keyword)}", ast.Call(node.func, node.args, rest)
 
 
 def _wrong_key(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
@@ -191,7 +192,8 @@ def _wrong_value(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     if len(node.args) == 2:
         first, second = node.args
         yield "arguments swapped", ast.Call(node.func, [second, first], node.keywords)
-        yield f"without {_short(second)}", ast.Call(node.func, [first], node.keywords)
+        if ast.unparse(second) != "'r'":  # the mode of `open` without one
+            yield f"without {_short(second)}", ast.Call(node.func, [first], node.keywords)
 
 
 def _without_entries(

@@ -26,7 +26,9 @@ _PROBE_TEXT = b"""import sys
 
 
 def read(module, name):
-    value = getattr(sys.modules.get(module), name, 0)
+    value = sys.modules.get(module)
+    for part in name.split("."):
+        value = getattr(value, part, 0)
     return value if isinstance(value, (int, float)) else 0
 """
 

@@ -55,7 +55,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         record.aws_request_id = _Handler.request_id
-        sys.stdout.write(self.format(record))
+        text = self.format(record)  # a traceback has no line end, and Lambda takes each record for itself
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
 def start_logging() -> None:
