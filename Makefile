@@ -6,13 +6,14 @@ GOAL ?= fixtures/projects/shop
 DIR ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test test-all mutants check field fixtures clean
+.PHONY: help setup servers demo test test-all mutants torture check field fixtures clean
 
 help:
 	@echo "make demo      a dry-run migration of $(GOAL): findings, diff, infrastructure"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests with every example, which takes an hour"
 	@echo "make mutants   mistakes put into migrated programs: does verify see each of them (half an hour)"
+	@echo "make torture   thousands of programs that nobody wrote for this tool: nothing crashes, nothing is lost (an hour)"
 	@echo "make check     types, lint, format, import contracts, tests"
 	@echo "make field DIR=…   scan the repositories in a folder, and tell what came of it"
 	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
@@ -78,6 +79,9 @@ test-all: $(READY)
 
 mutants: $(READY)
 	$(BIN)/python tools/mutants.py -j 2
+
+torture: $(READY)
+	$(BIN)/python tools/torture.py -j 2 --limit 3820
 
 check: $(READY)
 	$(BIN)/mypy
