@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from statelift.facts.values import Decorator, Function
-from statelift.link.program import FunctionKey, Program, Target
+from statelift.link.program import HELPER, FunctionKey, Program, Target
 
 HOPS = 6  # how many bases of bases are looked at
 BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__", "__init_subclass__"})
@@ -112,7 +112,8 @@ class Reach:
             found |= self._named(path, function, name)
         for decorator in function.decorators:
             found |= self._wrappers(path, decorator)
-        for attribute in function.attributes:
+        is_own = not path.endswith(f"{HELPER}.py")  # the helper file calls no method of the program
+        for attribute in function.attributes if is_own else ():
             found |= self._methods.get(attribute, set())
         return found
 
