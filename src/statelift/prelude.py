@@ -3,7 +3,9 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import takewhile
 
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Problem, SourceFile
@@ -89,8 +91,9 @@ def _has_import(tree: ast.Module, wanted: EnsureImport) -> bool:
     is_there = any(_imports(each, wanted) for each in _before_definitions(tree))
     if is_there and wanted.name is None:
         return True
-    users = [node for node in ast.walk(tree) if _has_name(node, bound) and not _imports(node, wanted)]
-    is_ours = all(map(_is_read, users)) and (not users or any(_imports(node, wanted) for node in ast.walk(tree)))
+    named = _named(tree).get(bound, [])
+    users = [node for node in named if not _imports(node, wanted)]
+    is_ours = all(map(_is_read, users)) and (not users or len(users) < len(named))
     if not is_ours:
         raise NoPlaceError(f"the module uses the name {bound} for something else")
     return is_there
@@ -110,28 +113,38 @@ def _is_read(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
 
 
-def _has_name(node: ast.AST, name: str) -> bool:
-    """Whether a node reads or binds a variable of that name."""
+@lru_cache(maxsize=8)
+def _named(tree: ast.Module) -> dict[str | None, list[ast.AST]]:
+    """Variable name -> the nodes that read or bind it, in the order of the walk."""
+    found: dict[str | None, list[ast.AST]] = defaultdict(list)
+    for node in ast.walk(tree):
+        for name in _names(node):
+            found[name].append(node)
+    return dict(found)
+
+
+def _names(node: ast.AST) -> Iterable[str | None]:
+    """The variables that a node itself reads or binds."""
     match node:
         case ast.Name(id=found) | ast.arg(arg=found):
-            return found == name
+            return (found,)
         case ast.FunctionDef(name=found) | ast.AsyncFunctionDef(name=found) | ast.ClassDef(name=found):
-            return found == name
-        case ast.ExceptHandler(name=found) | ast.MatchAs(name=found) | ast.MatchStar(name=found):
-            return found == name
-        case ast.MatchMapping(rest=found):
-            return found == name
+            return (found,)
+        case ast.ExceptHandler(name=name) | ast.MatchAs(name=name) | ast.MatchStar(name=name):
+            return (name,)
+        case ast.MatchMapping(rest=name):
+            return (name,)
         case ast.Import(names=names) | ast.ImportFrom(names=names):
-            return any((alias.asname or alias.name.partition(".")[0]) == name for alias in names)
+            return {alias.asname or alias.name.partition(".")[0] for alias in names}
         case _:
-            return False
+            return ()
 
 
 def _has_part(parsed: Parsed, part: EnsureHelperPart) -> bool:
     text = parsed.text.replace("\r\n", "\n")
     if part.text is not None and part.text.rstrip("\n") in text:
         return True
-    if any(_has_name(node, part.part) for node in ast.walk(parsed.tree)):
+    if part.part in _named(parsed.tree):
         raise NoPlaceError(f"the module uses the name {part.part} for something else")
     return False
 

@@ -7,6 +7,7 @@ import ast
 import builtins
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 from statelift.link.program import CellKey, FunctionKey
 from statelift.link.sources import is_container
@@ -45,9 +46,14 @@ def is_repeatable(workspace: Workspace, function: FunctionKey, kept: CellKey) ->
 
 
 def _node(workspace: Workspace, key: FunctionKey) -> Def | None:
-    line = workspace.program.functions[key].place.line
-    found = (node for node in ast.walk(ast.parse(workspace.sources[key[0]])) if isinstance(node, Def))
-    return next((node for node in found if node.lineno == line), None)
+    return _functions(workspace.sources[key[0]]).get(workspace.program.functions[key].place.line)
+
+
+@lru_cache(maxsize=8)
+def _functions(source: bytes) -> dict[int, Def]:
+    """Line -> the function whose `def` stands there."""
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, Def)]
+    return {node.lineno: node for node in reversed(found)}
 
 
 def _is_harmless(workspace: Workspace, key: FunctionKey, function: Def, kept: CellKey) -> bool:

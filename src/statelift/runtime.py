@@ -106,8 +106,13 @@ _PARTS_LINE = re.compile(r"^# statelift parts:(.*)$", re.MULTILINE)
 
 def render_helper(parts: Iterable[str]) -> str:
     """Write the helper file with exactly these parts. KeyError names an unknown part."""
-    asked = sorted(set(parts))
-    if unknown := sorted(set(asked) - PARTS.keys()):
+    return _rendered(frozenset(parts))
+
+
+@functools.lru_cache(maxsize=32)  # a plan of many changes asks for the same few sets again and again
+def _rendered(parts: frozenset[str]) -> str:
+    asked = sorted(parts)
+    if unknown := sorted(parts - PARTS.keys()):
         raise KeyError(f"no helper part is called {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
     needed = _resolve(asked)
     sections = [_render(f"{name}.py.j2", parts=needed).strip("\n") for name in _SECTIONS if name in needed]

@@ -8,6 +8,7 @@ import sys
 import tokenize
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from statelift.dialects import newer_python, python2_sign
@@ -16,6 +17,7 @@ from statelift.model import Place, Problem, SourceFile, Span
 Newline: TypeAlias = Literal["\n", "\r\n"]
 Positioned: TypeAlias = ast.stmt | ast.expr | ast.excepthandler | ast.arg | ast.keyword | ast.alias | ast.pattern
 
+KEPT = 8  # files: a change is composed and checked several times, from the same bytes
 _ASCII = "".join(map(chr, range(128)))
 _DEEP = ("too many nested parentheses", "too many nested f-strings", "too many levels of indentation")
 
@@ -74,8 +76,12 @@ class _RefusedError(Exception):
         self.line, self.kind, self.message = line, kind, message
 
 
+@lru_cache(maxsize=KEPT)
 def parse_source(file: SourceFile) -> Parsed | Problem:
-    """The parsed module, or the Problem that says why not. Never raises, whatever the bytes are."""
+    """The parsed module, or the Problem that says why not. Never raises, whatever the bytes are.
+
+    Equal files give the same object for a while: nobody may change its tree.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an odd escape such as "\d" is not ours to report

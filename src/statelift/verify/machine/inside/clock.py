@@ -45,9 +45,12 @@ class Clock:
         self.now_ns = round(seconds * 1_000_000) * 1000
         self._asked = 0
 
-    def install(self, root: str = "") -> None:
-        """Take over Python's clocks. Files below `root` also see a frozen monotonic clock; libraries wait by it."""
+    def watch(self, root: str) -> None:
+        """Let files below `root` see a frozen monotonic clock, too; libraries wait by the real one."""
         self._root = root
+
+    def install(self) -> None:
+        """Take over Python's clocks."""
         for name in ("time", "perf_counter", "process_time", "thread_time"):
             self._replace(getattr(time, name), lambda: self._ask() / 1e9)
             self._replace(getattr(time, name + "_ns"), self._ask)

@@ -76,35 +76,45 @@ def _nameless_file() -> int:
 class Container:
     """The program in this process, and what it may ask of the world."""
 
-    def __init__(self, wire: Wire, calls: Wire, spec: dict[str, Any]) -> None:
-        self.wire, self.calls = wire, calls
-        self.root: str = spec["root"]
-        self.tmp: str = spec["tmp"]
-        self.has_namespaces: bool = spec["has_namespaces"]
+    def __init__(self, has_namespaces: bool) -> None:
+        self.has_namespaces = has_namespaces
         self.output = Output()
         self.clock, self.streams, self.network = Clock(), Streams(), Network()
-        self.lines = Lines(self.root)
         self.failures: dict[str, LoadError] = {}
         self.copies: list[int] = []
         self.notes: list[str] = []
 
-    def prepare(self, spec: dict[str, Any]) -> None:
-        """Make the process a container: its files, its limits, its time, its environment."""
+    def settle(self) -> None:
+        """Make the process a container as far as no program decides it: its limits, its time, its chance."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if self.has_namespaces:
+            isolate.own_mounts()
+        else:
+            isolate.die_with_parent()
+        gc.enable()
+        isolate.limit_resources()
+        sys.argv = ["bootstrap"]
+        context.start_logging()
+        self.streams.install()
+        self.clock.install()
+
+    def adopt(self, wire: Wire, calls: Wire, spec: dict[str, Any]) -> None:
+        """Take a program on: its wires, its files, its environment."""
+        self.wire, self.calls = wire, calls
+        self.root: str = spec["root"]
+        self.tmp: str = spec["tmp"]
+        self.lines = Lines(self.root)
         kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         os.environ.clear()
         os.environ.update({**kept, **context.lambda_environment(self.root), **spec["environment"]})
         if self.has_namespaces:
-            isolate.own_tmp(spec["tmp"], self.root)
+            isolate.show_tmp(self.tmp)
         else:
-            os.chdir(self.root)
-            tmpshim.install(spec["tmp"])
-        isolate.limit_resources()
+            tmpshim.install(self.tmp)
+        os.chdir(self.root)
         aws.connect(self.calls, lambda: self.clock.now_ns)
         sys.path.insert(0, self.root)
-        sys.argv = ["bootstrap"]
-        context.start_logging()
-        self.streams.install()
-        self.clock.install(self.root)
+        self.clock.watch(self.root)
         self._begin("import", spec["at"])
         self.network.install(spec["canned"])
         if spec["has_coverage"]:
@@ -226,15 +236,21 @@ class _ExitError(Exception):
     """The program ended its own process."""
 
 
-def run(wire: Wire, calls: Wire, spec: dict[str, Any]) -> None:
-    """Be a container until the driver hangs up. Never returns to the server's loop: the caller exits."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    if not spec["has_namespaces"]:
-        isolate.die_with_parent()
-    gc.enable()
-    container = Container(wire, calls, spec)
-    container.prepare(spec)
-    wire.send({"pid": os.getpid()})
+def run(orders: Wire, has_namespaces: bool) -> None:
+    """Be a container: a spare until orders come, then one for a program until the driver hangs up.
+
+    Never returns to the server's loop: the caller exits.
+    """
+    container = Container(has_namespaces)
+    container.settle()
+    try:
+        spec, _, fds = orders.receive()
+    except EOFError:
+        return
+    orders.close()
+    control, calls = (Wire(socket.socket(fileno=fd)) for fd in fds)
+    container.adopt(control, calls, spec)
+    control.send({"pid": os.getpid()})
     container.serve()
 
 

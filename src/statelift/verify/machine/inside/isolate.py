@@ -70,14 +70,17 @@ def _loopback_up() -> None:
         fcntl.ioctl(end, _SET_FLAGS, struct.pack("16sh14x", b"lo", _IS_UP))
 
 
-def own_tmp(folder: str, root: str) -> None:
-    """Give this process `folder` as its /tmp, and everything else to read only. Needs `enter` before."""
+def own_mounts() -> None:
+    """Give this process a view of the files that is its own to change. Needs `enter` before."""
     if _libc.unshare(_NEW_MOUNTS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
+
+
+def show_tmp(folder: str) -> None:
+    """Give this process `folder` as its /tmp, and everything else to read only. Needs `own_mounts` before."""
     _show_as_tmp(folder)
     _set_read_only("/", on=True)
     _set_read_only(_TMP, on=False)
-    os.chdir(root)
 
 
 def exchange_tmp(folder: str) -> None:
