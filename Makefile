@@ -81,7 +81,7 @@ mutants: $(READY)
 	$(BIN)/python tools/mutants.py -j 2
 
 torture: $(READY)
-	$(BIN)/python tools/torture.py -j 2 --limit 3820
+	$(BIN)/python tools/torture.py -j 2 --limit 3000
 
 check: $(READY)
 	$(BIN)/mypy

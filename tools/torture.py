@@ -277,8 +277,9 @@ def _is_below(path: Path, *names: str) -> bool:
 
 def thinned(files: Sequence[Path], limit: int) -> list[Path]:
     """At most so many of them, evenly spread; all for 0."""
-    step = max(1, -(-len(files) // limit)) if limit else 1
-    return list(files[::step])
+    if not limit or len(files) <= limit:
+        return list(files)
+    return [files[number * len(files) // limit] for number in range(limit)]
 
 
 def generated(number: int) -> list[Task]:
