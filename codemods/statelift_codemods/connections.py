@@ -99,7 +99,7 @@ def _is_object(workspace: Workspace, path: str, argument: Argument) -> bool:
 
 
 def _is_hashable(workspace: Workspace, path: str, argument: Argument) -> bool:
-    return workspace.evidence.sources.type_of(path, argument.value.type) in HASHABLE
+    return workspace.evidence.sources.types.of(path, argument.value.type) in HASHABLE
 
 
 def _kept(kept: Kept, workspace: Workspace) -> tuple[Operation, ...]:

@@ -23,7 +23,7 @@ from statelift.judge.files import judge_files
 from statelift.judge.memos import judge_memos
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
-from statelift.link.sources import ASSUMED
+from statelift.link.reach import ASSUMED
 from statelift.locate.functions import Located, locate_functions
 from statelift.locate.roots import enter_roots, group_files, is_test
 from statelift.model import CodeRoot, Options, Problem, SourceFile, Tier

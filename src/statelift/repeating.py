@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from statelift.link.program import CellKey, FunctionKey
-from statelift.link.sources import is_container
+from statelift.link.writes import is_container
 from statelift.workspace import Workspace
 
 MOST = 50  # functions that are looked at

@@ -7,8 +7,9 @@ from itertools import takewhile
 from statelift.facts.values import Access, Cell, Guard, Value
 from statelift.judge.evidence import KEY_ERRORS, MISSES, Evidence, is_hit, is_miss
 from statelift.link.program import CellKey, FunctionKey
-from statelift.link.sources import ANY_ARGUMENT, Source, is_container, is_write
+from statelift.link.sources import ANY_ARGUMENT, Source
 from statelift.link.ways import Frame, Way
+from statelift.link.writes import is_container, is_write
 
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "method:move_to_end", "unbind"})
 WHOLE_FILLS = frozenset({"update", "method:update", "extend", "rebind", "augment"})

@@ -14,8 +14,8 @@ from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import CellKey
-from statelift.link.sources import is_container, is_write
 from statelift.link.trace import Step, dominated, dominates
+from statelift.link.writes import is_container, is_write
 from statelift.model import Tier, Verdict
 
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})

@@ -69,7 +69,7 @@ def settled(sources: Sources, uses: Uses) -> Uses:
 
 def _settled(sources: Sources, path: str, use: Access) -> Access:
     given = use.value
-    if use.op != "augment" or given is None or sources.type_of(path, given.type) != "int":
+    if use.op != "augment" or given is None or sources.types.of(path, given.type) != "int":
         return use
     return replace(use, value=replace(given, type="int"))
 

@@ -14,7 +14,7 @@ from statelift.judge.evidence import MISSES, Evidence
 from statelift.judge.memos import memoised, uses_below
 from statelift.judge.values import Judgement
 from statelift.link.program import GENERATED, CellKey, FunctionKey
-from statelift.link.sources import is_write
+from statelift.link.writes import is_write
 from statelift.model import Tier, Verdict
 
 KEEPERS = frozenset({Verdict.CACHE, Verdict.LAZY_CLIENT, Verdict.LATCH, Verdict.POOL})

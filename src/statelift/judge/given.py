@@ -8,8 +8,9 @@ from statelift.catalogue import constructors
 from statelift.facts.values import Argument, Connection, EnvironmentWrite, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.running import doubts
+from statelift.link.arguments import argument_of
 from statelift.link.program import shift_of
-from statelift.link.sources import Source, argument_of
+from statelift.link.sources import Source
 from statelift.model import Tier
 
 AMBIENT = {
@@ -150,7 +151,7 @@ def _names(evidence: Evidence, path: str, write: EnvironmentWrite) -> Iterator[s
     """The variables that a function changes: what its callers name, where they name it."""
     if write.given and is_fixed(evidence, path, write.given):
         return
-    if write.passed and not evidence.sources.dangers(path, frozenset({write.passed})):
+    if write.passed and not evidence.sources.dangers.of(path, frozenset({write.passed})):
         return
     function = evidence.program.functions.get((path, write.function))
     sites = evidence.program.call_sites.get((path, write.function), ())

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from statelift.facts.values import Access, Function
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement, Subject
+from statelift.link.dangers import CHANGED
 from statelift.link.lifetime import CACHES
 from statelift.link.program import CellKey, FunctionKey
-from statelift.link.sources import CHANGED, is_write
+from statelift.link.writes import is_write
 from statelift.model import Tier, Use, Verdict
 
 PROPERTY = "functools.cached_property"
@@ -77,6 +78,6 @@ def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterato
             where = f"line {use.place.line}" if path == key[0] else f"{path}:{use.place.line}"
             yield f"rule 7: {where} reads {use.subject}, which other calls change"
     for site, call in evidence.program.call_sites.get(key, ()):
-        if CHANGED in evidence.sources.returned_fates(site, call.function, call.fates):
+        if CHANGED in evidence.sources.dangers.of_returned(site, call.function, call.fates):
             yield f"rule 7: {site}:{call.place.line} changes the result in place, and later calls get it"
     yield from evidence.rewritten_source(key)

@@ -15,7 +15,8 @@ from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import live_value
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey, FunctionKey, Program
-from statelift.link.sources import STORABLE, is_container, is_write
+from statelift.link.valuetypes import STORABLE
+from statelift.link.writes import is_container, is_write
 from statelift.model import EntryPoint, Tier, Verdict
 
 DECORATOR = "statelift_state.stateless"
@@ -243,7 +244,7 @@ def _opened(program: Program, key: CellKey) -> Iterator[str]:
 
 
 def _is_storable(evidence: Evidence, path: str, value: Value | None) -> bool:
-    return value is not None and evidence.sources.type_of(path, value.type) in STORABLE
+    return value is not None and evidence.sources.types.of(path, value.type) in STORABLE
 
 
 def _has_subclass(program: Program, key: CellKey) -> bool:

@@ -11,9 +11,10 @@ from statelift.judge.blocks import conflicts, put_backs
 from statelift.judge.evidence import Evidence
 from statelift.judge.local_meaning import local_meaning
 from statelift.judge.values import Judgement
+from statelift.link.dangers import CHANGED
 from statelift.link.program import CellKey, Target
-from statelift.link.sources import CHANGED, IMMUTABLE, STORABLE
 from statelift.link.trace import Step, excludes
+from statelift.link.valuetypes import IMMUTABLE, STORABLE
 from statelift.model import Tier, Verdict
 
 SAFE_OPERATIONS = frozenset({"put", "require", "get", "contains", "lacks", "delete", "pop", "setdefault"})
@@ -133,7 +134,7 @@ def _key_and_value(evidence: Evidence, store: CellKey, uses: Uses) -> Iterator[L
             for reason in local_meaning(evidence, store, path, use.key):
                 yield Tier.REVIEW, f"line {line}: the key {use.key.text}: {reason}"
         if use.op in SAFE_OPERATIONS and use.key is not None:
-            kind = evidence.sources.type_of(path, use.key.type)
+            kind = evidence.sources.types.of(path, use.key.type)
             if kind not in STORABLE:
                 yield Tier.REVIEW, f"line {line}: the type of the key {use.key.text} is not known"
             if kind == "float":
@@ -187,15 +188,15 @@ def _is_plain(evidence: Evidence, target: Target) -> bool:
 def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator[Lowered]:
     line = use.place.line
     yield from ((Tier.MANUAL, reason) for reason in live_value(evidence, path, line, given))
-    kind = evidence.sources.type_of(path, given.type)
+    kind = evidence.sources.types.of(path, given.type)
     if kind not in STORABLE:
         yield (
             Tier.REVIEW,
             f"line {line}: the type of {given.text} is not known; one that JSON cannot hold would raise",
         )
     if kind not in IMMUTABLE:
-        here = evidence.sources.stored_in(path, use.subject)
-        for danger in sorted(evidence.sources.held_dangers(path, use.function, given) - {here}):
+        here = evidence.sources.dangers.stored_in(path, use.subject)
+        for danger in sorted(evidence.sources.dangers.of_held(path, use.function, given) - {here}):
             yield Tier.REVIEW, f"line {line}: {given.text} is stored as a copy, but {danger}"
     if any(source.kind == "cell" for source in evidence.sources.of(path, given)):
         yield (
@@ -216,7 +217,7 @@ def _twice(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
         given = use.value if use.op == "put" else None
         if given is None or not given.text.isidentifier():
             continue
-        if evidence.sources.type_of(path, given.type) in IMMUTABLE:
+        if evidence.sources.types.of(path, given.type) in IMMUTABLE:
             continue
         other = seen.setdefault((path, use.function, given.text), use)
         if other is not use and not _are_apart(other, use):
@@ -271,13 +272,13 @@ def _line(step: Step) -> int:
 
 def _read_results(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
     stored = [use.value or use.default for _, use in uses if use.op in ("put", "setdefault")]
-    kinds = {evidence.sources.type_of(path, v.type) for path, use in uses for v in [use.value or use.default] if v}
+    kinds = {evidence.sources.types.of(path, v.type) for path, use in uses for v in [use.value or use.default] if v}
     if stored and kinds <= IMMUTABLE:
         return
     for path, use in uses:
         if use.op in ("get", "require", "pop", "setdefault", "items"):
-            dangers = set(evidence.sources.returned_fates(path, use.function, use.fates))
-            behind = evidence.sources.returned_fates(path, use.function, use.fates & GIVEN_BACK)
+            dangers = set(evidence.sources.dangers.of_returned(path, use.function, use.fates))
+            behind = evidence.sources.dangers.of_returned(path, use.function, use.fates & GIVEN_BACK)
             if use.alias is not None and use.key is not None and use.key.is_pure:
                 dangers -= {CHANGED} - set(behind) if use.changes_result else set()
                 yield from [(Tier.REVIEW, f"line {use.place.line} {EDITED}")] if use.changes_result else []

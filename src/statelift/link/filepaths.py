@@ -12,8 +12,8 @@ from statelift.facts.pieces import MARKERS, is_fresh, is_temporary, pieces_of, r
 from statelift.facts.values import Argument, Call, Cell, FileEffect, ModuleFacts, Value
 from statelift.link.lifetime import CACHES, Lifetimes
 from statelift.link.program import FunctionKey, Program, Target, shift_of
-from statelift.link.sources import is_write
 from statelift.link.trace import Frame, Step
+from statelift.link.writes import is_write
 
 ELSEWHERE = ""  # a path that is not known, or not below /tmp
 HOPS = 8  # how many constants, parameters and functions are followed

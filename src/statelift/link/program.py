@@ -24,6 +24,7 @@ from statelift.model import CodeRoot, EntryPoint
 FunctionKey = tuple[str, str]  # path, qualified name
 CellKey = tuple[str, str]  # path, name
 HOPS = 6  # how many re-exports are followed
+DEPTH = 6  # how many calls a value is followed through
 HELPER = "statelift_state"  # the module that the changes bring
 GENERATED = f"{HELPER}.stateless"
 LOGGER = "logging.getLogger()"

@@ -7,6 +7,7 @@ from statelift.facts.values import Decorator, Function
 from statelift.link.program import HELPER, FunctionKey, Program, Target
 
 HOPS = 6  # how many bases of bases are looked at
+ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
 BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__", "__init_subclass__"})
 INERT_DECORATORS = frozenset(
     """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch

@@ -1,31 +1,26 @@
-"""Values of the facts -> where they come from, of which type they are and who can still change them."""
+"""Values of the facts -> where they come from, seen from the whole program."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal
 
 from statelift.catalogue import CONSTRUCTORS
-from statelift.catalogue.objects import METHODS
-from statelift.facts.fates import fates_of_copy
-from statelift.facts.values import Access, Atom, Call, Cell, Decorator, Function, Value
+from statelift.facts.values import Access, Atom, Cell, Value
+from statelift.link.arguments import arguments_of, position_of
+from statelift.link.dangers import AUGMENTED, CHANGED, Dangers
 from statelift.link.objects import REQUEST, Objects, is_plain
-from statelift.link.program import FunctionKey, Program, Target, shift_of
-from statelift.link.reach import INERT_DECORATORS
+from statelift.link.program import DEPTH, FunctionKey, Program, Target, shift_of
+from statelift.link.reach import ASSUMED
+from statelift.link.valuetypes import Types
+from statelift.link.writes import ANSWERS, is_container, is_write
 
-DEPTH = 6
-ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
-CHANGED = "it is changed in place"
-AUGMENTED = "an augmented assignment changes it in place, if it is a list, set or dict"
-HARMLESS = frozenset({"read", "returned", "copy returned", "dropped", "called"})
-STORABLE = frozenset({"str", "int", "float", "bool", "none", "bytes", "json", "codec"})
 # What the context says of the function, not of the request: the same for every call of a container.
 FUNCTION_CONSTANTS = (
     ".function_name", ".function_version", ".invoked_function_arn", ".memory_limit_in_mb", ".log_group_name",
     ".log_stream_name",
 )  # fmt: skip
-IMMUTABLE = frozenset({"str", "int", "float", "bool", "none", "bytes"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,16 +40,13 @@ class Sources:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.types = Types(program)
+        self.dangers = Dangers(program, self.types)
         # Each question comes back along every way through the calls: unanswered, exponentially often.
         self._atom = cache(self._sources_of_atom)
-        self._one_type = cache(self._find_type)
-        self._danger = cache(self._dangers_of_fate)
-        self._returned = cache(self._returned_fates)
         self._written = cache(self._is_written)
         self._asked: set[tuple[str, str]] = set()
-        self.objects = Objects(program, lambda path, use: self.returned_fates(path, use.function, use.fates))
-
-    # ------------------------------------------------------------ origins
+        self.objects = Objects(program, lambda path, use: self.dangers.of_returned(path, use.function, use.fates))
 
     def of(self, path: str, value: Value, depth: int = DEPTH) -> frozenset[Source]:
         """Every origin of a value in the file `path`."""
@@ -94,13 +86,13 @@ class Sources:
         key = (path, qualname)
         found: set[Source] = set()
         for entry in self.program.entries.get(key, ()):
-            position = _position(self.program.functions[key], name)
+            position = position_of(self.program.functions[key], name)
             is_event = entry.origin in ASSUMED or position == 0
             if not is_event and atom.path.startswith(FUNCTION_CONSTANTS):
                 found.add(Source("env", f"{name}{atom.path}"))
                 continue
             found.add(Source("event" if is_event else "context", f"{name}{atom.path}"))
-        for site, value in self._arguments(key, name):
+        for site, value in arguments_of(self.program, key, name):
             if value is None:
                 found.add(Source("opaque"))
             else:
@@ -108,30 +100,13 @@ class Sources:
         if key in self.objects.given_away and not self.program.entries.get(key):
             found.add(ANY_ARGUMENT)
         function = self.program.functions.get(key)
-        is_owner = function is not None and shift_of(function) and _position(function, name) == 0
+        is_owner = function is not None and shift_of(function) and position_of(function, name) == 0
         return frozenset(found or {Source("opaque") if is_owner else ANY_ARGUMENT})
 
     def _part(self, path: str, atom: Atom, step: str, depth: int) -> frozenset[Source]:
         """The sources of a part of a value; what a call makes of its arguments has no parts of theirs."""
         found = self._atom(path, atom, depth)
         return found if atom.into else frozenset(_deeper(each, step) for each in found)
-
-    def _arguments(self, key: FunctionKey, name: str) -> Iterator[tuple[str, Value | None]]:
-        """What each call site passes for a parameter; None where that cannot be told."""
-        function = self.program.functions.get(key)
-        if function is None:
-            return
-        position = _position(function, name)
-        default = next((each.default for each in function.parameters if each.name == name), None)
-        for site, call in self.program.call_sites.get(key, ()):
-            given = argument_of(call, name, position - shift_of(function))
-            has_stars = any(argument.name in ("*", "**") for argument in call.arguments)
-            if given is not None or has_stars:
-                yield site, None if has_stars else given
-            else:
-                yield key[0], default
-        if key in self.program.given_as_values and key in self.program.call_sites:
-            yield key[0], None
 
     def _result(self, path: str, callee: str, depth: int) -> frozenset[Source]:
         key = self.program.callee(path, callee)
@@ -315,219 +290,7 @@ class Sources:
         """Whether the object that a use gives is changed in place, here or where it is handed to."""
         if use.op in ANSWERS:
             return False
-        return not {CHANGED, AUGMENTED}.isdisjoint(self.returned_fates(path, use.function, use.fates))
-
-    # ------------------------------------------------------------ types
-
-    def type_of(self, path: str, kind: str, depth: int = DEPTH) -> str:
-        """Resolve a facts type to one of STORABLE or "unknown"."""
-        if ":" not in kind:
-            return kind if kind in STORABLE else "unknown"
-        if depth == 0:
-            return "unknown"
-        found = {self._one_type(path, each, depth) for each in kind.split("+")}
-        if "unknown" in found:
-            return "unknown"
-        return found.pop() if len(found) == 1 else "codec"
-
-    def _find_type(self, path: str, kind: str, depth: int) -> str:
-        if kind.startswith("call:"):
-            return self._result_type(path, kind.removeprefix("call:"), depth)
-        is_part = kind.endswith("[]")
-        qualname, _, name = kind.removeprefix("param:").removesuffix("[]").rpartition(":")
-        key = (path, qualname)
-        entries = self.program.entries.get(key, ())
-        found = {self._entry_type(key, name, entry.origin) for entry in entries}
-        for site, value in self._arguments(key, name):
-            found.add("unknown" if value is None else self.type_of(site, value.type, depth - 1))
-        if not found or "unknown" in found:
-            return "unknown"
-        kind = found.pop() if len(found) == 1 else "codec"
-        return kind if not is_part or kind in ("json", "str") else "unknown"
-
-    def _entry_type(self, key: FunctionKey, name: str, origin: str) -> str:
-        is_event = origin not in ASSUMED and _position(self.program.functions[key], name) == 0
-        return "json" if is_event and self._is_event_given_on(key) else "unknown"
-
-    def _is_event_given_on(self, key: FunctionKey) -> bool:
-        """Whether every decorator calls the function with the event itself, as far as can be told."""
-        if any(self.is_foreign(key[0], each) for each in self.program.functions[key].decorators):
-            return False
-        for wrapper in self.program.wrappers.get(key, ()):
-            first = next((each.name for each in self.program.functions[wrapper].parameters), "")
-            calls = self.program.wrapped_calls.get(wrapper, ())
-            given = [argument_of(call, "", 0) for call in calls]
-            if any(each is not None and each.text not in (first, f"*{first}") for each in given):
-                return False
-        return True
-
-    def _result_type(self, path: str, callee: str, depth: int) -> str:
-        key = self.program.callee(path, callee)
-        if key is None:
-            return "unknown"
-        function = self.program.functions[key]
-        if function.has_generator or function.is_async or not function.returns:
-            return "unknown"
-        if self.program.wrappers.get(key) or any(self.is_foreign(key[0], each) for each in function.decorators):
-            return "unknown"
-        found = {self.type_of(key[0], each.value.type, depth - 1) for each in function.returns}
-        if "unknown" in found:
-            return "unknown"
-        return found.pop() if len(found) == 1 else "codec"
-
-    # ------------------------------------------------------------ fates
-
-    def dangers(self, path: str, fates: frozenset[str], depth: int = DEPTH) -> tuple[str, ...]:
-        """The fates that may change or keep the object, followed into program functions; () if harmless."""
-        found: set[str] = set()
-        for fate in sorted(fates - HARMLESS):
-            found |= self._danger(path, fate, depth)
-        return tuple(sorted(found))
-
-    def _dangers_of_fate(self, path: str, fate: str, depth: int) -> set[str]:
-        kind, _, rest = fate.partition(":")
-        match kind:
-            case "alias":
-                return {CHANGED} if self._is_alias_changed(path, rest) else set()
-            case "cell":
-                return {self.stored_in(path, rest)}
-            case "field":
-                return {CHANGED} if self._is_field_changed(path, rest) else set()
-            case "mutated" | "inside":
-                return {CHANGED}
-            case "augmented":
-                return {AUGMENTED}
-            case "stored":
-                return {"it is stored in another object"}
-            case "identity":
-                return {"`is` tells a copy from it"}
-            case "passed" if rest:
-                return self._passed(path, rest, depth)
-            case "result":
-                return self._made_by(path, rest, depth)
-            case _:
-                return {"it is used in a way that cannot be followed"}
-
-    def stored_in(self, path: str, name: str) -> str:
-        """The danger for an object that a cell holds, by the cell's own name wherever it is used."""
-        target = self.program.resolve(path, name)
-        return f"it is stored in {name if target is None else target.name}"
-
-    def held_dangers(self, path: str, function: str, value: Value, depth: int = DEPTH) -> set[str]:
-        """Dangers of an object that a function stores: by that function, by whom it gives it to, and by whom
-        it was given by. They all have the object itself, and the store has a copy.
-        """
-        if self.type_of(path, value.type) in IMMUTABLE:
-            return set()
-        found = set(self.returned_fates(path, function, value.threats))
-        given = sorted(atom for atom in value.atoms if atom.kind == "param" and not atom.into)
-        for atom in given if depth else ():
-            owner, _, name = atom.detail.rpartition(":")
-            for site, caller, argument in self._given((path, owner), name):
-                found |= self.held_dangers(site, caller, argument, depth - 1) & {CHANGED, AUGMENTED}
-        return found
-
-    def _given(self, key: FunctionKey, name: str) -> Iterator[tuple[str, str, Value]]:
-        """What each caller passes for a parameter, with the function that passes it, where that can be told."""
-        function = self.program.functions.get(key)
-        for site, call in self.program.call_sites.get(key, ()) if function is not None else ():
-            position = -1 if function is None else _position(function, name) - shift_of(function)
-            given = argument_of(call, name, position)
-            if given is not None:
-                yield site, call.function, given
-
-    def _is_field_changed(self, path: str, name: str) -> bool:
-        """Whether an attribute that holds the object is changed in place somewhere."""
-        target = self.program.resolve(path, name)
-        uses = () if target is None else self.program.accesses.get((target.path, target.name), ())
-        return any(use.op in GROWING_FIELD or use.changes_result for _, use in uses)
-
-    def _is_alias_changed(self, path: str, name: str) -> bool:
-        """Whether a function changes the object by way of another variable of the module, that holds it, too."""
-        target = self.program.resolve(path, name)
-        key = (path, name) if target is None else (target.path, target.name)
-        return any(
-            use.function and not CHANGING.isdisjoint({use.op, *(fate.partition(":")[0] for fate in use.fates)})
-            for _, use in self.program.accesses.get(key, ())
-        )
-
-    def _passed(self, path: str, rest: str, depth: int) -> set[str]:
-        callee, _, argument = rest.rpartition(":")
-        unknown = {f"it is passed to {callee}()"}
-        key = self.program.callee(path, callee)
-        if key is None and callee.rpartition(".")[2] in SINKS:
-            return set()
-        if key is None or depth == 0:
-            return unknown
-        function = self.program.functions[key]
-        shift = shift_of(function)
-        for position, parameter in enumerate(function.parameters):
-            if argument in (parameter.name, str(position - shift)):
-                found = set(self.dangers(key[0], parameter.fates, depth - 1))
-                return found | (self._given_back(key, depth - 1) if "returned" in parameter.fates else set())
-        return unknown
-
-    def _given_back(self, key: FunctionKey, depth: int) -> set[str]:
-        """Dangers of what a function returns, at every place that calls it."""
-        sites = self.program.call_sites.get(key, ())
-        return {danger for site, call in sites for danger in self.dangers(site, call.fates, depth)}
-
-    def _made_by(self, path: str, callee: str, depth: int) -> set[str]:
-        key = self.program.callee(path, callee)
-        if key is None or depth == 0:
-            return {f"{callee}() may keep what it returns"}
-        returns = self.program.functions[key].returns
-        found = [self.dangers(key[0], each.value.threats, depth - 1) for each in returns]
-        return {each for dangers in found for each in dangers}
-
-    def returned_fates(
-        self, path: str, function: str, fates: frozenset[str], depth: int = DEPTH
-    ) -> tuple[str, ...]:
-        """Dangers of a value, its way through `return` to the callers included."""
-        return self._returned(path, function, fates, depth)
-
-    def _returned_fates(self, path: str, function: str, fates: frozenset[str], depth: int) -> tuple[str, ...]:
-        found = set(self.dangers(path, fates))
-        if "returned" in fates and depth:
-            for site, call in self._takers((path, function)):
-                found |= set(self.returned_fates(site, call.function, call.fates, depth - 1))
-            found |= set(self._unseen_takers((path, function)))
-        if "copy returned" in fates and depth:
-            for site, call in self._takers((path, function)):
-                copied = self.returned_fates(site, call.function, fates_of_copy(call.fates), depth - 1)
-                found |= {CHANGED} & set(copied)
-        return tuple(sorted(found))
-
-    def _takers(self, key: FunctionKey) -> Iterator[tuple[str, Call]]:
-        """The calls that get what a function returns: those of decorators are among them."""
-        yield from self.program.call_sites.get(key, ())
-        for wrapper in self.program.wrappers.get(key, ()):
-            yield from ((wrapper[0], call) for call in self.program.wrapped_calls.get(wrapper, ()))
-
-    def _unseen_takers(self, key: FunctionKey) -> Iterator[str]:
-        """Who else gets what a function returns, and may change it."""
-        function = self.program.functions.get(key)
-        if function is None:
-            return
-        name = key[1].rpartition(".")[2]
-        if name.startswith("__") and name.endswith("__"):
-            yield f"it is returned by {name}(), which operators call"
-        for decorator in function.decorators:
-            if decorator.name in ("property", "functools.cached_property"):
-                yield f"it is what the property {name} gives"
-            elif self.is_foreign(key[0], decorator):
-                yield f"the decorator {decorator.name} gets it"
-
-    def is_foreign(self, path: str, decorator: Decorator) -> bool:
-        """Whether nothing is known of a decorator: no code of the program, no method of an object, no library
-        that hands on what it gets.
-        """
-        name = decorator.name
-        if not name or name in INERT_DECORATORS or name.startswith(HANDING_ON):
-            return False
-        head = name.lstrip(".").partition(".")[0]
-        is_own = self.program.resolve(path, name) is not None or self.program.resolve(path, head) is not None
-        return not is_own
+        return not {CHANGED, AUGMENTED}.isdisjoint(self.dangers.of_returned(path, use.function, use.fates))
 
     @cached_property
     def run_at_import(self) -> frozenset[FunctionKey]:
@@ -540,67 +303,6 @@ class Sources:
                 found.add(key)
                 waiting += [callee for _, callee in self.program.calls.get(key, ())]
         return frozenset(found)
-
-
-# Libraries whose decorators give on what the function gets and returns.
-HANDING_ON = (
-    "aws_lambda_powertools.logging", "aws_lambda_powertools.tracing", "aws_lambda_powertools.metrics",
-    "aws_xray_sdk.", "functools.", "contextlib.", "dataclasses.", "typing.", "abc.", "statelift_state.",
-)  # fmt: skip
-# Methods of clients and loggers that send or print what they are given, and change nothing of it.
-SINKS = frozenset(
-    """execute executemany put_item get_item update_item delete_item query scan publish send_message put_object
-    put_events invoke post put patch request send write info debug warning error exception critical log
-    add_metric append_keys set setex hset decr incr incrby get""".split()
-)
-READS = frozenset(
-    """get require contains lacks items keys values iterate len truth read attribute copy escape slice
-    method:sort method:union method:intersection method:difference method:symmetric_difference method:issubset
-    method:issuperset method:isdisjoint method:index method:count unknown:union unknown:intersection
-    unknown:difference unknown:symmetric_difference unknown:issubset unknown:issuperset unknown:isdisjoint
-    unknown:index unknown:count""".split()
-)
-
-
-ANSWERS = frozenset({"contains", "lacks", "len"})  # operations that give a new number or truth value
-GROWING_FIELD = frozenset(
-    "put delete pop setdefault nested append extend add remove discard clear augment augment_key".split()
-)
-CHANGING = GROWING_FIELD | {"mutated", "inside", "augmented", "method:appendleft", "method:insert"}
-STORES = frozenset({"dynamic", "rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
-CONTAINER_CALLS = frozenset(
-    """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
-    queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap
-    weakref.WeakValueDictionary weakref.WeakKeyDictionary collections.UserDict dict list set cachetools.Cache
-    cachetools.TTLCache cachetools.LRUCache cachetools.LFUCache cachetools.FIFOCache cachetools.TLRUCache""".split()
-)
-
-
-def is_container(cell: Cell) -> bool:
-    """Whether the cell holds a collection, as far as its definition tells."""
-    return cell.kind in ("dict", "list", "set") or (cell.kind == "call" and cell.callee in CONTAINER_CALLS)
-
-
-def is_write(cell: Cell | None, op: str) -> bool:
-    """Whether an operation changes the cell. An unknown method may change a container; on any other object
-    (a client, a logger) a call is its use, and only assignments count.
-    """
-    if cell is not None and not is_container(cell):
-        known = METHODS.get(cell.callee)
-        return op in STORES or (known is not None and op in known.values())
-    return op not in READS
-
-
-def argument_of(call: Call, name: str, position: int) -> Value | None:
-    """The argument that a call passes for a parameter."""
-    for argument in call.arguments:
-        if argument.name in (name, str(position)):
-            return argument.value
-    return None
-
-
-def _position(function: Function, name: str) -> int:
-    return next((i for i, each in enumerate(function.parameters) if each.name == name), -1)
 
 
 def _deeper(source: Source, path: str) -> Source:

@@ -7,9 +7,9 @@ from functools import cached_property
 
 from statelift.facts.renaming import in_names_of_caller, names_in
 from statelift.facts.values import Access, Call, Guard
+from statelift.link.arguments import argument_of
 from statelift.link.program import CellKey, FunctionKey, Program, shift_of
 from statelift.link.reach import INERT_DECORATORS
-from statelift.link.sources import argument_of
 
 DEPTH = 3  # calls that are followed back
 

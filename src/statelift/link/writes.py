@@ -1,0 +1,35 @@
+"""An operation on a cell -> whether it changes what the cell holds."""
+
+from statelift.catalogue.objects import METHODS
+from statelift.facts.values import Cell
+
+READS = frozenset(
+    """get require contains lacks items keys values iterate len truth read attribute copy escape slice
+    method:sort method:union method:intersection method:difference method:symmetric_difference method:issubset
+    method:issuperset method:isdisjoint method:index method:count unknown:union unknown:intersection
+    unknown:difference unknown:symmetric_difference unknown:issubset unknown:issuperset unknown:isdisjoint
+    unknown:index unknown:count""".split()
+)
+ANSWERS = frozenset({"contains", "lacks", "len"})  # operations that give a new number or truth value
+STORES = frozenset({"dynamic", "rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
+CONTAINER_CALLS = frozenset(
+    """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
+    queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap
+    weakref.WeakValueDictionary weakref.WeakKeyDictionary collections.UserDict dict list set cachetools.Cache
+    cachetools.TTLCache cachetools.LRUCache cachetools.LFUCache cachetools.FIFOCache cachetools.TLRUCache""".split()
+)
+
+
+def is_container(cell: Cell) -> bool:
+    """Whether the cell holds a collection, as far as its definition tells."""
+    return cell.kind in ("dict", "list", "set") or (cell.kind == "call" and cell.callee in CONTAINER_CALLS)
+
+
+def is_write(cell: Cell | None, op: str) -> bool:
+    """Whether an operation changes the cell. An unknown method may change a container; on any other object
+    (a client, a logger) a call is its use, and only assignments count.
+    """
+    if cell is not None and not is_container(cell):
+        known = METHODS.get(cell.callee)
+        return op in STORES or (known is not None and op in known.values())
+    return op not in READS
