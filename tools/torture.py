@@ -81,8 +81,8 @@ class Outcome:
         )
 
 
-class TookTooLongError(Exception):
-    """The time of one program is over."""
+class TookTooLongError(BaseException):
+    """The time of one program is over. No boundary of the pipeline may take it for an error of its own."""
 
 
 # ---------------------------------------------------------------- one program

@@ -4,8 +4,9 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from posixpath import normpath
 
 from statelift.facts.pieces import MARKERS, is_fresh, is_temporary, pieces_of, remembered
@@ -41,7 +42,9 @@ class FilePaths:
     def __init__(self, program: Program, lifetimes: Lifetimes) -> None:
         self.program = program
         self.lifetimes = lifetimes
-        self._known: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {}
+        # Each question comes back along every way through the calls: unanswered, exponentially often.
+        self._known: dict[tuple[str, str, int], tuple[frozenset[str], frozenset[str]]] = {}
+        self._is_new = cache(self._is_given_new)
         self._variables: set[str] = set()  # of the environment, met on the way to the paths asked for
 
     @cached_property
@@ -54,16 +57,17 @@ class FilePaths:
 
         "" is one of them where it may (also) be a path that is not known, or not below /tmp.
         """
-        return self._found(path, pattern)[0]
+        return self._found(path, pattern, HOPS)[0]
 
-    def _found(self, path: str, pattern: str) -> tuple[frozenset[str], frozenset[str]]:
+    def _found(self, path: str, pattern: str, hops: int) -> tuple[frozenset[str], frozenset[str]]:
         """The paths, and the variables of the environment that could make them others."""
-        if (path, pattern) not in self._known:
+        asked = path, pattern, hops
+        if asked not in self._known:
             met, self._variables = self._variables, set()
-            found = frozenset(self._patterns(_Context(path), pattern, HOPS))
-            self._known[path, pattern] = found, frozenset(self._variables)
-            self._variables |= met
-        return self._known[path, pattern]
+            found = frozenset(self._worked_out(_Context(path), pattern, hops))
+            self._known[asked] = found, frozenset(self._variables)
+            self._variables = met
+        return self._known[asked]
 
     def at(self, step: Step) -> frozenset[str]:
         """The /tmp paths that a step of an invocation can mean, with what its callers gave for parameters."""
@@ -75,7 +79,7 @@ class FilePaths:
         for effect in module.files:
             if effect.effect == "enter" or effect.span.end in self._calls[path]:
                 continue
-            patterns, variables = self._found(path, effect.path)
+            patterns, variables = self._found(path, effect.path, HOPS)
             is_only = len(patterns) == 1
             is_relative = effect.path.startswith("<cwd>")
             is_rewritable = is_only and effect.is_rewritable and not is_relative
@@ -108,7 +112,14 @@ class FilePaths:
         }
         return frozenset(entered - {ELSEWHERE})
 
-    def _patterns(self, where: _Context, pattern: str, hops: int) -> set[str]:
+    def _patterns(self, where: _Context, pattern: str, hops: int) -> AbstractSet[str]:
+        if where.frame is not None:
+            return self._worked_out(where, pattern, hops)
+        found, variables = self._found(where.path, pattern, hops)
+        self._variables |= variables
+        return found
+
+    def _worked_out(self, where: _Context, pattern: str, hops: int) -> AbstractSet[str]:
         pattern = self._settled(where, pattern, hops)
         if not pattern.startswith(MARKERS):
             return {_plain(pattern)} if is_temporary(pattern) else {ELSEWHERE}
@@ -128,7 +139,7 @@ class FilePaths:
             case "maybe":
                 return {ELSEWHERE, *self._patterns(where, rest, hops)}
             case _:
-                found = set(self.working_folders) or {ELSEWHERE}
+                found = self.working_folders or {ELSEWHERE}
         return {_plain(f"{base}{rest}") if base else ELSEWHERE for base in found}
 
     # ------------------------------------------------------------ pieces
@@ -151,7 +162,7 @@ class FilePaths:
             place = f"{place}#{frame.id}"
         if mark.startswith("?"):
             mark = self._per_object(where.path, mark[1:])
-        elif not mark and is_parameter and self._is_fresh(key, text, hops):
+        elif not mark and is_parameter and self._is_new(key, text, hops):
             mark = "!"
         return f"{{{text}@{place}{mark}}}"
 
@@ -173,7 +184,7 @@ class FilePaths:
     def _per_object(self, path: str, owner: str) -> str:
         return "~" if self.lifetimes.is_lasting_class((path, owner)) else "!"
 
-    def _is_fresh(self, key: FunctionKey, name: str, hops: int) -> bool:
+    def _is_given_new(self, key: FunctionKey, name: str, hops: int) -> bool:
         """Whether every caller gives the parameter a value that is new in each invocation."""
         sites = self.program.call_sites.get(key, ())
         given = [(site, self._given(key, name, call)) for site, call in sites]
@@ -182,7 +193,7 @@ class FilePaths:
 
     # ------------------------------------------------------------ constants
 
-    def _constant(self, path: str, name: str, hops: int) -> set[str]:
+    def _constant(self, path: str, name: str, hops: int) -> AbstractSet[str]:
         target = self.program.resolve(path, name)
         if target is not None and target.kind == "cell":
             cell = self.program.cells[target.path, target.name]
@@ -190,7 +201,7 @@ class FilePaths:
                 return self._patterns(_Context(target.path), cell.file, hops - 1)
         return self._held(path, name, hops)
 
-    def _held(self, path: str, name: str, hops: int) -> set[str]:
+    def _held(self, path: str, name: str, hops: int) -> AbstractSet[str]:
         """`PATHS["queue"]`, `config.queue`: what a constant object holds."""
         owner, _, key = name.rpartition(".")
         target = self.program.resolve(path, owner) if owner else None
@@ -205,7 +216,7 @@ class FilePaths:
         uses = self.program.accesses.get((target.path, target.name), ())
         return any(is_write(cell, use.op) for _, use in uses)
 
-    def _environment(self, name: str) -> set[str]:
+    def _environment(self, name: str) -> AbstractSet[str]:
         """What templates give a variable; its default where none does."""
         variable, _, default = name.partition("|")
         refs = [entry.ref for entry in self.program.root.entries]
@@ -217,7 +228,7 @@ class FilePaths:
 
     # ------------------------------------------------------------ parameters and results
 
-    def _argument(self, where: _Context, name: str, hops: int) -> set[str]:
+    def _argument(self, where: _Context, name: str, hops: int) -> AbstractSet[str]:
         qualname, _, parameter = name.rpartition(":")
         key = (where.path, qualname)
         if key in self.program.entries or not self._has_parameter(key, parameter):
@@ -228,7 +239,7 @@ class FilePaths:
         found = {each for site, call in sites for each in self._one(_Context(site), key, parameter, call, hops)}
         return found or {ELSEWHERE}
 
-    def _one(self, site: _Context, key: FunctionKey, name: str, call: Call, hops: int) -> set[str]:
+    def _one(self, site: _Context, key: FunctionKey, name: str, call: Call, hops: int) -> AbstractSet[str]:
         """The paths that one call gives for a parameter."""
         given = self._passed(key, name, call)
         if given is not None:
@@ -236,7 +247,7 @@ class FilePaths:
         default = next(each.default for each in self.program.functions[key].parameters if each.name == name)
         return {ELSEWHERE} if default is None else self._default(key[0], default, hops - 1)
 
-    def _default(self, path: str, value: Value, hops: int) -> set[str]:
+    def _default(self, path: str, value: Value, hops: int) -> AbstractSet[str]:
         """The paths of a parameter's default: a text, or the name of a constant."""
         match ast.parse(value.text, mode="eval").body:
             case ast.Constant(value=str(text)) | ast.Call(args=[ast.Constant(value=str(text))]):
@@ -246,7 +257,7 @@ class FilePaths:
             case _:
                 return {ELSEWHERE}
 
-    def _result(self, where: _Context, name: str, hops: int) -> set[str]:
+    def _result(self, where: _Context, name: str, hops: int) -> AbstractSet[str]:
         """What a function returns for this very call."""
         callee, _, end = name.partition("|")
         key = self.program.callee(where.path, callee)
@@ -274,7 +285,7 @@ class FilePaths:
         given = [f"{each.name} {self._settled(where, each.piece, hops - 1)}" for each in call.arguments]
         return f"{key[1]} {' '.join(given)}".translate(_PLAIN)
 
-    def _returned(self, where: _Context, file: str, hops: int) -> set[str]:
+    def _returned(self, where: _Context, file: str, hops: int) -> AbstractSet[str]:
         return self._patterns(where, file, hops) if file else {ELSEWHERE}
 
 
