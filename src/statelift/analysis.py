@@ -21,6 +21,7 @@ from statelift.judge.derived import hold_derived
 from statelift.judge.evidence import Evidence
 from statelift.judge.files import judge_files
 from statelift.judge.memos import judge_memos
+from statelift.judge.once import tell_once
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
 from statelift.link.reach import ASSUMED
@@ -202,10 +203,8 @@ def _workspace(
 
 def _judge(evidence: Evidence) -> Iterator[Judgement]:
     public = {entry.function for entry in evidence.program.root.entries if entry.origin in ASSUMED}
-    judgements = [
-        *hold_derived(evidence, list(judge_cells(evidence))),
-        *judge_memos(evidence), *judge_files(evidence), *judge_connections(evidence),
-    ]  # fmt: skip
+    kept = [*hold_derived(evidence, list(judge_cells(evidence))), *judge_memos(evidence)]
+    judgements = [*tell_once(evidence, kept), *judge_files(evidence), *judge_connections(evidence)]
     for judgement in judgements:
         name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]
         unread = None if judgement.connection else evidence.mentioning_unread(name)

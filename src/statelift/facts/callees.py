@@ -3,6 +3,7 @@
 import ast
 import builtins
 import sys
+from collections.abc import Iterator, Sequence
 
 from statelift.facts.syntax import Syntax
 
@@ -36,6 +37,29 @@ def callee_of(syntax: Syntax, node: ast.Call) -> str:
         return f"{owner}.{func.attr}"
     made = _maker(syntax, func.value)
     return f"{made}.{func.attr}" if made else syntax.dotted(func)
+
+
+def run_by(syntax: Syntax, value: ast.expr) -> Iterator[str]:
+    """Dotted names of what a call of a value runs: `App.handle` for `App().handle`, `Handler.__call__` for
+    `Handler()`, and what a lambda hands its arguments on to.
+    """
+    match value:
+        case ast.Attribute(value=owner, attr=method):
+            made = _maker(syntax, owner)
+            yield f"{made}.{method}" if made else syntax.dotted(value)
+        case ast.Call(func=func) if syntax.dotted(func):
+            yield f"{syntax.dotted(func)}.__call__"
+        case ast.Lambda(args=arguments, body=body):
+            names = [each.arg for each in arguments.args]
+            calls = [each for each in ast.walk(body) if isinstance(each, ast.Call)]
+            handing = [each for each in calls if _names(each.args) and names[: len(each.args)] == _names(each.args)]
+            yield from (callee for each in handing if (callee := callee_of(syntax, each)))
+        case _:
+            pass
+
+
+def _names(given: Sequence[ast.expr]) -> list[str]:
+    return [each.id if isinstance(each, ast.Name) else "" for each in given]
 
 
 def is_kept_in_s3(syntax: Syntax, node: ast.Call) -> bool:

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from statelift.facts.callees import run_by
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import Scope, names_bound
@@ -205,6 +206,7 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         file="" if value is None else paths.pattern(value),
         files=() if value is None else tuple(_files(paths, value)),
         home=definition.home,
+        runs=() if value is None else tuple(run_by(syntax, value)),
     )
 
 

@@ -98,13 +98,17 @@ def _classes(syntax: Syntax) -> Iterator[Class]:
     for node in syntax.walk.only(ast.ClassDef):
         bases = tuple(syntax.dotted(base) for base in node.bases)
         decorators = tuple(_decorator(syntax, each) for each in node.decorator_list)
-        yield Class(syntax.scopes.opened[node].qualname, bases, decorators)
+        metaclass = next((syntax.dotted(each.value) for each in node.keywords if each.arg == "metaclass"), "")
+        yield Class(syntax.scopes.opened[node].qualname, bases, decorators, metaclass)
 
 
 def _handed_on(syntax: Syntax) -> Iterator[str]:
     """Names that stand as values in code that runs at import: who gets them may call them later."""
     for statement in syntax.tree.body:
         is_definition = isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom))
+        for decorator in getattr(statement, "decorator_list", ()):
+            if isinstance(decorator, ast.Call):
+                yield from _values(syntax, (each for given in decorator.args for each in ast.walk(given)))
         if isinstance(statement, ast.ClassDef):
             for field in statement.body:
                 yield from _given_in(syntax, field)
@@ -116,10 +120,15 @@ def _given_in(syntax: Syntax, field: ast.stmt) -> Iterator[str]:
     """Functions that the calls of a class body are given: `client: Any = field(default_factory=_client)`."""
     match field:
         case ast.Assign(value=ast.Call() as call) | ast.AnnAssign(value=ast.Call() as call):
-            for given in (*call.args, *(each.value for each in call.keywords)):
+            for given in (*call.args, *(each.value for each in call.keywords), *_owners(call.func)):
                 yield from [syntax.dotted(given)] if isinstance(given, (ast.Name, ast.Attribute)) else []
         case _:
             pass
+
+
+def _owners(func: ast.expr) -> Iterator[ast.expr]:
+    """`Add` in `add = Add.Field()`: a class that a framework makes a field of."""
+    yield from [func.value] if isinstance(func, ast.Attribute) else []
 
 
 def _values(syntax: Syntax, nodes: Iterable[ast.AST]) -> Iterator[str]:
@@ -202,8 +211,10 @@ def _mentions(syntax: Syntax, nodes: list[ast.AST]) -> Iterator[str]:
 
 
 def _decorator(syntax: Syntax, node: ast.expr) -> Decorator:
-    called = node.func if isinstance(node, ast.Call) else node
-    return Decorator(syntax.dotted(called), isinstance(node, ast.Call))
+    if not isinstance(node, ast.Call):
+        return Decorator(syntax.dotted(node), is_call=False)
+    given = (syntax.dotted(each) for each in node.args)
+    return Decorator(syntax.dotted(node.func), is_call=True, given=tuple(filter(None, given)))
 
 
 def _returns(provenance: Provenance, guards: Guards, paths: Paths, nodes: list[ast.AST]) -> Iterator[Return]:

@@ -1,6 +1,7 @@
 """An expression -> the cell or the file path that it speaks of, followed through local names."""
 
 import ast
+import sys
 
 from statelift.facts.paths import Paths
 from statelift.facts.renaming import in_names_of_caller, names_in
@@ -12,6 +13,7 @@ PATH_METHODS = frozenset({"exists", "is_file", "is_dir"})
 LOGGER = "logging.getLogger()"  # every logger is the process's own, also one that a function asks for
 PROCESS = frozenset({"os.environ", "sys.path", LOGGER})  # what belongs to the process, whoever imports it
 ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.putenv"})
+STANDARD = frozenset({*sys.stdlib_module_names, "boto3", "botocore"})
 DEPTH = 4
 
 
@@ -63,8 +65,18 @@ class Subjects:
             case ast.Attribute():
                 dotted = self.syntax.outside(owner)
                 return f"{dotted}.{attribute}" if dotted else ""
+            case ast.Call(func=function):
+                return self._of_result(function, attribute)
             case _:
                 return ""
+
+    def _of_result(self, function: ast.expr, attribute: str) -> str:
+        """`get_config().page_size`: which class the object is of, the linked program knows."""
+        name = self.syntax.dotted(function)
+        is_own = self.syntax.module_function(function) is not None or (
+            bool(self.syntax.outside(function)) and name.partition(".")[0] not in STANDARD and "." in name
+        )
+        return f"{name}().{attribute}" if is_own else ""
 
     def _named(self, owner: ast.Name, base: str, attribute: str) -> str:
         scope = self.syntax.scope(owner).binding(base) or self.syntax.scopes.module
@@ -74,7 +86,9 @@ class Subjects:
             return "os.environ" if name in ENVIRONMENT_CALLS else name
         if self.syntax.is_local(owner):
             return self._made_local(owner, attribute)
-        return f"{base}.{attribute}" if base in self.cells else self._own(f"{base}.{attribute}")
+        function = self.syntax.module_function(owner)
+        is_object = base in self.cells or (function is not None and bool(function.decorator_list))
+        return f"{base}.{attribute}" if is_object else self._own(f"{base}.{attribute}")
 
     def _made_local(self, owner: ast.Name, attribute: str) -> str:
         """`registry.names` behind `registry = Registry()`."""
@@ -85,9 +99,8 @@ class Subjects:
         given = [] if scope is None else self.syntax.assigned(scope, owner.id)
         match given:
             case [ast.Call(func=function)]:
-                name = f"{self.syntax.dotted(function)}.{attribute}"
-                is_imported = bool(self.syntax.outside(function)) and "." in self.syntax.dotted(function)
-                return name if is_imported else self._own(name)
+                own = self._own(f"{self.syntax.dotted(function)}.{attribute}")
+                return own or self._of_result(function, attribute)
             case _:
                 return ""
 

@@ -81,7 +81,8 @@ class Cell:
     closure `make.seen`, object `local.user`, process `os.environ['USER']`. `file` is the path pattern that it
     stands for, if it is a path below /tmp; `files` those of what it holds: `{"queue": "/tmp/queue.json"}`.
     `is_tried`: a `try:` of the module defines it, and nothing else is around that.
-    `is_alone`: the statement that defines it defines nothing else (`hits, misses = 0, 0` does).
+    `is_alone`: the statement that defines it defines nothing else (`hits, misses = 0, 0` does). `runs` are the
+    dotted names of what a call of it runs: `App.handle` behind `handler = App().handle`.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Cell:
     file: str = ""
     files: tuple[tuple[str, str], ...] = ()
     home: Home = "module"
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +393,7 @@ class Class:
     qualname: str
     bases: tuple[str, ...]
     decorators: tuple["Decorator", ...]
+    metaclass: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,10 +408,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Decorator:
-    """A decorator by dotted name; `@name(...)` is a call: a factory."""
+    """A decorator by dotted name; `@name(...)` is a call: a factory. `given` are the names in its arguments."""
 
     name: str
     is_call: bool
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +451,12 @@ class Function:
     body: Span | None = None
     always: frozenset[tuple[str, int, bool]] = frozenset()
     bound: frozenset[str] = frozenset()
+
+    @property
+    def shift(self) -> int:
+        """1 where the first parameter is the object that a method is called on."""
+        is_static = any(decorator.name == "staticmethod" for decorator in self.decorators)
+        return int(bool(self.class_name) and not is_static)
 
 
 @dataclass(frozen=True, slots=True)

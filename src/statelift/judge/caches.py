@@ -53,7 +53,11 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
 
 
 def _is_changed_later(evidence: Evidence, cell: Cell, uses: Uses, fills: Uses) -> bool:
-    """Whether calls change the collection, or the object of the program, that is built once."""
+    """Whether calls change the collection, or the object of the program, that is built once. What they change of
+    an object by name is told as a cell of its own.
+    """
+    if any(_holds_state(evidence, path, use.value) for path, use in fills if use.value is not None):
+        return False
     is_own = is_container(cell) or any(
         evidence.classes_made(path, use.value) for path, use in fills if use.value is not None
     )

@@ -378,6 +378,8 @@ def _is_leak(evidence: Evidence, make: _Maker, uses: Uses) -> bool:
     if is_ring or any(use.op in TAKING for _, use in uses):
         return False
     mine = {id(use) for _, use in uses}
+    if not {id(step.item) for trace in evidence.traces for step in trace.steps} >= mine:
+        return False
     for trace in evidence.traces:
         has_grown = False
         for step in trace.steps:

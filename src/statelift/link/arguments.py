@@ -19,6 +19,11 @@ def position_of(function: Function, name: str) -> int:
     return next((i for i, each in enumerate(function.parameters) if each.name == name), -1)
 
 
+def place_of(function: Function, name: str) -> int:
+    """Which argument of a call a parameter gets; the object itself is none, which is below 0."""
+    return position_of(function, name) - shift_of(function)
+
+
 def arguments_of(program: Program, key: FunctionKey, name: str) -> Iterator[tuple[str, Value | None]]:
     """What each call site passes for a parameter; None where that cannot be told."""
     function = program.functions.get(key)

@@ -1,16 +1,27 @@
 """Program -> which objects outlive a call: instances of classes, variables of functions that made functions."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
-from statelift.facts.values import Access, Call, Cell, Value
+from statelift.facts.values import Access, Call, Cell, Function, Value
 from statelift.link.program import CellKey, FunctionKey, Program, Target, shift_of
 from statelift.link.reach import BUILDERS
 
 CACHES = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
 KEEPING = frozenset({"rebind", "put", "setdefault", "append", "add", "nested"})
+ENUMS = frozenset("enum.Enum enum.IntEnum enum.StrEnum enum.Flag enum.IntFlag".split())
+ELEMENTS = frozenset({"put", "setdefault", "append", "add"})
 HOPS = 4  # how many functions that make objects for others are followed
 ClassKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A cell, or a memoised function, that keeps objects of a class: `is_keyed`, one for each key."""
+
+    holder: CellKey
+    is_keyed: bool
 
 
 class Lifetimes:
@@ -97,10 +108,62 @@ class Lifetimes:
         for key, cell in self.program.cells.items():
             if cell.home in ("module", "class", "function", "default"):
                 yield from self._held(key, cell)
-        for (path, _), function in self.program.functions.items():
-            if {each.name for each in function.decorators} & CACHES:
-                for each in function.returns:
-                    yield from self._made(path, each.value, HOPS)
+        yield from self._made_for_good()
+        for key, function in self.program.functions.items():
+            yield from self._below_decorators(key, function)
+
+    def _below_decorators(self, key: FunctionKey, function: Function) -> Iterator[ClassKey]:
+        """The classes of the objects that decorators make of a function, or keep of its results."""
+        for decorator in function.decorators:
+            target = None if decorator.is_call else self.program.resolve(key[0], decorator.name)
+            yield from [(target.path, target.name)] if target is not None and target.kind == "class" else []
+        if {each.name for each in function.decorators} & CACHES:
+            for each in function.returns:
+                yield from self._made(key[0], each.value, HOPS)
+
+    def holdings(self, owner: ClassKey) -> Iterator["Holding"]:
+        """Where objects of a class, or of one that is derived from it, are kept."""
+        for holding, made in self._holdings:
+            if owner in self._with_bases(made):
+                yield holding
+
+    @cached_property
+    def _holdings(self) -> list[tuple["Holding", ClassKey]]:
+        found: list[tuple[Holding, ClassKey]] = []
+        for key, cell in self.program.cells.items():
+            is_keyed = any(use.op in ELEMENTS for _, use in self.program.accesses.get(key, ()))
+            found += [(Holding(key, is_keyed), made) for made in self._held(key, cell)]
+        for key, function in self.program.functions.items():
+            kept = Holding(key, bool(function.parameters))
+            found += [(kept, made) for made in self._below_decorators(key, function)]
+        return found + [(Holding(made, is_keyed=False), made) for made in self._made_for_good()]
+
+    def _with_bases(self, made: ClassKey) -> set[ClassKey]:
+        found, waiting = set[ClassKey](), [made]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting += self._bases(key)
+        return found
+
+    def _made_for_good(self) -> Iterator[ClassKey]:
+        """Members of an Enum, and the objects of classes whose decorator or metaclass keeps them."""
+        for (path, name), known in self.program.classes.items():
+            is_enum = any(base in ENUMS for base in known.bases)
+            makers = [self.program.resolve(path, each.name) for each in known.decorators]
+            makers += [self.program.resolve(path, known.metaclass)] if known.metaclass else []
+            if is_enum or any(each is not None and self._keeps_objects(each) for each in makers):
+                yield path, name
+
+    def _keeps_objects(self, maker: Target) -> bool:
+        """Whether functions inside of a decorator, or methods of a metaclass, keep what they make."""
+        return any(
+            use.op in KEEPING and use.value is not None and any(atom.kind == "call" for atom in use.value.atoms)
+            for (path, name), uses in self.program.accesses_in.items()
+            if path == maker.path and name.startswith(f"{maker.name}.")
+            for use in uses
+        )
 
     def _held(self, key: CellKey, cell: Cell) -> Iterator[ClassKey]:
         """The classes of the objects that a cell can hold."""

@@ -9,6 +9,7 @@ from statelift.catalogue import CONSTRUCTORS
 from statelift.catalogue.objects import CHANGING, effect_of
 from statelift.facts.values import (
     Access,
+    Atom,
     Call,
     Cell,
     CellKind,
@@ -172,6 +173,11 @@ class Program:
                 return found
         return None
 
+    def imported(self, path: str, each: Import) -> Target | None:
+        """What an import of a file brings, if it is of the program; for a star import the module."""
+        name = import_target(each)
+        return self._absolute(path, name.removesuffix("*").rstrip(".") if each.local == "*" else name, HOPS)
+
     # ------------------------------------------------------------ uses
 
     @cached_property
@@ -199,13 +205,65 @@ class Program:
         return self._field(path, access.subject)
 
     def _field(self, path: str, name: str) -> CellKey | None:
-        """`counter.n`, where `counter` is a cell that holds an object of a class of the program."""
+        """`counter.n`, where `counter` is an object of a class of the program, and `get().n`, if that gives one."""
         owner, _, attribute = name.rpartition(".")
-        target = self.resolve(path, owner) if owner else None
-        if target is None or target.kind != "cell":
-            return None
-        made = self.class_of((target.path, target.name))
+        made = self._made(path, owner) if owner else None
         return None if made is None else self._inherited(made, attribute, HOPS)
+
+    def _made(self, path: str, name: str) -> Target | None:
+        """The class of the object that a name stands for, or `name()` gives."""
+        if name.endswith("()"):
+            return self.given_by(path, name.removesuffix("()"))
+        target = self.resolve(path, name)
+        match target:
+            case Target(kind="cell"):
+                return self.class_of((target.path, target.name))
+            case Target(kind="function"):  # below a decorator that is a class
+                decorators = self.functions[target.path, target.name].decorators
+                found = [self.resolve(target.path, each.name) for each in decorators if not each.is_call]
+                return next((each for each in found if each is not None and each.kind == "class"), None)
+            case _:
+                return None
+
+    def given_by(self, path: str, name: str, hops: int = HOPS) -> Target | None:
+        """The class of the program of which a call of `name` gives an object: a class, or a function that returns
+        a new one, or one that it keeps.
+        """
+        target = self.resolve(path, name)
+        match target:
+            case Target(kind="class"):
+                return target
+            case Target(kind="function") if hops:
+                function = self.functions[target.path, target.name]
+                atoms = {atom for each in function.returns for atom in each.value.atoms}
+                found = {self._of_atom(target.path, atom, hops - 1) for atom in atoms} - {None}
+                return found.pop() if len(found) == 1 else None
+            case _:
+                return None
+
+    def _of_atom(self, path: str, atom: Atom, hops: int) -> Target | None:
+        match atom.kind:
+            case "call":
+                return self.given_by(path, atom.detail, hops)
+            case "name" | "import":
+                target = self.resolve(path, atom.detail)
+                is_cell = target is not None and target.kind == "cell"
+                return self._kept_in((target.path, target.name), hops) if target is not None and is_cell else None
+            case _:
+                return None
+
+    def _kept_in(self, key: CellKey, hops: int) -> Target | None:
+        """The class of the one kind of object that a variable gets, at import or later."""
+        made = self.class_of(key)
+        later = (
+            atom
+            for use in (self.modules[key[0]].accesses if key[0] in self.modules else ())
+            if use.subject == key[1] and use.op == "rebind" and use.value is not None
+            for atom in use.value.atoms
+            if atom.kind == "call"
+        )
+        found = {made, *(self.given_by(key[0], atom.detail, hops) for atom in later)} - {None}
+        return found.pop() if len(found) == 1 else None
 
     def class_of(self, key: CellKey) -> Target | None:
         """The class of the program that made what a cell holds at first."""
@@ -288,6 +346,9 @@ class Program:
             case Target(kind="cell"):
                 made = self.class_of((target.path, target.name))
                 return None if made is None else self.method_of(made, method)
+            case Target(kind="function"):  # `service().add`, spelled without the call
+                made = self.given_by(path, owner)
+                return None if made is None else self.method_of(made, method)
             case _:
                 return None
 
@@ -316,10 +377,18 @@ class Program:
         """What runs in place of a decorated function, outermost first, as far as the program makes it."""
         found: dict[FunctionKey, tuple[FunctionKey, ...]] = {}
         for (path, name), function in self.functions.items():
-            made = [self._wrapper(path, each) for each in function.decorators]
-            if any(made):
-                found[path, name] = tuple(each for each in made if each is not None)
+            made = [each for decorator in function.decorators for each in self._wrappers_of(path, decorator)]
+            if made:
+                found[path, name] = tuple(made)
         return found
+
+    def _wrappers_of(self, path: str, decorator: Decorator) -> list[FunctionKey]:
+        """What a decorator runs around a function; for `@compose(one, other)` what those that it is given run."""
+        own = self._wrapper(path, decorator)
+        is_known = self.resolve(path, decorator.name) is not None
+        given = decorator.given if own is None and is_known else ()
+        made = [own, *(self._wrapper(path, Decorator(name, is_call=False)) for name in given)]
+        return [each for each in made if each is not None]
 
     def _wrapper(self, path: str, decorator: Decorator) -> FunctionKey | None:
         if decorator.name.endswith(GENERATED):
@@ -376,9 +445,16 @@ class Program:
             case Target(kind="function"):
                 yield target.path, target.name
             case Target(kind="cell"):
+                yield from self._run_by(target.path, self.cells[target.path, target.name])
                 yield from self._wrapped(target.path, self.cells[target.path, target.name])
             case _:
                 pass
+
+    def _run_by(self, path: str, cell: Cell) -> Iterator[FunctionKey]:
+        """`handler = App().handle`, `handler = Handler()` with `__call__`, `handler = lambda e, c: main(e)`."""
+        for name in cell.runs:
+            found = self.callee(path, name)
+            yield from [] if found is None else [found]
 
     def _wrapped(self, path: str, cell: Cell) -> Iterator[FunctionKey]:
         """`handler = wrap(_handle)`, `handler = make()`: what is given, and what the maker makes."""
@@ -492,8 +568,7 @@ def _process_cell(key: CellKey, access: Access) -> Cell:
 
 def shift_of(function: Function) -> int:
     """1 where the first parameter is the object that a method is called on."""
-    is_static = any(decorator.name == "staticmethod" for decorator in function.decorators)
-    return int(bool(function.class_name) and not is_static)
+    return function.shift
 
 
 def import_target(imported: Import) -> str:

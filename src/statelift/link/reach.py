@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from statelift.facts.values import Decorator, Function
 from statelift.link.program import HELPER, FunctionKey, Program, Target
@@ -9,6 +10,8 @@ from statelift.link.program import HELPER, FunctionKey, Program, Target
 HOPS = 6  # how many bases of bases are looked at
 ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
 BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__", "__init_subclass__"})
+OF_CLASSES = frozenset({"__init_subclass__", "__set_name__"})  # they run where a class is defined
+IMPORTERS = frozenset({"importlib.import_module", "__import__"})
 INERT_DECORATORS = frozenset(
     """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch
     staticmethod classmethod property dataclasses.dataclass contextlib.contextmanager contextlib.asynccontextmanager
@@ -83,6 +86,7 @@ class Reach:
             for call, callee in calls if not caller else ():
                 yield from self._all_methods(callee) if not call.is_decorator else ()
         yield from self._made_at_import()
+        yield from self._given_at_import()
         for key, known in self.program.classes.items():
             if _is_registered(known.decorators):
                 yield from self._all_methods(key)
@@ -93,8 +97,21 @@ class Reach:
             for call in module.calls:
                 made = self.program.resolve(path, call.callee) if not call.function else None
                 if made is not None and made.kind == "class":
-                    found = self._special_methods(made)
+                    is_given = any(fate.startswith("passed") for fate in call.fates)  # to a framework, most likely
+                    found = self._all_methods((made.path, made.name)) if is_given else self._special_methods(made)
                     yield from (key for key in found if key[1].rpartition(".")[2] not in BUILDERS)
+
+    def _given_at_import(self) -> Iterator[FunctionKey]:
+        """What functions that run at import hand on: `self.routes = {"/put": self.put}` in a constructor."""
+        at_import = [each for (_, caller), calls in self.program.calls.items() if not caller for each in calls]
+        starts = {callee for call, callee in at_import if not call.is_decorator}
+        waiting, seen = [*starts], set(starts)
+        while waiting:
+            key = waiting.pop()
+            yield from self.named(key[0], self.program.functions[key])
+            found = {callee for _, callee in self.program.calls.get(key, ())} - seen
+            seen |= found
+            waiting += found
 
     def _all_methods(self, key: tuple[str, str]) -> Iterator[FunctionKey]:
         """Methods of a class; functions that a function makes."""
@@ -116,7 +133,26 @@ class Reach:
         is_own = not path.endswith(f"{HELPER}.py")  # the helper file calls no method of the program
         for attribute in function.attributes if is_own else ():
             found |= self._methods.get(attribute, set())
-        return found
+        if function.class_name and "getattr" in function.references:  # getattr(self, f"do_{action}")(event)
+            found |= set(self._all_methods((path, function.class_name)))
+        return found | self._in_plugins(function)
+
+    def _in_plugins(self, function: Function) -> set[FunctionKey]:
+        """`import_module(f"plugins.{name}").run(event)`: functions of modules that nobody imports by name."""
+        if not self._plugins:
+            return set()
+        found = ((path, name) for path in self._plugins for name in function.attributes)
+        return {key for key in found if key in self.program.functions}
+
+    @cached_property
+    def _plugins(self) -> frozenset[str]:
+        """The modules that only a dynamic import can bring, if there is one."""
+        modules = self.program.modules
+        if not any(IMPORTERS & each.references for m in modules.values() for each in m.functions):
+            return frozenset()
+        targets = [self.program.imported(path, each) for path, m in modules.items() for each in m.imports]
+        entered = {entry.path for entry in self.program.root.entries}
+        return frozenset(modules) - entered - {each.path for each in targets if each is not None}
 
     def _named(self, path: str, function: Function, name: str) -> set[FunctionKey]:
         nested = (path, f"{function.qualname}.{name}")
@@ -128,7 +164,16 @@ class Reach:
             case Target(kind="class") as target:
                 return self._special_methods(target)
             case _:
-                return set()
+                return self._own_method(path, function, name)
+
+    def _own_method(self, path: str, function: Function, name: str) -> set[FunctionKey]:
+        """`self.put` in a method."""
+        head, _, method = name.partition(".")
+        is_own = function.shift and head == next((each.name for each in function.parameters), "")
+        if not is_own or (path, function.class_name) not in self.program.classes:
+            return set()
+        found = self.program.method_of(Target("class", path, function.class_name), method)
+        return set() if found is None else {found}
 
     def _wrappers(self, path: str, decorator: Decorator) -> set[FunctionKey]:
         """The functions inside a decorator that run when the decorated function is called, not at import."""
@@ -151,10 +196,16 @@ class Reach:
         known = [self.program.resolve(target.path, base) for base in bases if base != "object"]
         prefix = f"{target.name}." if None in known else f"{target.name}.__"
         found = {key for key in self.program.functions if key[0] == target.path and key[1].startswith(prefix)}
+        found = {key for key in found if key[1].rpartition(".")[2] not in OF_CLASSES or self._has_late_classes}
         for base in known:
             if base is not None and base.kind == "class" and hops:
                 found |= self._special_methods(base, hops - 1)
         return found
+
+    @cached_property
+    def _has_late_classes(self) -> bool:
+        """Whether functions define classes: of others, `__init_subclass__` ran at import."""
+        return any((path, name.rpartition(".")[0]) in self.program.functions for path, name in self.program.classes)
 
     def _methods_by_name(self) -> dict[str, set[FunctionKey]]:
         found: dict[str, set[FunctionKey]] = defaultdict(set)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.values import Access, Atom, Cell, Value
-from statelift.link.arguments import arguments_of, position_of
+from statelift.link.arguments import arguments_of, place_of, position_of
 from statelift.link.dangers import AUGMENTED, CHANGED, Dangers
 from statelift.link.objects import REQUEST, Objects, is_plain
 from statelift.link.program import DEPTH, FunctionKey, Program, Target, shift_of
@@ -86,7 +86,9 @@ class Sources:
         key = (path, qualname)
         found: set[Source] = set()
         for entry in self.program.entries.get(key, ()):
-            position = position_of(self.program.functions[key], name)
+            position = place_of(self.program.functions[key], name)
+            if position < 0:
+                continue
             is_event = entry.origin in ASSUMED or position == 0
             if not is_event and atom.path.startswith(FUNCTION_CONSTANTS):
                 found.add(Source("env", f"{name}{atom.path}"))

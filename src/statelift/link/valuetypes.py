@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from statelift.link.arguments import argument_of, arguments_of, position_of
+from statelift.link.arguments import argument_of, arguments_of, place_of
 from statelift.link.decorators import is_foreign
 from statelift.link.program import DEPTH, FunctionKey, Program
 from statelift.link.reach import ASSUMED
@@ -46,7 +46,7 @@ class Types:
         return kind if not is_part or kind in ("json", "str") else "unknown"
 
     def _entry_type(self, key: FunctionKey, name: str, origin: str) -> str:
-        is_event = origin not in ASSUMED and position_of(self.program.functions[key], name) == 0
+        is_event = origin not in ASSUMED and place_of(self.program.functions[key], name) == 0
         return "json" if is_event and self._is_event_given_on(key) else "unknown"
 
     def _is_event_given_on(self, key: FunctionKey) -> bool:

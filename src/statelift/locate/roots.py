@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from statelift.facts.values import Class, Function, ModuleFacts
+from statelift.facts.values import Cell, Class, Function, ModuleFacts
 from statelift.model import CodeRoot, EntryPoint, FunctionRef
 
 EVENT_NAMES = frozenset({"event", "evt", "events", "lambda_event", "payload", "e"})
@@ -15,6 +15,8 @@ TEST_FOLDERS = frozenset({"test", "tests", "testing", "e2e"})
 VERBS = frozenset("get post put delete patch head options dispatch_request".split())
 ROUTERS = frozenset("route websocket schedule lambda_function on_s3_event on_sqs_message resolver tool".split())
 VIEWS = frozenset({"Resource", "MethodView", "View", "HTTPEndpoint"})
+LAMBDA = re.compile(r"lambda (event|evt), (context|ctx|_):")
+ADAPTERS = frozenset({"lambda_handler", "make_lambda_handler", "Mangum"})
 IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -139,9 +141,11 @@ def enter_roots(
         entries = _declared(declared, files)
         if not entries:
             entries = [entry for path in files for entry in _by_signature(root, facts[path])]
+            entries += [entry for path in files for entry in _variables(root, facts[path])]
             entered = {entry.path for entry in entries}
             closed = [path for path in files if path not in entered and (path in named or not entered)]
             entries = entries or [entry for path in files for entry in _routes(root, facts[path])]
+            entries = entries or [entry for path in files for entry in _adapted(root, facts[path])]
             entries += [] if strict else _public(root, closed if not _has_routes(entries) else [], facts)
         if entries:
             roots.append(CodeRoot(root, files, tuple(entries)))
@@ -169,13 +173,37 @@ def _by_signature(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
             yield EntryPoint(module.path, function.qualname, name, "signature")
 
 
+def _variables(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
+    """Variables that are called as handlers: `handler = App().handle`, an object with `__call__`, a lambda that
+    hands its event on.
+    """
+    handlers = {each.qualname for each in module.functions if each.class_name and has_handler_signature(each)}
+    for cell in _handler_cells(module):
+        is_lambda = cell.value is not None and LAMBDA.match(cell.value.text)
+        if is_lambda or not handlers.isdisjoint(cell.runs):
+            name = f"{_dotted(root, module.path)}.{cell.name}"
+            yield EntryPoint(module.path, cell.name, name, "signature")
+
+
+def _adapted(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
+    """`handler = Mangum(app)`: what calls the functions that a framework knows."""
+    for cell in _handler_cells(module):
+        if cell.callee.rpartition(".")[2] in ADAPTERS:
+            yield EntryPoint(module.path, cell.name, f"{_dotted(root, module.path)}.{cell.name}", "route")
+
+
+def _handler_cells(module: ModuleFacts) -> Iterable[Cell]:
+    return (cell for cell in module.cells if cell.home == "module" and "handler" in cell.name.lower())
+
+
 def has_handler_signature(function: Function) -> bool:
     """Whether a function takes an event and a context, as the runtime passes them."""
-    names = [each.name.strip("_").lower() or "_" for each in function.parameters]
-    required = sum(each.default is None for each in function.parameters)
+    taken = function.parameters[function.shift :]
+    names = [each.name.strip("_").lower() or "_" for each in taken]
+    required = sum(each.default is None for each in taken)
     if len(names) < 2 or required > 2:
         return False
-    is_typed = "LambdaContext" in function.annotations[1]
+    is_typed = "LambdaContext" in function.annotations[1 + function.shift]
     is_named = "handler" in function.qualname.lower() and len(names) == 2
     has_names = names[0] in EVENT_NAMES and names[1] in CONTEXT_NAMES
     return has_names or is_typed or (is_named and names[1] in CONTEXT_NAMES)
