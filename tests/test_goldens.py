@@ -4,9 +4,9 @@ import ast
 from pathlib import Path
 
 import pytest
-from update_goldens import cases, kept, migrated
+from update_goldens import asked_cases, cases, kept, migrated
 
-CASES = cases()
+CASES = {**cases(), **asked_cases()}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -24,7 +24,8 @@ def test_no_program_is_forgotten() -> None:
     projects = {
         f"projects/{f.name}" for f in (fixtures / "projects").iterdir() if f.is_dir() and f.suffix != ".after"
     }
-    assert seeds | projects == set(CASES)
+    styles = {f"styles/{folder.name}" for folder in (fixtures / "styles").iterdir() if folder.is_dir()}
+    assert seeds | projects | styles == set(CASES)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, golden) in CASES.items() if golden.exists()])

@@ -75,6 +75,8 @@ def plan(root, *changes, **files):
             "codemods": [],
             "metrics": "emf",
             "is_ephemeral": False,
+            "style": "store",
+            "stores": [],
         },
         "files": [{"path": path, "sha256": value} for path, value in hashes.items()],
         "findings": [],

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 import pytest
-from fixture_subjects import expected_of, migrated_cases, steps_of, subject_of
+from fixture_subjects import asked_cases, expected_of, migrated_cases, steps_of, subject_of
 
 from statelift.verify.events.steps import Memory, Step, answer_of, event_of
 from statelift.verify.examine import EVENTS, Effort, examine, fair, unchanged
@@ -15,11 +15,11 @@ from statelift.verify.playing.driver import Course, Pair, run_steps
 from statelift.verify.playing.schedule import FRESH, STEADY
 from statelift.verify.verdicts import Verdict
 
-CASES = migrated_cases()
+CASES = [*migrated_cases(), *asked_cases()]
 LONG = "seeds/request_counter"  # a thousand events: it has a test of its own
 SHORT = [name for name in CASES if name != LONG]
 # The changes are REVIEW, because between reading and writing another event may come. It does, here.
-RACING = {"projects/package", "seeds/cart_on_disk", "seeds/transfer_funds"}
+RACING = {"styles/inline_text", "projects/package", "seeds/cart_on_disk", "seeds/transfer_funds"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,8 @@ def touched(sandbox: Sandbox, pair: Pair, steps: Sequence[Step]) -> dict[str, tu
 def key_of(effect) -> str:
     if effect.service == "s3":
         return effect.request.split()[1].partition("?")[0].split("/", 2)[2]
-    return plain(json.dumps(json.loads(effect.request)["Key"]))
+    request = json.loads(effect.request)
+    return plain(json.dumps(request["Key"] if "Key" in request else {"pk": request["Item"]["pk"]}))
 
 
 def plain(key: str) -> str:

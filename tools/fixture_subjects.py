@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from update_goldens import options_of
+
 from statelift.analysis import analyse
-from statelift.model import Options, Tier
+from statelift.model import Tier
 from statelift.planning import plan_of
 from statelift.selecting import chosen_changes
 from statelift.verify.events.steps import Step, read_steps
@@ -27,6 +29,11 @@ def migrated_cases() -> list[str]:
     return sorted(projects + seeds)
 
 
+def asked_cases() -> list[str]:
+    """The fixtures whose configuration asks for something else than the defaults: `styles/x`."""
+    return sorted(f"styles/{after.parent.name}" for after in FIXTURES.glob("styles/*/after"))
+
+
 def catalogue_cases() -> list[str]:
     """Programs of the catalogue with state in memory and events of their own: `catalogue/session/S01/minimal`."""
     found = []
@@ -43,8 +50,9 @@ def subject_of(name: str) -> Subject:
     folder, beside = _places(name)
     resources = beside("resources.json")
     given = read_given(Sources(resources=str(resources) if resources.exists() else ""))
-    analysis = analyse([folder], Options())
-    plan = plan_of(analysis, Options())
+    options = options_of(folder)
+    analysis = analyse([folder], options)
+    plan = plan_of(analysis, options)
     (subject, *_) = subjects_of(plan, analysis, chosen_changes(plan, Tier.REVIEW, only_accepted=False), given)
     return with_stand_ins(subject)
 
@@ -64,7 +72,7 @@ def expected_of(name: str) -> dict[str, Any]:
 
 def _places(name: str) -> tuple[Path, Callable[[str], Path]]:
     """The folder of the program, and how the files beside it are found."""
-    if name.startswith("seeds/"):
+    if name.startswith(("seeds/", "styles/")):
         return FIXTURES / name / "before", lambda file: FIXTURES / name / file
     if name.startswith("catalogue/"):
         return FIXTURES / name, lambda file: FIXTURES / name / file

@@ -7,7 +7,9 @@ Look at the difference before you commit it: this tool believes whatever the cod
 import shutil
 from pathlib import Path
 
+from statelift.cli.options import Settled
 from statelift.compose import compose
+from statelift.config import NAME, read_configuration
 from statelift.discover import read_file
 from statelift.model import Options, Tier
 from statelift.planning import make_plan
@@ -27,9 +29,21 @@ def cases() -> dict[str, tuple[Path, Path]]:
     return found
 
 
+def asked_cases() -> dict[str, tuple[Path, Path]]:
+    """Programs with a configuration that asks for something else than the defaults, likewise."""
+    befores = sorted(FIXTURES.glob("styles/*/before"))
+    return {f"styles/{before.parent.name}": (before, before.with_name("after")) for before in befores}
+
+
+def options_of(program: Path) -> Options:
+    """What the program's own configuration asks for."""
+    file = program / NAME
+    return Settled({}, read_configuration(file)).options() if file.exists() else Options()
+
+
 def migrated(program: Path) -> dict[str, bytes]:
     """The new bytes of all files that the safe and review changes touch, by path."""
-    plan = make_plan([program], Options())
+    plan = make_plan([program], options_of(program))
     chosen = {change.id for change in chosen_changes(plan, Tier.REVIEW, only_accepted=False)}
     return {write.path: write.after for write in compose(plan, chosen, lambda path: read_file(program, path))}
 
@@ -42,7 +56,7 @@ def kept(folder: Path) -> dict[str, bytes]:
 
 def main() -> None:
     """Write every expected output again, and tell which ones changed."""
-    for name, (program, golden) in cases().items():
+    for name, (program, golden) in {**cases(), **asked_cases()}.items():
         wanted = migrated(program)
         if wanted == kept(golden):
             continue

@@ -40,7 +40,7 @@ from statelift.link.program import CellKey
 from statelift.model import Edit, EnsureHelperPart, Operation, Tier
 from statelift.runtime import render_inline_metric
 from statelift.stepping import keep
-from statelift.workspace import Proposal, Workspace
+from statelift.workspace import Proposal, Workspace, line_of
 
 RULES = ("SL201", "SL202")
 TABLE = "COUNTERS"
@@ -157,7 +157,7 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     (path, name), cell = judgement.cell
     function, helper = _emitter(path, workspace)
     metric = _metric_name((path, name), workspace)
-    edits = [Edit(path, *_line_of(cell, workspace.sources[path]), "")]
+    edits = [Edit(path, *line_of(cell, workspace.sources[path]), "")]
     for where, use in uses:
         text = f'{function}("{metric}", {step_of(use)})'
         edits.append(Edit(where, use.span.start, use.span.end, text))
@@ -175,16 +175,6 @@ def _emitter(path: str, workspace: Workspace) -> tuple[str, tuple[Operation, ...
         return "count_metric", workspace.helper(path, "count_metric", ["metric.count"])
     name, text = render_inline_metric()
     return name, (EnsureHelperPart(path, name, text),)
-
-
-def _line_of(cell: Cell, data: bytes) -> tuple[int, int]:
-    """The definition with its line, and one of two blank lines around it."""
-    if cell.line is None:
-        return cell.statement.start, cell.statement.end
-    start, end = cell.line.start, cell.line.end
-    while (not start or data[:start].endswith((b"\n\n", b"\n\r\n"))) and data[end:].startswith((b"\n", b"\r\n")):
-        end += 1 if data[end:].startswith(b"\n") else 2
-    return start, end
 
 
 def _without_globals(path: str, name: str, workspace: Workspace) -> list[Edit]:

@@ -13,6 +13,11 @@ raises KeyError like the dict), `.contains(key)`, `.delete(key)`, `.pop(key)`. A
 place is read, changed and written back in one block: `with SESSIONS.edit(key) as session:`. Reads are
 strongly consistent, values keep their exact Python type or are refused with a TypeError.
 
+That is the style `store`. With `--style inline`, or for single cells in the configuration, boto3's own calls
+stand at each use, without a helper: `_sessions_table().put_item(Item={"pk": key, "v": value})`. Keys have to be
+text and values text or plain JSON, and every use one of put, get, delete or `in`; elsewhere a reason says which use
+is in the way, and the style is `store`. With the style `transaction` the dict stays a dict, as kept_state does it.
+
 ## Left alone
 Caches whose every reader can fetch the value again, dicts that no handler changes, dicts that are set anew
 before every use.
@@ -37,7 +42,9 @@ from collections.abc import Callable, Iterator
 
 from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, table_id
+from statelift.inlining import NotInlineError, inline
 from statelift.judge.blocks import put_backs, serves
+from statelift.judge.styles import asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
 from statelift.model import Edit, Operation, Tier, Verdict
@@ -79,6 +86,14 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         for path, use in judgement.accesses
         if id(use) not in dropped and not _is_inside_edit(use, judgement)
     ]
+    told: list[str] = []
+    asked = asked_of(workspace.options, workspace.program, key)
+    if asked.style == "inline":
+        try:
+            yield _guarded(inline(judgement, workspace, table, written), judgement, workspace)
+            return
+        except NotInlineError as error:
+            told.append(not_possible(asked, str(error)))
     calls = [(path, use.function, PARTS[_form(use)]) for path, use in written]
     edits = [*_definition(key[0], cell, env_name(table), workspace)]
     try:
@@ -91,10 +106,14 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *workspace.helper(key[0], "Store", [part for _, _, part in calls]),
         *workspace.infrastructure(judgement, table, "table", calls),
     )
-    proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier)
-    for tier, reason in _obstacles(judgement, workspace):
+    proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier, tuple(told))
+    yield _guarded(proposal, judgement, workspace)
+
+
+def _guarded(proposal: Proposal, judgement: Judgement, workspace: Workspace) -> Proposal:
+    for tier, reason in _obstacles(judgement, workspace, needs_helper=proposal.style != "inline"):
         proposal = proposal.lowered(tier, reason)
-    yield proposal
+    return proposal
 
 
 def _form(use: Access) -> str:
@@ -114,8 +133,8 @@ def _table(key: CellKey, workspace: Workspace) -> str:
     return table_id(workspace.resource_name(f"{workspace.program.dotted(path)}.{name}" if twins else name))
 
 
-def _obstacles(judgement: Judgement, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
-    yield from workspace.obstacles(judgement, needs_resource=True)
+def _obstacles(judgement: Judgement, workspace: Workspace, *, needs_helper: bool) -> Iterator[tuple[Tier, str]]:
+    yield from workspace.obstacles(judgement, needs_resource=True, needs_helper=needs_helper)
     assert judgement.cell is not None
     (path, name), _ = judgement.cell
     if workspace.program.has_star_import_of(path):

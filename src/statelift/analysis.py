@@ -22,6 +22,7 @@ from statelift.judge.evidence import Evidence
 from statelift.judge.files import judge_files
 from statelift.judge.memos import judge_memos
 from statelift.judge.once import tell_once
+from statelift.judge.styles import restyled
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
 from statelift.link.reach import ASSUMED
@@ -96,10 +97,11 @@ def analyse_project(
         replace(
             _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader.bytes),
             is_one_of_many=bool(places - {root.path}),
+            options=options,
         )
         for root in roots
     )
-    judged = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence)]
+    judged = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence, options)]
     problems = (*project.problems, *located.problems, *reader.problems)
     return Analysis(project, located, workspaces, tuple(_identified(judged)), problems, reader.bytes, len(python))
 
@@ -201,9 +203,10 @@ def _workspace(
     return Workspace(Evidence(program, tests, unread), sources)
 
 
-def _judge(evidence: Evidence) -> Iterator[Judgement]:
+def _judge(evidence: Evidence, options: Options) -> Iterator[Judgement]:
     public = {entry.function for entry in evidence.program.root.entries if entry.origin in ASSUMED}
-    kept = [*hold_derived(evidence, list(judge_cells(evidence))), *judge_memos(evidence)]
+    cells = [restyled(evidence, each, options) for each in judge_cells(evidence)]
+    kept = [*hold_derived(evidence, cells), *judge_memos(evidence)]
     judgements = [*tell_once(evidence, kept), *judge_files(evidence), *judge_connections(evidence)]
     for judgement in judgements:
         name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]

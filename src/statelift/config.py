@@ -12,9 +12,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import TypeAlias
 
+from statelift.config_stores import stores_flaw, stores_of
 from statelift.judge.rules import nearest, rule_flaw
+from statelift.model import CellOptions
 
-Value: TypeAlias = bool | str | tuple[str, ...] | None
+Value: TypeAlias = bool | str | tuple[str, ...] | tuple[CellOptions, ...] | None
 
 NAME = "statelift.toml"
 PROJECT = "pyproject.toml"
@@ -117,6 +119,8 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "handler": Key((), _list_flaw, "only what these entry points reach"),
         "strict-handlers": Key(False, _flag_flaw, "public functions are no entry points"),
         "fail-on": Key("safe", _choice("safe", "review", "manual", "never"), "exit 1 from this tier on"),
+        "style": Key("store", _choice("store", "inline", "transaction"), "the form of code that keeps state"),
+        "stores": Key((), stores_flaw, "what is asked for single cells"),
         "baseline": Key(None, _inside_flaw, "findings that are known already"),
     }
 )
@@ -195,7 +199,10 @@ def read_configuration(file: Path) -> Settings:
     lines = _lines_of_keys(_bytes(file).decode("utf-8", "replace"), _TABLE if file.name == PROJECT else "")
     for key, value in table.items():
         _check(file, lines.get(key, 0), key, value)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    values: dict[str, Value] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key != "stores"
+    }
+    values |= {"stores": stores_of(table["stores"])} if "stores" in table else {}
     settings = Settings(file.parent.resolve() / file.name, values, lines)
     baseline_of(settings)
     return settings

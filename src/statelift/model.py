@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 Family: TypeAlias = Literal["memory", "counter", "tmp", "connection", "foreign"]
 Decision: TypeAlias = Literal["accepted", "rejected"]
+Style: TypeAlias = Literal["store", "inline", "transaction"]
 
 
 class Tier(IntEnum):
@@ -315,10 +316,19 @@ class FileHash:
 
 
 @dataclass(frozen=True, slots=True)
+class CellOptions:
+    """What is asked for one cell, `module:qualified.name`; "" where nothing is said."""
+
+    cell: str
+    style: Style | Literal[""] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a plan was made with: only what changes its result.
 
     `is_ephemeral`: tables and buckets go with their stack, as is right for previews and tests only.
+    `style` is the form of the code that keeps state in a table; `stores` says it for single cells.
     """
 
     strict_handlers: bool = False
@@ -327,6 +337,8 @@ class Options:
     codemods: tuple[str, ...] = ()
     metrics: Literal["emf"] = "emf"
     is_ephemeral: bool = False
+    style: Style = "store"
+    stores: tuple[CellOptions, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,13 +328,15 @@ def _plan(*, schema: int, tool_version: str, summary: Json, **parts: object) -> 
     )
 
 
+_CELL = _value(model.CellOptions, style=_word("", *get_args(model.Style)))
+_OPTIONS = _value(model.Options, style=_word(*get_args(model.Style)), stores=_list_of(_CELL))
 _PROBLEM = _value(model.Problem, path=_told_path)
 _PLAN = _record(
     _plan,
     {
         "schema": _count,
         "tool_version": _text,
-        "options": _value(model.Options),
+        "options": _OPTIONS,
         "root": _root,
         "files": _list_of(_value(model.FileHash)),
         "findings": _list_of(_record(_placed, {**_SUSPECT, **_named("tier", "changes")})),

@@ -11,8 +11,11 @@ from statelift.baseline import Baseline, Entry, is_looked_at
 from statelift.compose import compose_changes, hash_of, touched
 from statelift.discover import Project
 from statelift.gate import demoted, pass_gate
+from statelift.infra.names import getter_name
 from statelift.judge.rules import BY_CODE, covers
+from statelift.judge.styles import is_called, name_of
 from statelift.judge.values import Judgement, finding_of
+from statelift.link.program import Program
 from statelift.model import (
     Change,
     EnsureResource,
@@ -35,6 +38,10 @@ Judged: TypeAlias = tuple[Workspace, Judgement, str]
 
 class UnknownHandlerError(ValueError):
     """No entry point has this name."""
+
+
+class UnknownCellError(ValueError):
+    """The options name a cell that no program has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,11 @@ def make_plan(
 def plan_of(
     analysis: Analysis, options: Options, only: Collection[str] | None = None, scope: Scope = _WHOLE
 ) -> Plan:
-    """The plan of an analysis. UnknownHandlerError where a handler of the scope is no entry point."""
+    """The plan of an analysis.
+
+    UnknownHandlerError where a handler of the scope is no entry point, UnknownCellError where options name no cell.
+    """
+    _check_cells(analysis, options)
     reached = _reached(analysis, scope.handlers)
     wanted = [each for each in analysis.judgements if _is_wanted(each[1], analysis.project)]
     foreign = _foreign(analysis, options)
@@ -164,6 +175,24 @@ def _reached(analysis: Analysis, names: Sequence[str]) -> Callable[[Judged], boo
         return not ids.isdisjoint(judged[1].subject.handlers)
 
     return is_reached
+
+
+def _check_cells(analysis: Analysis, options: Options) -> None:
+    programs = [workspace.program for workspace in analysis.workspaces]
+    for name in (each.cell for each in options.stores):
+        keys = [(program, key) for program in programs for key in program.cells]
+        is_there = any(is_called(program, key, name) for program, key in keys)
+        if not is_there and not any(_has_getter(program, name) for program in programs):
+            close = get_close_matches(name, sorted({name_of(key) for _, key in keys}), n=1, cutoff=0.3)
+            hint = f"Did you mean {close[0]}?" if close else "Name a variable as MODULE:NAME."
+            raise UnknownCellError(f"there is no cell {name}. {hint}")
+
+
+def _has_getter(program: Program, name: str) -> bool:
+    """Whether an earlier run put the getter of a table in the place of the cell."""
+    cell = name.partition(":")[2]
+    getters = (path for path, function in program.functions if function == getter_name(cell))
+    return any(is_called(program, (path, cell), name) for path in getters)
 
 
 def _is_called(entry: EntryPoint, name: str) -> bool:

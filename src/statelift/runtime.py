@@ -87,7 +87,15 @@ PARTS: Mapping[str, Part] = MappingProxyType(
     }
 )
 
-ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({name: part.actions for name, part in PARTS.items()})
+# Calls that stand in the program itself and need no helper.
+_INLINE = {
+    "inline.get": (_GET,),
+    "inline.put": ("dynamodb:PutItem",),
+    "inline.delete": (_DELETE,),
+}
+ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: part.actions for name, part in PARTS.items()} | _INLINE
+)
 
 _MODULES = (
     *("base64", "collections", "contextlib", "datetime", "decimal", "errno", "functools", "hashlib"),

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Literal
 
+from statelift.facts.values import Cell
 from statelift.infra.names import env_name
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
@@ -19,6 +20,7 @@ from statelift.model import (
     EnsureResource,
     EntryPoint,
     Operation,
+    Options,
     Settings,
     Span,
     Tier,
@@ -52,6 +54,7 @@ class Workspace:
     evidence: Evidence
     sources: Mapping[str, bytes]
     is_one_of_many: bool = False  # other code roots are deployed beside it
+    options: Options = field(default_factory=Options)
 
     @property
     def program(self) -> Program:
@@ -129,7 +132,9 @@ class Workspace:
         own = {part for path, function, part in calls if entry.function in reach.entries_of((path, function))}
         return tuple(sorted({action for part in own for action in ACTIONS[part]}))
 
-    def obstacles(self, judgement: Judgement, *, needs_resource: bool) -> Iterable[tuple[Tier, str]]:
+    def obstacles(
+        self, judgement: Judgement, *, needs_resource: bool, needs_helper: bool = True
+    ) -> Iterable[tuple[Tier, str]]:
         """Why a change that needs a helper file (and a resource) is not SAFE here."""
         entries = self.entry_points(judgement)
         if needs_resource:
@@ -138,7 +143,8 @@ class Workspace:
             yield from _told(entries)
             yield from _kept_off(entries)
         yield from _outdated(entries)
-        yield from self._unpackaged(self._importing(judgement.subject.path, entries))
+        if needs_helper:
+            yield from self._unpackaged(self._importing(judgement.subject.path, entries))
 
     def is_left_out(self, judgement: Judgement) -> bool:
         """Whether a new file is missing in the cloud: what a change needs has to stand in the module itself."""
@@ -193,6 +199,16 @@ class Workspace:
         text = self.sources[path].decode(module.encoding).replace("\r\n", "\n")
         candidates = chain([wished], (f"{wished}_{number}" for number in count(2)))
         return next(name for name in candidates if name not in taken or (make is not None and make(name) in text))
+
+
+def line_of(cell: Cell, data: bytes) -> tuple[int, int]:
+    """The definition of a cell with its line, and one of two blank lines around it: what goes with it."""
+    if cell.line is None:
+        return cell.statement.start, cell.statement.end
+    start, end = cell.line.start, cell.line.end
+    while (not start or data[:start].endswith((b"\n\n", b"\n\r\n"))) and data[end:].startswith((b"\n", b"\r\n")):
+        end += 1 if data[end:].startswith(b"\n") else 2
+    return start, end
 
 
 def _module_name(path: str) -> str:

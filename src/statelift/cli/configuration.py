@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from statelift.cli.options import Asked, Choice, Settled, paths_argument, selection, talk, write_data
 from statelift.config import KEYS, Value
+from statelift.model import CellOptions
 
 
 @click.group("config")
@@ -37,9 +39,15 @@ def show(paths: Sequence[Path], form: str, asked: Asked) -> int:
 def _as_json(settled: Settled) -> str:
     values = {key: {"value": settled.value(key), "origin": settled.origin(key)} for key in KEYS}
     file = settled.settings.file
-    return json.dumps({"schema": 1, "file": None if file is None else str(file), "values": values}, indent=2) + "\n"
+    record = {"schema": 1, "file": None if file is None else str(file), "values": values}
+    return json.dumps(record, indent=2, default=_said) + "\n"
 
 
 def _toml(value: Value) -> str:
     """As one would write it in the file. JSON strings are TOML strings."""
-    return json.dumps("" if value is None else value)
+    return json.dumps("" if value is None else value, default=_said)
+
+
+def _said(cell: CellOptions) -> dict[str, str]:
+    """What is said of one cell, without what is not."""
+    return {key: value for key, value in asdict(cell).items() if value}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
@@ -21,7 +21,7 @@ from statelift.config import (
     read_configuration,
 )
 from statelift.judge.rules import nearest, rule_flaw
-from statelift.model import Options, Plan, Problem, Tier
+from statelift.model import CellOptions, Options, Plan, Problem, Style, Tier
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
@@ -120,11 +120,19 @@ class Settled:
             ignore=self.words("ignore"),
             codemods=tuple(codemods),
             is_ephemeral=self.given.get("ephemeral") is True,
+            style=cast(Style, self.value("style")),
+            stores=self.stores,
         )
+
+    @property
+    def stores(self) -> tuple[CellOptions, ...]:
+        """What is asked for single cells."""
+        value = self.value("stores")
+        return tuple(each for each in value if isinstance(each, CellOptions)) if isinstance(value, tuple) else ()
 
 
 def _words(value: Value) -> tuple[str, ...]:
-    return value if isinstance(value, tuple) else ()
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, tuple) else ()
 
 
 def _start(paths: Sequence[Path]) -> Path:
@@ -152,6 +160,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 def _with_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
+        click.option(
+            "--style", type=Choice(get_args(Style)), help="The form of code that keeps state.  [default: store]"
+        ),
         click.option("--baseline", metavar="FILE", help="Leave out the findings that are known in this file."),
         click.option("--ephemeral", is_flag=True, help="Tables and buckets go with their stack: for previews."),
         click.option("--isolated", is_flag=True, help="Use no configuration file."),
@@ -196,7 +207,7 @@ def plan_or_load(paths: Sequence[Path], asked: Asked) -> Plan:
 
 def new_plan(paths: Sequence[Path], settled: Settled, codemods: Sequence[str] = ()) -> Plan:
     """Make a plan. UsageError where a handler is not known, or a foreign codemod cannot be loaded."""
-    from statelift.planning import Scope, UnknownHandlerError, plan_of
+    from statelift.planning import Scope, UnknownCellError, UnknownHandlerError, plan_of
 
     analysis = analysis_of(paths, settled)
     options = settled.options(codemods)
@@ -207,6 +218,8 @@ def new_plan(paths: Sequence[Path], settled: Settled, codemods: Sequence[str] = 
         return _with_foreign(lambda: plan_of(analysis, options, scope=scope))
     except UnknownHandlerError as error:
         raise UsageError(f"{settled.origin('handler')}: {error}") from error
+    except UnknownCellError as error:
+        raise UsageError(f"{settled.origin('stores')}: {error}") from error
 
 
 def known_baseline(settled: Settled) -> "Baseline | None":

@@ -40,6 +40,11 @@ def env_name(resource: str, attribute: str = "name") -> str:
     return "_".join([*words, attribute.upper()])
 
 
+def getter_name(cell: str) -> str:
+    """`ACTIVE_SESSIONS` -> `_active_sessions_table`, the function that gives code the table itself."""
+    return f"_{cell.strip('_').lower()}_table"
+
+
 def camel(name: str) -> str:
     """Any text as one alphanumeric word, each part capitalised: usable in a logical id."""
     return "".join(word.capitalize() for word in _words(name))

@@ -53,7 +53,10 @@ def as_step(evidence: Evidence, judgement: Judgement) -> Judgement:
     reasons = judgement.reasons[:1]
     reached = [(path, use) for path, use in judgement.accesses if evidence.is_reachable(path, use.function)]
     subject = replace(judgement.subject, uses=uses_of(reached))  # other code means what it meant
-    return replace(judgement, subject=subject, tier=Tier.REVIEW, reasons=reasons, is_step=True, assumed=assumed)
+    return replace(
+        judgement, subject=subject, tier=Tier.REVIEW, reasons=reasons, is_step=True, assumed=assumed,
+        unfit=judgement.reasons[1:],
+    )  # fmt: skip
 
 
 def _assumptions(evidence: Evidence, judgement: Judgement) -> Iterator[str]:

@@ -20,6 +20,7 @@ from statelift.model import Tier, Verdict
 SAFE_OPERATIONS = frozenset({"put", "require", "get", "contains", "lacks", "delete", "pop", "setdefault"})
 REVIEW_OPERATIONS = frozenset({"items", "len"})
 READS = frozenset({"get", "require", "contains", "lacks"})
+REMOVING = frozenset({"delete", "pop"})
 WRITES = frozenset({"put", "delete", "pop", "setdefault"})
 GIVEN_BACK = frozenset({"returned", "copy returned"})
 ADVICE = {
@@ -236,6 +237,7 @@ def _are_apart(one: Access, other: Access) -> bool:
 
 def _check_then_act(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
     assert judgement.cell is not None
+    is_emptied = any(use.op in REMOVING for _, use in uses)
     for path, use in uses:
         frames = [frame for way in evidence.ways.of(judgement.cell[0], path, use) for frame in way]
         tests = [t for f in frames for guard in f.guards for t in guard.tests if t.subject == f.subject]
@@ -243,6 +245,12 @@ def _check_then_act(evidence: Evidence, judgement: Judgement, uses: Uses) -> Ite
             yield (
                 Tier.REVIEW,
                 (f"line {use.place.line} acts on a check of the store: another invocation may come in between"),
+            )
+        elif use.op == "require" and tests and is_emptied:
+            yield (
+                Tier.REVIEW,
+                f"line {use.place.line} reads what a check found: another invocation may remove it in between, and"
+                " that is a KeyError",
             )
 
 

@@ -31,8 +31,8 @@ class Judgement:
     """A verdict on one subject, with the facts that a codemod needs to act on it.
 
     `reasons` explain verdict and tier; `tier` is the best that the facts allow: a codemod may lower it.
-    `is_step`: no operation of a table fits, so every call reads the cell first and writes it back; `assumed` says
-    what has to hold then.
+    `is_step`: no operation of a table fits (`unfit` says why not), or that style was asked for, so every call
+    reads the cell first and writes it back; `assumed` says what has to hold then.
     """
 
     rule: str
@@ -50,6 +50,7 @@ class Judgement:
     ordinal: int = field(default=0)
     is_step: bool = False
     assumed: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
 
     @property
     def is_left_alone(self) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from statelift.analysis import analyse
-from statelift.model import Options
+from statelift.model import CellOptions, Options
 from statelift.planfile import load_plan
 from statelift.planning import plan_of
 from statelift.verify.again import read_script
@@ -25,7 +25,7 @@ def rerun(
     """Plan the folder with these changes, run the script on both programs, print each event with both answers."""
     sources = Sources(**given)
     with _original(Path(root), sources) as folder:
-        subjects = _subjects(folder, Path(root), changes, sources, Options(**options), is_original=is_original)
+        subjects = _subjects(folder, Path(root), changes, sources, _options(options), is_original=is_original)
         subject = next((each for each in subjects if each.name == code_root), None)
         if subject is None:
             raise SystemExit(f"{root} has no such changes any more: {', '.join(changes)}.")
@@ -35,6 +35,11 @@ def rerun(
     for event, one, other in zip(course.script.events, course.expected, course.found, strict=False):
         print(f"{event.call} {event.payload}\n  original {shown(one)}\n  migrated {shown(other)}")
     print("They part." if course.divergence is not None else "They do not part.")
+
+
+def _options(given: Mapping[str, Any]) -> Options:
+    """As they were recorded: what is asked for cells is plain data there."""
+    return Options(**{**given, "stores": tuple(CellOptions(**each) for each in given.get("stores", ()))})
 
 
 @contextmanager

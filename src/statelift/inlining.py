@@ -1,0 +1,248 @@
+"""A dict that is used as a store -> boto3's own calls at each use, or why that is not possible.
+
+Only text can be a key, and a value is text or JSON: what a helper does for other types has no place here.
+"""
+
+import ast
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from statelift.facts.values import Access, Cell, Value
+from statelift.infra.names import env_name, getter_name
+from statelift.judge.values import Judgement
+from statelift.link.program import CellKey
+from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Tier
+from statelift.workspace import Proposal, Workspace, line_of
+
+TEXT = frozenset({"str"})
+KEYS = TEXT | {"json"}  # a key of the event may be no text: that raises, and a reason says so
+VALUES = frozenset({"str", "int", "float", "bool", "none", "json"})
+PARTS = {
+    "put": "inline.put",
+    "get": "inline.get",
+    "require": "inline.get",
+    "contains": "inline.get",
+    "lacks": "inline.get",
+    "pop": "inline.delete",
+    "delete": "inline.delete",
+}
+OWN_ERRORS = (
+    "boto3 is called where the dict was used, and its own errors come out: a key that is no text, is empty or is"
+    " longer than 2,048 bytes raises, and a put whose answer was lost is sent again, over what came meanwhile"
+)
+_GETTER = '''@functools.cache
+def {name}():
+    """The table, looked up at the first call and kept for the life of the container."""
+    return boto3.resource("dynamodb").Table(os.environ.get("{variable}"))
+'''
+Uses = list[tuple[str, Access]]
+
+
+class NotInlineError(ValueError):
+    """A use, or a type, that boto3's calls cannot stand for; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a table is named in the code, and whether values are text as they are or JSON."""
+
+    getter: str
+    key: str
+    is_text: bool
+
+    def written(self, value: str) -> str:
+        """What stands for a value in an item."""
+        return value if self.is_text else f"json.dumps({value})"
+
+    def address(self, key: str) -> str:
+        """The arguments that name an item."""
+        return f'Key={{"{self.key}": {key}}}'
+
+    def read(self, key: str) -> str:
+        """The answer with the item, if there is one."""
+        return f"{self.getter}().get_item({self.address(key)}, ConsistentRead=True)"
+
+
+def inline(judgement: Judgement, workspace: Workspace, table: str, uses: Uses) -> Proposal:
+    """The change. Raises NotInlineError where a use or a type has no such form."""
+    assert judgement.cell is not None
+    key, cell = judgement.cell
+    _check_place(key, cell, workspace, uses)
+    _check_types(workspace, uses)
+    getter = workspace.unused_name(key[0], getter_name(key[1]))
+    form = _Form(getter, "pk", _is_text(workspace, uses))
+    edits = [Edit(key[0], *line_of(cell, workspace.sources[key[0]]), "")]
+    for path, use in uses:
+        edits += _rewritten(path, use, workspace, form)
+    calls = [(path, use.function, PARTS[use.op]) for path, use in uses]
+    has_json = not form.is_text and any(use.op in ("put", "get", "require") for _, use in uses)
+    modules = ["boto3", "functools", "os", *(["json"] if has_json else [])]
+    text = _GETTER.format(name=getter, variable=env_name(table))
+    ops: tuple[Operation, ...] = (
+        *edits,
+        *(EnsureImport(key[0], module) for module in modules),
+        EnsureHelperPart(key[0], getter, text),
+        *workspace.infrastructure(judgement, table, "table", calls),
+    )
+    reasons = (OWN_ERRORS,)
+    return Proposal("inline", f"keep {key[1]} in a DynamoDB table", ops, max(judgement.tier, Tier.REVIEW), reasons)
+
+
+# ---------------------------------------------------------------- whether it is possible
+
+
+def _check_place(key: CellKey, cell: Cell, workspace: Workspace, uses: Uses) -> None:
+    path, name = key
+    if cell.home != "module":
+        raise NotInlineError(f"{name} is no variable of a module, so it cannot go")
+    for other, module in sorted(workspace.program.modules.items()):
+        if other != path and any(each.name == name for each in module.imports):
+            raise NotInlineError(f"{other} imports {name}")
+    for where, use in uses:
+        if where != path or use.is_attribute:
+            raise NotInlineError(f"{where}:{use.place.line} uses it as an attribute of a module")
+        if use.op not in PARTS:
+            raise NotInlineError(
+                f"line {use.place.line}: .{use.op}() of a dict has no call of boto3 that does the same"
+            )
+        if why := _unanswered(use):
+            raise NotInlineError(f"line {use.place.line} {why}")
+
+
+def _unanswered(use: Access) -> str:
+    """Which answer or error is wanted that the call does not give; "" where it gives all."""
+    match use.op:
+        case "pop" if not (use.is_statement and use.default is not None and use.default.is_pure):
+            return "wants to know what it takes, and boto3 does not tell that after a lost answer"
+        case "require" | "delete" if not _is_known_there(use):
+            return "raises KeyError where nothing is there, and no test of the key stands in front of it"
+        case "get" if use.default is not None and _constant(use.default) is None:
+            return f"has the default {use.default.text}, which is no plain constant"
+        case _:
+            return ""
+
+
+def _is_known_there(use: Access) -> bool:
+    """Whether a test on the way says that the key is there."""
+    tests = [test for guard in use.guards if guard.mode == "all" for test in guard.tests]
+    return use.key is not None and any(
+        (test.subject, test.key, test.relation, test.holds) == (use.subject, use.key.text, "present", True)
+        for test in tests
+    )
+
+
+def _constant(value: Value) -> str | None:
+    """A default as the program writes it, where it is a constant that JSON holds exactly."""
+    try:
+        found = ast.literal_eval(value.text)
+        return json.dumps(found) if json.loads(json.dumps(found)) == found and _is_json(found) else None
+    except (ValueError, TypeError, SyntaxError):
+        return None
+
+
+def _is_json(value: object) -> bool:
+    return type(value) in (str, int, float, bool, type(None)) or value in ({}, [])
+
+
+def _check_types(workspace: Workspace, uses: Uses) -> None:
+    for path, use in uses:
+        for what, given, known in (("key", use.key, KEYS), ("value", use.value, VALUES)):
+            if given is not None and (what == "key" or use.op == "put"):
+                kind = workspace.evidence.sources.type_of(path, given.type)
+                if kind not in known:
+                    raise NotInlineError(
+                        f"line {use.place.line}: the type of the {what} {given.text} is {_said(kind)}, and boto3"
+                        f" takes {'text' if what == 'key' else 'text, or what JSON holds exactly'}"
+                    )
+
+
+def _said(kind: str) -> str:
+    return "not known" if kind == "unknown" else kind
+
+
+def _is_text(workspace: Workspace, uses: Uses) -> bool:
+    """Whether all values are text, so that an item holds them as they are."""
+    puts = [(path, use.value) for path, use in uses if use.op == "put" and use.value is not None]
+    are_text = all(workspace.evidence.sources.type_of(path, value.type) in TEXT for path, value in puts)
+    return bool(puts) and are_text
+
+
+# ---------------------------------------------------------------- one call per operation
+
+
+def _rewritten(path: str, use: Access, workspace: Workspace, form: _Form) -> Iterator[Edit]:
+    assert use.key is not None
+    yield from _FORMS[use.op](path, use, workspace, form)
+
+
+def _whole(text: Callable[[Access, str, str, _Form], str]) -> Callable[..., Iterator[Edit]]:
+    """The operation as a whole becomes another expression, made of the texts of key and value."""
+
+    def rewritten(path: str, use: Access, workspace: Workspace, form: _Form) -> Iterator[Edit]:
+        assert use.key is not None
+        key = _argument(workspace.text(path, use.key.span))
+        value = "" if use.value is None else _argument(workspace.text(path, use.value.span))
+        yield Edit(path, use.span.start, use.span.end, text(use, key, value, form))
+
+    return rewritten
+
+
+def _argument(text: str) -> str:
+    """Parentheses around what would be more than one element of a display or call."""
+    node = ast.parse(f"({text}\n)", mode="eval").body
+    is_bare = isinstance(node, ast.NamedExpr | ast.Yield | ast.YieldFrom | ast.GeneratorExp) or (
+        isinstance(node, ast.Tuple) and not text.startswith("(")
+    )
+    return f"({text})" if is_bare else text
+
+
+def _put(use: Access, key: str, value: str, form: _Form) -> str:
+    """`d[k] = v`: Python evaluates v before k, so does the item; where nobody can tell, the key comes first."""
+    fields = [f'"{form.key}": {key}', f'"v": {form.written(value)}']
+    is_told = not (_is_plain(use.key) or _is_plain(use.value))
+    return f"{form.getter}().put_item(Item={{{', '.join(reversed(fields) if is_told else fields)}}})"
+
+
+def _is_plain(value: Value | None) -> bool:
+    """A constant or a local variable: evaluating it does nothing, cannot fail, and no call can change it."""
+    if value is None or any(atom.kind in ("name", "import") for atom in value.atoms):
+        return False
+    return isinstance(ast.parse(value.text, mode="eval").body, ast.Constant | ast.Name)
+
+
+def _get(use: Access, key: str, value: str, form: _Form) -> str:
+    del value
+    default = "null" if use.default is None else _constant(use.default)
+    if form.is_text:
+        given = "" if default in (None, "null") or use.default is None else f", {use.default.text}"
+        return f'{form.read(key)}.get("Item", {{}}).get("v"{given})'
+    missing = json.dumps(default)
+    return f'json.loads({form.read(key)}.get("Item", {{"v": {missing}}})["v"])'
+
+
+def _require(use: Access, key: str, value: str, form: _Form) -> str:
+    del use, value
+    found = f'{form.read(key)}["Item"]["v"]'
+    return found if form.is_text else f"json.loads({found})"
+
+
+def _contains(use: Access, key: str, value: str, form: _Form) -> str:
+    del value
+    return f'"Item" {"not in" if use.op == "lacks" else "in"} {form.read(key)}'
+
+
+def _delete(use: Access, key: str, value: str, form: _Form) -> str:
+    del use, value
+    return f"{form.getter}().delete_item({form.address(key)})"
+
+
+_FORMS = {
+    "put": _whole(_put),
+    "get": _whole(_get),
+    "require": _whole(_require),
+    "contains": _whole(_contains),
+    "lacks": _whole(_contains),
+    "pop": _whole(_delete),
+    "delete": _whole(_delete),
+}
