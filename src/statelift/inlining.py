@@ -149,7 +149,7 @@ def _check_types(workspace: Workspace, uses: Uses) -> None:
     for path, use in uses:
         for what, given, known in (("key", use.key, KEYS), ("value", use.value, VALUES)):
             if given is not None and (what == "key" or use.op == "put"):
-                kind = workspace.evidence.sources.type_of(path, given.type)
+                kind = workspace.evidence.sources.types.of(path, given.type)
                 if kind not in known:
                     raise NotInlineError(
                         f"line {use.place.line}: the type of the {what} {given.text} is {_said(kind)}, and boto3"
@@ -164,7 +164,7 @@ def _said(kind: str) -> str:
 def _is_text(workspace: Workspace, uses: Uses) -> bool:
     """Whether all values are text, so that an item holds them as they are."""
     puts = [(path, use.value) for path, use in uses if use.op == "put" and use.value is not None]
-    are_text = all(workspace.evidence.sources.type_of(path, value.type) in TEXT for path, value in puts)
+    are_text = all(workspace.evidence.sources.types.of(path, value.type) in TEXT for path, value in puts)
     return bool(puts) and are_text
 
 
