@@ -2,6 +2,7 @@
 
 import csv
 import dbm.dumb
+import glob
 import json
 import os
 import pickle
@@ -54,6 +55,22 @@ class RealFiles:
     def getsize(self, path):
         return self._path(path).stat().st_size
 
+    def listdir(self, path):
+        return os.listdir(self._path(path))  # noqa: PTH208
+
+    def iterdir(self, path):
+        return [path / each.name for path in [Path(path)] for each in self._path(str(path)).iterdir()]
+
+    def match(self, path, pattern):
+        return [Path(path) / each.name for each in self._path(path).glob(pattern)]
+
+    def scandir(self, path):
+        return os.scandir(self._path(path))
+
+    def glob(self, pathname):
+        found = glob.glob(str(self._path(pathname)))  # noqa: PTH207
+        return [f"/tmp/{Path(each).relative_to(self._root)}" for each in found]
+
     def move(self, source, path):
         shutil.move(source, self._path(path))
 
@@ -62,6 +79,85 @@ class RealFiles:
 
 
 TEXTS = ["", "plain", "a\nb\r\nc\r", "snow ☃\n", "x" * 20_000]
+
+
+def entries(files, path):
+    with files.scandir(path) as found:
+        return sorted((each.name, each.is_file(), each.is_dir()) for each in found)
+
+
+def has_files(path):
+    return not path.is_dir() or any(path.iterdir())
+
+
+LISTINGS = {
+    "listdir": lambda files, path: sorted(files.listdir(path)),
+    "iterdir": lambda files, path: sorted(files.iterdir(path)),
+    "scandir": entries,
+    "glob": lambda files, path: sorted(files.glob(f"{path}/*.txt")),
+    "glob all": lambda files, path: sorted(files.glob(f"{path}/*")),
+    "glob below": lambda files, path: sorted(files.glob("/tmp/box*/[!.]*/*")),
+    "glob one": lambda files, path: sorted(files.glob(f"{path}/a.txt")),
+    "match": lambda files, path: sorted(files.match(path, "*.t?t")),
+    "match all": lambda files, path: sorted(files.match(path, "*")),
+}
+BOXES = ["/tmp/box", "/tmp/box/in", "/tmp/box/./in", "/tmp/none"]
+
+
+@pytest.mark.parametrize("steps", [300, pytest.param(2_000, marks=pytest.mark.complete)])
+def test_folders_are_listed_as_in_a_directory(files, tmp_path, steps):
+    empty_bucket()
+    real, chance = RealFiles(tmp_path), random.Random(steps)
+    for step in range(steps):
+        path = (
+            f"{chance.choice(['/tmp/box', '/tmp/box/in', '/tmp/boxes'])}/{chance.choice(['a.txt', '.b', 'c.tat'])}"
+        )
+        if chance.random() < 0.5:
+            real._path(path).parent.mkdir(parents=True, exist_ok=True)
+            for side in (files, real):
+                side.open(path, "w").close()
+        else:
+            assert outcome(ACTIONS["remove"], files, path, 0) == outcome(ACTIONS["remove"], real, path, 0)
+            for folder in sorted(tmp_path.rglob("*"), reverse=True):
+                if not has_files(folder):
+                    folder.rmdir()
+        name, folder = chance.choice([*LISTINGS]), chance.choice(BOXES)
+        told = [
+            outcome(lambda side, path, _, do=LISTINGS[name]: do(side, path), side, folder, 0)
+            for side in (files, real)
+        ]
+        assert told[0] == told[1], (step, name, folder)
+
+
+def test_a_thousand_files_are_listed_page_by_page(files):
+    client = boto3.client("s3")
+    for number in range(1_003):
+        client.put_object(Bucket="files", Key=f"tmp/lots/{number}.txt")
+    assert sorted(map(int, (name.removesuffix(".txt") for name in files.listdir("//tmp/lots")))) == list(
+        range(1_003)
+    )
+    assert len(files.glob("/tmp/lots/*.txt")) == 1_003
+    empty_bucket()
+
+
+def test_an_empty_folder_is_there_where_it_was_made(files, tmp_path):
+    assert files.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError, match="No such file or directory"):
+        files.listdir("/tmp/nobody/made/it")
+    assert [*files.match("/tmp/nobody", "*")] == files.glob("/tmp/nobody/*") == []
+    files.remove("/tmp/nobody/made", missing_ok=True)
+
+
+@pytest.mark.parametrize("call", ["listdir", "iterdir", "scandir", "glob"])
+def test_a_refused_listing_is_no_empty_folder(files, call, monkeypatch):
+    def refuse(**_):
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectsV2")
+
+    monkeypatch.setattr(files._pages.__func__.__globals__["_s3"](), "list_objects_v2", refuse)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        getattr(files, call)("/tmp/box/a*")
+
+
 PATHS = ["/tmp/a.txt", "/tmp/b", "/tmp/with space", "/tmp/./a.txt", "/tmp/sub/../b", "/tmp/sub/ü.txt"]
 
 
@@ -129,8 +225,8 @@ def test_files_behave_as_in_a_directory(files, tmp_path, steps):
 
 
 def empty_bucket():
-    for row in boto3.client("s3").list_objects_v2(Bucket="files").get("Contents", ()):
-        boto3.client("s3").delete_object(Bucket="files", Key=row["Key"])
+    for row in boto3.resource("s3").Bucket("files").objects.all():
+        row.delete()
 
 
 def test_other_code_gets_a_real_file_and_leaves_one(files, tmp_path):

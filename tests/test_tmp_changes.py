@@ -27,8 +27,9 @@ def new_lines(folder, text):
     return [each.strip() for each in changed(folder, text).splitlines() if each.strip() and each not in before]
 
 
-HEAD = "import os\n\n\ndef handler(event, context):\n"
+HEAD = "import glob\nimport os\nfrom pathlib import Path\n\n\ndef handler(event, context):\n"
 GET = "    with open('/tmp/a') as file:\n        return file.read()\n"
+PUT = "if 'x' in event:\n        open(f\"/tmp/box/{event['x']}\", 'w').write('')\n"
 CASES = {
     "append": (
         f"    with open('/tmp/a', 'a') as file:\n        file.write(event['x'])\n{GET}",
@@ -43,6 +44,49 @@ CASES = {
         "    if 'x' in event:\n        open('/tmp/b', 'w').write(event['x'])\n"
         f"        os.rename('/tmp/b', '/tmp/a')\n{GET}",
         ["TMP_FILES.move('/tmp/b', '/tmp/a')", "with TMP_FILES.open('/tmp/a') as file:"],
+    ),
+    "listed": (
+        f"    {PUT}    for name in sorted(os.listdir('/tmp/box')):\n"
+        "        event[name] = open(os.path.join('/tmp/box', name)).read()\n",
+        [
+            "TMP_FILES.open(f\"/tmp/box/{event['x']}\", 'w').write('')",
+            "for name in sorted(TMP_FILES.listdir('/tmp/box')):",
+            "event[name] = TMP_FILES.open(os.path.join('/tmp/box', name)).read()",
+        ],
+    ),
+    "listed by a pattern": (
+        f"    {PUT}    found = glob.glob('/tmp/box/*')\n    for each in found:\n        os.remove(each)\n"
+        "    return len(found)\n",
+        [
+            "TMP_FILES.open(f\"/tmp/box/{event['x']}\", 'w').write('')",
+            "found = TMP_FILES.glob('/tmp/box/*')",
+            "TMP_FILES.remove(each)",
+        ],
+    ),
+    "entries": (
+        f"    {PUT}    with os.scandir('/tmp/box') as found:\n        for each in found:\n"
+        "            if each.is_file():\n                event[each.name] = open(each.path).read()\n",
+        [
+            "TMP_FILES.open(f\"/tmp/box/{event['x']}\", 'w').write('')",
+            "with TMP_FILES.scandir('/tmp/box') as found:",
+            "event[each.name] = TMP_FILES.open(each.path).read()",
+        ],
+    ),
+    "paths": (
+        f"    {PUT}    for each in Path('/tmp/box').glob('*.txt'):\n        event[each.stem] = each.read_text()\n"
+        "        each.unlink(missing_ok=True)\n    return [each.name for each in Path('/tmp/box').iterdir()]\n",
+        [
+            "TMP_FILES.open(f\"/tmp/box/{event['x']}\", 'w').write('')",
+            "for each in TMP_FILES.match(Path('/tmp/box'), '*.txt'):",
+            "event[each.stem] = TMP_FILES.open(each).read()",
+            "TMP_FILES.remove(each, missing_ok=True)",
+            "return [each.name for each in TMP_FILES.iterdir(Path('/tmp/box'))]",
+        ],
+    ),
+    "two slashes": (
+        "    if 'x' in event:\n        open('//tmp/./a', 'w').write(event['x'])\n"
+        "    return os.path.exists('/tmp//a')\n",
+        ["TMP_FILES.open('//tmp/./a', 'w').write(event['x'])", "return TMP_FILES.exists('/tmp//a')"],
     ),
     "both ways": (
         "    if 'x' in event:\n        event['x'].to_csv('/tmp/a', index=False)  # all\n"
@@ -65,6 +109,54 @@ def test_the_lines_that_change(name, newline, tmp_path):
     text = (HEAD + body).replace("\n", newline)
     assert [each for each in new_lines(tmp_path, text) if each not in own] == expected
     assert "\n" not in changed(tmp_path, text).replace(newline, "")
+
+
+LISTED = {
+    "paths that a function returns": (
+        "def found():\n    return glob.glob('/tmp/box/*')\n\n\n",
+        "    return [open(each).read() for each in found()]\n",
+        "found returns the paths",
+    ),
+    "paths that are sorted by age": (
+        "",
+        "    return max(glob.glob('/tmp/box/*'), key=os.path.getmtime)\n",
+        "what becomes of the paths",
+    ),
+    "paths that a list keeps": (
+        "KEPT = []\n\n\n",
+        "    for each in glob.glob('/tmp/box/*'):\n        KEPT.append(each)\n",
+        "what becomes of the paths",
+    ),
+    "all folders below it": (
+        "",
+        "    return glob.glob('/tmp/box/**', recursive=True)\n",
+        "what becomes of the paths",
+    ),
+    "many folders": ("", "    return len(glob.glob('/tmp/*/*'))\n", "it shows more than one folder"),
+    "all of /tmp": ("", "    return os.listdir('/tmp')\n", "it shows more than one folder"),
+    "files of two kinds": (
+        "",
+        "    open('/tmp/box/.index', 'w').write('x')\n    return os.listdir('/tmp/box')\n",
+        "it lists /tmp/box/.index, too",
+    ),
+    "the age of entries": (
+        "",
+        "    return [each.stat().st_mtime for each in os.scandir('/tmp/box')]\n",
+        "what becomes of the paths",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_listing_whose_paths_go_elsewhere_is_left_to_a_person(name, tmp_path):
+    above, body, reason = LISTED[name]
+    text = HEAD.replace("def handler", f"{above}def handler") + f"    {PUT}{body}"
+    (tmp_path / "app.py").write_text(text)
+    plan = make_plan([tmp_path], Options())
+    found = [each for each in plan.findings if each.rule == "SL301" and "{}" in each.symbol]
+    assert [each.tier for each in found] == [Tier.MANUAL]
+    assert any(reason in each for each in found[0].reasons), found[0].reasons
+    assert not [each for each in plan.changes if "box" in each.title]
 
 
 LOGS = {

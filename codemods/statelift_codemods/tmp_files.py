@@ -14,6 +14,9 @@ read from and written to `s3://$TMP_FILES_BUCKET_NAME/tmp/results.json`. `os.pat
 making a file only if it is not there, are conditional writes: of several at once none is lost. A library that needs
 a real file gets one: `cv2.imread(TMP_FILES.fetch(PATH))`, and `TMP_FILES.store(PATH)` behind what writes it.
 
+What lists a folder lists the objects below it: `os.listdir(FOLDER)` becomes `TMP_FILES.listdir(FOLDER)`, likewise
+`glob.glob`, `os.scandir`, `Path.iterdir` and `Path.glob`.
+
 A shelf keeps each entry in an object: `shelve.open(PATH)` becomes `shelve.Shelf(TMP_FILES.entries(PATH))`.
 
 What is only appended and read by nobody goes to the log: `open(PATH, "a")` becomes
@@ -62,6 +65,9 @@ ENTRIES = (
 LOGGED = "what was appended to the file goes to CloudWatch Logs, which keeps it when the container is gone"
 THERE = "what failed in a container that was used before goes on, with the files that are in the folder"
 EMPTIED = "what earlier calls left in the folder is gone: choose it if nothing there was meant to last"
+EMPTY = (
+    "a folder that holds nothing is there only in the container that made it: elsewhere FileNotFoundError is raised"
+)
 FILE_OPTIONS = frozenset({"filename", "filemode", "encoding", "errors"})  # of logging.basicConfig
 OPENED = {
     "read": "files.open_read",
@@ -76,6 +82,7 @@ REASONS = {
     "files.open_new": CONDITIONAL,
     "files.touch": CONDITIONAL,
     "files.store": WHOLE,
+    **dict.fromkeys(("files.listdir", "files.iterdir", "files.scandir"), EMPTY),
 }
 
 

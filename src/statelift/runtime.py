@@ -74,6 +74,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "files.exists": Part(_BUCKET, _LOOK),
         "files.getsize": Part(_BUCKET, _LOOK),
         "files.entries": Part(_BUCKET, (*_LOOK, "s3:PutObject", "s3:DeleteObject")),
+        **{f"files.{name}": Part(_BUCKET, ("s3:ListBucket",)) for name in ("listdir", "iterdir", "scandir")},
+        **{f"files.{name}": Part(_BUCKET, ("s3:ListBucket",)) for name in ("glob", "match")},
         "files.isdir": Part(_BUCKET, ("s3:ListBucket",)),
         "files.fetch": Part(_BUCKET, _LOOK),
         "files.store": Part(_BUCKET, ("s3:PutObject",)),
@@ -98,8 +100,9 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 _MODULES = (
-    *("base64", "collections", "contextlib", "datetime", "decimal", "errno", "functools", "hashlib"),
-    *("importlib", "inspect", "io", "itertools", "json", "math", "os", "posixpath", "time", "uuid"),
+    *("base64", "collections", "contextlib", "datetime", "decimal", "errno", "fnmatch", "functools"),
+    *("hashlib", "importlib", "inspect", "io", "itertools", "json", "math", "os", "pathlib", "posixpath", "re"),
+    *("time", "uuid"),
 )
 _STANDARD_NAMES = (
     ("collections.abc", ("Callable", "Hashable", "Iterator", "MutableMapping")),

@@ -64,6 +64,15 @@ PRINTABLE_LOGS = LOGS | {"logging.basicConfig"}
 DICTS = frozenset({"shelve.open", "dbm.open", "dbm.dumb.open", "dbm.gnu.open", "dbm.ndbm.open"})
 SHELVES = ("shelve.", "dbm.")
 SUFFIXES = {"zip": ".zip", "tar": ".tar", "gztar": ".tar.gz", "bztar": ".tar.bz2", "xztar": ".tar.xz"}
+# Calls that list a folder, and the method of a FileStore that each becomes.
+LISTED: Mapping[str, str] = {
+    "os.listdir": "listdir",
+    "os.scandir": "scandir",
+    "glob.glob": "glob",
+    "glob.iglob": "glob",
+    "Path.iterdir": "iterdir",
+    "Path.glob": "match",
+}
 # The method of a FileStore that a call becomes, where what it does there is the same.
 BECOMES: Mapping[str, str] = {
     **dict.fromkeys(("open", "io.open", "Path.open", "Path.read_text", "Path.read_bytes"), "open"),
@@ -75,6 +84,7 @@ BECOMES: Mapping[str, str] = {
     "Path.write_bytes": "write_bytes",
     "Path.touch": "touch",
     "os.path.getsize": "getsize",
+    **LISTED,
 }
 # Of a folder around files that are kept in S3, these become `isdir`.
 FOLDER_QUESTIONS = frozenset({"os.path.isdir", "os.path.exists", "Path.is_dir", "Path.exists"})

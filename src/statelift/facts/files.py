@@ -28,6 +28,7 @@ from statelift.facts.flow import always_exits
 from statelift.facts.folders import Folders
 from statelift.facts.guards import Guards
 from statelift.facts.handles import Handles
+from statelift.facts.listings import Listings
 from statelift.facts.opening import Opening
 from statelift.facts.pathmethods import PathMethods
 from statelift.facts.paths import Paths
@@ -53,7 +54,8 @@ class Files:
         self.arguments = Arguments(syntax, provenance, paths)
         self.handles = Handles(syntax, provenance)
         self.opening = Opening(self.arguments, self.handles)
-        self.folders = Folders(self.arguments)
+        self.listings = Listings(syntax, paths, lambda node: any(self._call(node)))
+        self.folders = Folders(self.arguments, self.listings)
         self.methods = PathMethods(self.arguments, self.opening, self.folders)
         self.programs = Programs(self.arguments)
         self.brackets = Brackets(syntax)
@@ -115,6 +117,9 @@ class Files:
             effect = None if path is None else self._seen(node, name, role.effect)
             if path is not None and effect is not None:
                 is_copied = effect in ("write", "fill") and len(roles) > 1
+                if role.effect == "list":
+                    yield self.folders.asked(node, Found(effect, name, path, given))
+                    continue
                 yield Found(
                     effect, name, path, given, written=self.arguments.content(node, role),
                     source=source if is_copied else "",

@@ -3,10 +3,13 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from statelift.catalogue.files import PROGRAMS, Role
+from statelift.catalogue.files import BECOMES, PROGRAMS, Role
 from statelift.facts.effects import Arguments, Found, is_false, method_name
+from statelift.facts.listings import Listings
 from statelift.facts.syntax import Syntax
+from statelift.model import Span
 
 TOLERANT = frozenset({"FileExistsError", "OSError", "IOError", "EnvironmentError", "Exception", "BaseException"})
 CLEANING = frozenset(
@@ -22,8 +25,9 @@ NOWHERE = 99  # no call has so many arguments
 class Folders:
     """Effects of calls on folders."""
 
-    def __init__(self, arguments: Arguments) -> None:
+    def __init__(self, arguments: Arguments, listings: Listings) -> None:
         self.arguments = arguments
+        self.listings = listings
         self.syntax: Syntax = arguments.syntax
 
     def made(self, node: ast.Call, name: str) -> Iterator[Found]:
@@ -37,12 +41,20 @@ class Folders:
         is_strict = is_false(node, "exist_ok", EXIST_OK.get(api, NOWHERE), default=False)
         return Found("claim" if is_strict and not self._is_tolerated(node) else "create", api, path, named)
 
-    def listed(self, node: ast.Call, api: str, path: str) -> Found:
+    def listed(self, node: ast.Call, api: str, path: str, joint: Span) -> Found:
         """`path.iterdir()`, `path.glob("*.txt")`, `path.rglob("*")`."""
         text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else "*"
         names = "**" if api == "Path.rglob" else str(text)
         pattern = path if names == "*" else f"{path}/{names}"
-        return Found("remove" if self.is_cleaned(node) else "list", api, pattern)
+        found = Found("remove" if self.is_cleaned(node) else "list", api, pattern, joint=joint)
+        return self.asked(node, found)
+
+    def asked(self, node: ast.Call, found: Found) -> Found:
+        """The names in a folder, or the removal of what they name: whether S3 can give them."""
+        api = found.api
+        followed = self.listings.followed(node, api) if api in BECOMES else "open"
+        mode = "returned" if followed == "returned" else ""
+        return replace(found, mode=mode, is_rewritable=followed != "open")
 
     def is_cleaned(self, node: ast.Call) -> bool:
         """Whether a listing is only used to remove all that it finds."""

@@ -34,7 +34,7 @@ class PathMethods:
             case "mkdir":
                 yield self.folders.new(node, api, path, base)
             case "iterdir" | "glob" | "rglob":
-                yield self.folders.listed(node, api, path)
+                yield self.folders.listed(node, api, path, self._joint(node, function))
             case "touch" if is_false(node, "exist_ok", 1, default=True):
                 yield Found(
                     "claim", api, path, base, is_rewritable=_has_plain_arguments(node, method),
@@ -82,6 +82,8 @@ def _has_plain_arguments(node: ast.Call, method: str) -> bool:
             return is_one and keywords <= OPEN_OPTIONS
         case "touch":
             return not node.args and keywords <= {"exist_ok"}
+        case "unlink":
+            return not node.args and keywords <= {"missing_ok"}
         case "read_text":
             return not node.args and keywords <= {"encoding", "errors"}
         case _:

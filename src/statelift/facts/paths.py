@@ -33,6 +33,7 @@ FOLDERS = frozenset({"tempfile.gettempdir", "tempfile.gettempdirb"})
 PAIRS = frozenset({"tempfile.mkstemp"})  # they give a number and the path
 SAME = frozenset({"resolve", "absolute", "as_posix", "expanduser", "__str__", "rstrip", "strip"})
 LISTINGS = frozenset({"iterdir", "glob", "rglob"})
+GLOBS = frozenset({"glob.glob", "glob.iglob"})
 SORTERS = frozenset({"sorted", "list", "set", "reversed", "tuple", "iter"})
 
 
@@ -65,7 +66,7 @@ class Paths:
     def _found(self, node: ast.expr, depth: int) -> str | None:
         match node:
             case ast.Constant(value=str(text)):
-                return text
+                return text if not text.startswith("//") else f"/{text.lstrip('/')}"
             case ast.JoinedStr(values=values):
                 return self._concatenated(values, depth)
             case ast.FormattedValue(value=value):
@@ -209,14 +210,44 @@ class Paths:
                 return self._folder(body, depth)
             case ast.GeneratorExp(generators=[ast.comprehension(iter=inner)]):
                 return self._folder(inner, depth)
+            case ast.ListComp(elt=ast.Name(id=name), generators=[ast.comprehension(ast.Name(id=each), inner)]):
+                return self._folder(inner, depth) if name == each else None
             case ast.Call(func=ast.Name(id=name), args=[inner, *_]) if name in SORTERS:
                 return self._folder(inner, depth)
+            case ast.Call(func=function, args=[given, *_]) if self.syntax.outside(function) in GLOBS:
+                return parent(self.path_of(given, depth - 1))
             case ast.Call(func=ast.Attribute(value=base, attr=method)) if method in LISTINGS:
-                if self.syntax.dotted(source.func) != "glob.glob":
-                    return self.path_of(base, depth - 1)
-                return parent(self.path_of(source.args[0], depth - 1)) if source.args else None
+                return self.path_of(base, depth - 1)
+            case ast.Name() if depth > 0:
+                scope = self.syntax.scope(source).binding(source.id)
+                reached, is_open = ([], True) if scope is None else self.syntax.reaching(scope, source)
+                return self._folder(reached[0], depth - 1) if len(reached) == 1 and not is_open else None
             case _:
                 return None
+
+    def _entry(self, node: ast.expr, depth: int) -> str | None:
+        """The path of an entry of a folder: `for entry in os.scandir(folder)`."""
+        match self._only(node):
+            case ast.Name() as target if isinstance(target.ctx, ast.Store):
+                loop = self.syntax.parents[target]
+                source = loop.iter if isinstance(loop, (ast.For, ast.comprehension)) else target
+                return self._scanned(source, self._unknown(node), depth)
+            case _:
+                return None
+
+    def _scanned(self, source: ast.expr, name: str, depth: int) -> str | None:
+        match self._only(source) or source:
+            case ast.Call(func=function, args=[given]) if self.syntax.outside(function) == "os.scandir":
+                folder = self.path_of(given, depth - 1)
+                return None if folder is None else f"{folder}/{name}"
+            case _:
+                return None
+
+    def _only(self, node: ast.expr) -> ast.expr | None:
+        """The one thing that is assigned to a variable; the target itself where it is what a loop goes through."""
+        scope = self.syntax.scope(node).binding(node.id) if isinstance(node, ast.Name) else None
+        given = self.syntax.assigned(scope, node.id) if scope is not None and isinstance(node, ast.Name) else []
+        return given[0] if len(given) == 1 else None
 
     def _attribute(self, node: ast.Attribute, depth: int) -> str | None:
         if node.attr == "parent":
@@ -227,6 +258,8 @@ class Paths:
             found = {self.path_of(each, depth - 1) for each in given if not _is_nothing(each)}
             path = one_of(found) if found else f"<import {owner}.{node.attr}>"
             return None if path is None else fresh_per_object(path, owner)
+        if node.attr == "path" and (path := self._entry(node.value, depth)):
+            return path
         if node.attr == "name" and (path := self._of_object(node.value, depth)):
             return path
         dotted = self.syntax.dotted(node)

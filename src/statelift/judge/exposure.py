@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from statelift.catalogue.files import FOLDER_QUESTIONS, FOLDERS
+from statelift.catalogue.files import FOLDER_QUESTIONS, FOLDERS, LISTED
 from statelift.facts.filetests import RESULT
 from statelift.facts.pieces import TEMPORARY, generic, is_fresh, pieces_of
 from statelift.facts.values import FileEffect, Guard
@@ -29,7 +29,7 @@ class Group:
 
     `makers` are the names of functions that are not here, and that make the file where it is missing. `marks` are
     the paths of files that tell that a container is set up, `folders` the questions whether a folder around it is
-    there.
+    there, `others` the other paths that are written.
     """
 
     pattern: str
@@ -38,6 +38,7 @@ class Group:
     makers: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
     folders: tuple[tuple[str, FileEffect], ...] = ()
+    others: frozenset[str] = frozenset()
 
     @cached_property
     def all(self) -> Effects:
@@ -346,6 +347,12 @@ def covers(listed: str, path: str) -> bool:
     return fnmatchcase(sample, listed) or is_below(sample, listed)
 
 
+def may_show(listed: str, path: str) -> bool:
+    """Whether a listing may show files of the path: unknown pieces may be any text."""
+    sample = generic(path).replace("{}", "*")
+    return covers(listed, path) or fnmatchcase(generic(listed).replace("{}", "*"), sample)
+
+
 def method_of(effect: FileEffect) -> str:
     """The last name of what is called."""
     return effect.api.rpartition(".")[2]
@@ -382,9 +389,10 @@ def near_of(pattern: str, own: Effects, others: Effects) -> Iterator[tuple[str, 
         other = generic(effect.path)
         match effect.effect:
             case "list":
-                is_near = covers(other, pattern) or (is_folder and is_below(other, pattern))
+                is_near = may_show(other, pattern) or (is_folder and is_below(other, pattern))
             case "remove":
-                is_near = other != pattern and covers(other, pattern)
+                is_named = effect.api in LISTED and may_show(other, pattern)
+                is_near = other != pattern and (covers(other, pattern) or is_named)
             case "fill" | "tool" | "opaque":
                 is_near = other != pattern and is_below(pattern, other)
             case _:

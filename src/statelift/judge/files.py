@@ -1,12 +1,13 @@
 """Effects on one /tmp path -> whether a later invocation can read what an earlier one wrote."""
 
 import glob
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from statelift.catalogue.files import FOLDERS, LOCKS, PRINTABLE_LOGS, SHELVES, STRICT_FOLDERS, WAYS
+from statelift.catalogue.files import FOLDERS, LISTED, LOCKS, PRINTABLE_LOGS, SHELVES, STRICT_FOLDERS, WAYS
 from statelift.facts.handles import CONTAINER
 from statelift.facts.pieces import TEMPORARY, generic, is_fresh, is_remembered
 from statelift.facts.values import Atom, FileEffect
@@ -19,6 +20,7 @@ from statelift.judge.exposure import (
     folders_of,
     is_below,
     is_folder_made,
+    may_show,
     method_of,
     near_of,
     says,
@@ -26,6 +28,7 @@ from statelift.judge.exposure import (
 from statelift.judge.values import Judgement, Subject
 from statelift.model import Tier, Use, Verdict
 
+_MAGIC = re.compile(r"[*?\[]")  # what stands for other text in a pattern of names
 USES = frozenset({"read", "list", "tool", "opaque", "store", "fill"})
 
 
@@ -55,10 +58,13 @@ def _groups(evidence: Evidence) -> Iterator[Group]:
         if effect.effect != "list" and effect.path != TEMPORARY:
             by_path[generic(effect.path)].append((path, effect))
     _join_readers(by_path)
+    _join_listed(by_path, [each for _, each in found if each.effect == "list"])
     _join_contents(by_path)
+    written = {pattern for pattern in by_path if _has_writes(by_path[pattern])}
     for pattern, own in sorted(by_path.items()):
         around = tuple(folders_of(pattern, found))
-        yield Group(pattern, own, [*near_of(pattern, own, found)], _makers(evidence, pattern, own), folders=around)
+        near, makers = [*near_of(pattern, own, found)], _makers(evidence, pattern, own)
+        yield Group(pattern, own, near, makers, folders=around, others=frozenset(written - {pattern}))
 
 
 def _makers(evidence: Evidence, pattern: str, own: Effects) -> frozenset[str]:
@@ -78,6 +84,21 @@ def _join_readers(by_path: dict[str, Effects]) -> None:
         for pattern in open_ones:
             if _can_name(pattern, path):
                 by_path[pattern] += by_path[path]
+
+
+def _join_listed(by_path: dict[str, Effects], listings: list[FileEffect]) -> None:
+    """Files that a listing names are those that are written into its folder."""
+    listed = {_folder_of(generic(each.path)) for each in listings}
+    written = [pattern for pattern in by_path if _has_writes(by_path[pattern])]
+    for path in [each for each in by_path if each.rpartition("/")[0] in listed and not _has_writes(by_path[each])]:
+        for pattern in [each for each in written if _can_name(path, each)]:
+            by_path[pattern] += by_path[path]
+
+
+def _folder_of(listed: str) -> str:
+    """The folder of `/tmp/folder/*.txt`; a listing without a pattern names the folder."""
+    folder, _, names = listed.rpartition("/")
+    return folder if _MAGIC.search(names) else listed
 
 
 def _join_contents(by_path: dict[str, Effects]) -> None:
@@ -306,7 +327,8 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
         judgement = judgement.lowered(
             Tier.REVIEW, f"{names} must not name a folder outside of /tmp: that would raise"
         )
-    for reason in dict.fromkeys([*_locks(evidence), *_obstacles(group)]):
+    reasons_against = [*_locks(evidence), *_obstacles(group), *_listings(evidence, group)]
+    for reason in dict.fromkeys(reasons_against):
         judgement = judgement.lowered(Tier.MANUAL, reason)
     return judgement
 
@@ -342,6 +364,20 @@ def _locks(evidence: Evidence) -> Iterator[str]:
             yield f"{key[1]}() uses {names[0]}, which works on one machine: use a conditional write in DynamoDB"
 
 
+def _listings(evidence: Evidence, group: Group) -> Iterator[str]:
+    """Why S3 cannot give what a listing gives."""
+    for path, effect in group.all:
+        line, names = effect.place.line, sorted(each for each in group.others if may_show(effect.path, each))
+        if effect.api not in LISTED or not effect.is_rewritable:
+            continue
+        if generic(effect.path) == TEMPORARY or _MAGIC.search(effect.path.rpartition("/")[0]):
+            yield f"line {line}: it shows more than one folder: keep the files in a folder of their own"
+        elif names:
+            yield f"line {line}: it lists {', '.join(names)}, too: keep the files in a folder of their own"
+        elif effect.mode == "returned" and (path, effect.function) not in evidence.program.entries:
+            yield f"line {line}: {effect.function} returns the paths: open them where they are listed"
+
+
 def _obstacles(group: Group) -> Iterator[str]:
     """Why the uses of a path cannot become calls of S3, each reason once with all its lines."""
     lines: dict[str, set[int]] = defaultdict(set)
@@ -363,5 +399,7 @@ def _hindrances(effect: FileEffect) -> Iterator[str]:
         yield f"{effect.api} is called for other files, too"
     elif not effect.function:
         yield "it is used at import time"
+    elif effect.api in LISTED and not effect.is_rewritable:
+        yield f"what becomes of the paths that {effect.api} gives cannot be followed: {WAYS['list']}"
     elif not effect.is_rewritable:
         yield f"{effect.api} ({effect.effect}) has no counterpart on S3 yet: {WAYS[effect.effect]}"
