@@ -8,6 +8,7 @@ import field
 import pytest
 
 from statelift.model import Change, Edit, EnsureHelperPart, EnsureImport, FileWrite, Tier
+from statelift.selecting import selections
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 PROJECTS = sorted(path for path in (FIXTURES / "projects").iterdir() if path.is_dir())
@@ -136,9 +137,9 @@ def test_alternatives_are_tried_one_after_the_other():
             ("c", "y", "c"),
         ]
     ]
-    chosen = [[change.id for change in selection] for selection in checks.selections(changes)]
+    chosen = [[change.id for change in selection] for selection in selections(changes)]
     assert chosen == [["a.x", "b.x", "c.x"], ["a.x", "b.y", "c.y"]]
-    assert list(checks.selections([])) == []
+    assert list(selections([])) == []
 
 
 def test_table_and_json_say_the_same(tmp_path, capsys):

@@ -121,3 +121,60 @@ def test_ways_through_the_calls_are_not_walked_one_by_one(tmp_path):
     plan = make_plan([tmp_path], Options())
     assert time.process_time() - start < 10
     assert [finding.symbol for finding in plan.findings] == ["SEEN"]
+
+
+def test_paths_through_parameters_are_not_followed_way_by_way(tmp_path):
+    """Each of eight hops had every call site: a module of the standard library took for ever."""
+    functions = "".join(
+        f"def f{i}(path):\n" + "".join(f"    f{j}(path)\n" for j in range(14)) + "    open(path).read()\n\n"
+        for i in range(14)
+    )
+    handler = "def handler(event, context):\n    open('/tmp/x', 'a').write(event['x'])\n    f0('/tmp/x')\n"
+    (tmp_path / "app.py").write_text(f"{functions}{handler}")
+    start = time.process_time()
+    plan = make_plan([tmp_path], Options())
+    assert time.process_time() - start < 10
+    assert [finding.symbol for finding in plan.findings] == ["/tmp/x"]
+
+
+# ---------------------------------------------------------------- each answer to a finding settles it
+
+PIPES = """
+KIND = "a"
+kinds = [KIND, "b"]
+
+
+class Template:
+    def __init__(self):
+        self.steps = []
+
+    def append(self, command, kind):
+        if kind not in kinds:
+            raise ValueError(kind)
+        self.steps.append((command, kind))
+
+
+def run(template, event):
+    for command, kind in event["steps"]:
+        template.append(command, kind)
+
+
+def handler(event, context):
+    kinds.append(event["kind"])
+    run(Template(), event)
+    return len(kinds)
+"""
+
+
+def test_an_answer_that_a_second_run_would_not_see_is_not_given(tmp_path):
+    """Only the first of several answers was tried: the second one made `kinds` new, and was proposed again."""
+    (tmp_path / "app.py").write_text(PIPES)
+    plan = make_plan([tmp_path], Options())
+    assert [finding.symbol for finding in plan.findings] == ["kinds"]
+    for change in plan.changes:
+        writes = compose_changes([change], lambda path: read_file(tmp_path, path))
+        for write in writes:
+            (tmp_path / write.path).write_bytes(write.after)
+        assert make_plan([tmp_path], Options()).changes == ()
+        (tmp_path / "app.py").write_text(PIPES)
+        (tmp_path / "statelift_state.py").unlink(missing_ok=True)

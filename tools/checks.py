@@ -23,19 +23,6 @@ class Failure:
     message: str
 
 
-def selections(changes: Sequence[Change]) -> Iterator[list[Change]]:
-    """Sets of changes that go together: everything, with the first of each alternatives, then the second, …"""
-    ranks: Counter[str] = Counter()
-    ranked: list[tuple[int | None, Change]] = []
-    for change in changes:
-        group = change.alternatives_of
-        ranked.append((None if group is None else ranks[group], change))
-        if group is not None:
-            ranks[group] += 1
-    for number in range(max(ranks.values(), default=1 if changes else 0)):
-        yield [change for rank, change in ranked if rank is None or rank == number]
-
-
 def compile_failures(writes: Iterable[FileWrite]) -> Iterator[Failure]:
     """Python files that do not compile."""
     for write in writes:

@@ -22,13 +22,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from checks import Failure, compile_failures, selections, untouched_failures
+from checks import Failure, compile_failures, untouched_failures
 
 from statelift.analysis import analyse
 from statelift.compose import compose_changes
 from statelift.discover import read_file
 from statelift.model import Edit, FileWrite, Options, Plan, Tier
 from statelift.planning import plan_of
+from statelift.selecting import selections
 
 CHECKS = ("compiles", "untouched", "settles", "crashes")
 

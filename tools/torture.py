@@ -34,7 +34,7 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from checks import Failure, compile_failures, selections, untouched_failures
+from checks import Failure, compile_failures, untouched_failures
 from disguises import disguised, tree_of
 from forced import TEMPLATE, forced
 
@@ -43,6 +43,7 @@ from statelift.compose import compose_changes
 from statelift.discover import read_file
 from statelift.model import Change, FileWrite, Options, Plan
 from statelift.planning import make_plan
+from statelift.selecting import selections
 
 CHECKS = ("crashes", "hangs", "told", "compiles", "untouched", "settles", "same")
 REFUSALS = frozenset({"newlines", "encoding", "too-deep", "too-large", "too-branched"})  # of what Python can parse

@@ -30,6 +30,7 @@ from statelift.model import (
 )
 from statelift.registry import codemod_for
 from statelift.runtime import HELPER_FILE
+from statelift.selecting import selections
 from statelift.suppressing import Candidate, Hidden, hide
 from statelift.workspace import Workspace
 
@@ -260,22 +261,34 @@ def _foreign(analysis: Analysis, options: Options) -> list[tuple[Finding, Change
 
 
 def _settled(analysis: Analysis, options: Options, changes: list[Change]) -> list[Change]:
-    """Demote every change after which the same finding would be made again: a second run must find nothing."""
-    written = [change for change in changes if change.tier is not Tier.MANUAL]
-    if not written:
-        return changes
-    overlay = {write.path: write.after for write in compose_changes(written, analysis.read)}
+    """Demote every change after which the same finding would be made again: a second run must find nothing.
+
+    Of several answers to a finding, each is tried.
+    """
+    for chosen in selections([change for change in changes if change.tier is not Tier.MANUAL]):
+        stubborn = _stubborn(analysis, options, chosen)
+        changes = [
+            demoted(change, "a second run would find the same again") if change in stubborn else change
+            for change in changes
+        ]
+    return changes
+
+
+def _stubborn(analysis: Analysis, options: Options, chosen: Sequence[Change]) -> list[Change]:
+    """The changes whose subject is found again when all of these are written."""
+    overlay = {write.path: write.after for write in compose_changes(chosen, analysis.read)}
     again = analyse_project(analysis.project, options, {**analysis.sources, **overlay})
-    still = {(j.rule, j.subject.path, j.subject.symbol) for _, j, _ in again.judgements if not j.is_left_alone}
-    names = {id_: (j.rule, j.subject.path, j.subject.symbol) for _, j, id_ in analysis.judgements}
-    manual = {id_ for _, j, id_ in analysis.judgements if not j.is_left_alone} - {_owner(c) for c in written}
+    still = {_subject(judgement) for _, judgement, _ in again.judgements if not judgement.is_left_alone}
+    names = {id_: _subject(judgement) for _, judgement, id_ in analysis.judgements}
+    manual = {id_ for _, j, id_ in analysis.judgements if not j.is_left_alone} - {_owner(c) for c in chosen}
     stubborn = still - {names[id_] for id_ in manual}
-    return [
-        demoted(change, "a second run would find the same again")
-        if change in written and names.get(_owner(change)) in stubborn
-        else change
-        for change in changes
-    ]
+    return [change for change in chosen if names.get(_owner(change)) in stubborn]
+
+
+def _subject(judgement: Judgement) -> tuple[str, str, str]:
+    """What a judgement is about. A variable stays the same one, whichever rule finds it the next time."""
+    rule = "cell" if judgement.cell is not None else judgement.rule
+    return rule, judgement.subject.path, judgement.subject.symbol
 
 
 def _owner(change: Change) -> str:

@@ -1,6 +1,7 @@
 """A plan and a tier -> the changes to write."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
 from statelift.model import Change, Plan, Tier
 
@@ -31,3 +32,16 @@ def _with_all_needs(chosen: list[Change]) -> list[Change]:
             if kept.pop(name, None):
                 lost.append(name)
     return list(kept.values())
+
+
+def selections(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """Sets of changes that go together: everything, with the first of each alternatives, then the second, …"""
+    ranks: Counter[str] = Counter()
+    ranked: list[tuple[int | None, Change]] = []
+    for change in changes:
+        group = change.alternatives_of
+        ranked.append((None if group is None else ranks[group], change))
+        if group is not None:
+            ranks[group] += 1
+    for number in range(max(ranks.values(), default=1 if changes else 0)):
+        yield [change for rank, change in ranked if rank is None or rank == number]
