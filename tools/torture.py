@@ -5,7 +5,7 @@ Usage: torture.py [options] [DIR...]    Nothing below DIR is written. Exit 1 if 
 The programs: the standard library of the running Python, its test suite with the files of bad syntax, the Python
 files below each DIR (without one: the installed packages), programs that hypothesmith makes up, and programs in a
 disguise of other white space. Each file is planned alone, as it is (its public functions are the entry points) and
-once more with a handler that makes state of what it holds (`forced`). Checks, each with a number of failures:
+once more with a handler that makes state of what it holds (`forced`); of the files below DIR, one in three. Checks, each with a number of failures:
   crashes    no exception came out of the pipeline, and no signal ended it
   hangs      no program took more than --seconds of the processor's time
   told       what Python cannot parse is reported, and what it can parse is analysed or refused for a known reason
@@ -97,6 +97,8 @@ class Task:
     data: bytes
     in_disguise: bool = False
     seconds: int = 60
+    has_twin: bool = True
+    """Whether it is planned once more with a handler put into it."""
 
 
 def tortured(task: Task) -> Outcome:
@@ -107,7 +109,7 @@ def tortured(task: Task) -> Outcome:
 
 def _as_it_is(task: Task) -> Iterator[Outcome]:
     yield _watched(task, "", lambda: _planned_alone(task.name, task.data))
-    with_handler = forced(task.data)
+    with_handler = forced(task.data) if task.has_twin else None
     if with_handler is not None and tree_of(with_handler):
         label = f"{task.name} + handler"
         yield _watched(task, " + handler", lambda: _planned_alone(label, with_handler, TEMPLATE))
@@ -315,9 +317,9 @@ def to_disguise(number: int) -> list[Task]:
     return [Task(str(path), path.read_bytes(), in_disguise=True) for path in files]
 
 
-def tasks_of(files: Iterable[Path]) -> list[Task]:
-    """One task for each file."""
-    return [Task(str(path), path.read_bytes()) for path in files]
+def tasks_of(files: Iterable[Path], twins: int = 1) -> list[Task]:
+    """One task for each file. One in `twins` is planned with a handler in it, too."""
+    return [Task(str(path), path.read_bytes(), has_twin=number % twins == 0) for number, path in enumerate(files)]
 
 
 # ---------------------------------------------------------------- all of them
@@ -369,6 +371,9 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser = argparse.ArgumentParser(description="Plan thousands of programs, and check what comes of it.")
     parser.add_argument("folders", nargs="*", type=Path, metavar="DIR")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N files of each source")
+    parser.add_argument(
+        "--twins", type=int, default=3, metavar="N", help="one file in N of DIR also with a handler"
+    )
     parser.add_argument("--generated", type=int, default=2000, metavar="N", help="programs of hypothesmith")
     parser.add_argument("--disguised", type=int, default=150, metavar="N", help="programs in each disguise")
     parser.add_argument("--seconds", type=int, default=120, metavar="N", help="processor time of one program")
@@ -400,7 +405,7 @@ def _groups(given: argparse.Namespace) -> Iterator[tuple[str, list[Task]]]:
         yield "test suite of Python", tasks_of(thinned(test_suite_files(), given.limit))
     if "folders" in asked:
         for folder in given.folders or [Path(sysconfig.get_paths()["purelib"])]:
-            yield folder.resolve().name, tasks_of(thinned(_python_files(folder), given.limit))
+            yield folder.resolve().name, tasks_of(thinned(_python_files(folder), given.limit), given.twins)
     if "generated" in asked:
         yield "hypothesmith", generated(given.generated)
     if "disguised" in asked:
