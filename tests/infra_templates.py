@@ -86,6 +86,8 @@ ACCEPTED = {
         "Code:", "CodeUri:"
     ),
     "role-long": ROLE.replace("!GetAtt R.Arn", "{'Fn::GetAtt': [R, Arn]}"),
+    "role-substituted": ROLE.replace("!GetAtt R.Arn", '!Sub "${R.Arn}"'),
+    "role-substituted-long": ROLE.replace("!GetAtt R.Arn", "{'Fn::Sub': '${R.Arn}'}"),
     "role-with-policies": ROLE
     + "      Policies:\n        - PolicyName: own\n          PolicyDocument:\n            Version: '2012-10-17'\n"
     + "            Statement:\n              - {Effect: Allow, Action: 's3:ListAllMyBuckets', Resource: '*'}\n",
@@ -136,6 +138,7 @@ REFUSED = {
     "policies-shared": ("P: &p [A]\n" + _with("      Policies: *p\n"), "anchor"),
     "role-literal": (_with("      Role: arn:aws:iam::123456789012:role/r\n"), "Role"),
     "role-parameter": (_with("      Role: !Ref RoleArn\n"), "Role"),
+    "role-substituted-name": (_with("      Role: !Sub 'arn:aws:iam::1:role/${R.Arn}'\n"), "Role"),
     "role-missing": (ROLE.split("  R:")[0], "Role"),
     "role-absent": (ROLE.replace("      Role: !GetAtt R.Arn\n", ""), "Role"),
     "role-policies-intrinsic": (ROLE + "      Policies: !If [A, [], []]\n", "Policies"),

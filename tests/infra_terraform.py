@@ -51,6 +51,11 @@ ACCEPTED = {
     "merge-lines": _variables("merge(\n      local.a,\n      local.b\n    )"),
     "merge-mapping": _variables('merge(local.a, {\n      A = "a"\n    })'),
     "role-with-count": PLAIN.replace("aws_iam_role.r.arn", "aws_iam_role.r[0].arn"),
+    "role-of-for-each": PLAIN.replace("aws_iam_role.r.arn", 'aws_iam_role.r["a"].arn'),
+    "role-interpolated": PLAIN.replace("aws_iam_role.r.arn", '"${aws_iam_role.r.arn}"'),
+    "count": _with("  count = 1\n"),
+    "count-choice": _with('  count = var.is_on ? 1 : 0\n'),
+    "count-interpolated": _with('  count = "${var.is_on ? 1 : 0}"\n'),
     "others-around": "locals {\n  a = 1\n}\n\n" + PLAIN + 'resource "aws_lambda_function" "G" {\n  role = 1\n}\n',
 }  # fmt: skip
 
@@ -71,7 +76,8 @@ MODULES = {
 REFUSED = {
     "dynamic": (_with('  dynamic "environment" {\n    for_each = [1]\n    content {}\n  }\n'), "dynamic block"),
     "for-each": (_with("  for_each = toset([])\n"), "for each of several"),
-    "count": (_with("  count = 1\n"), "has a count"),
+    "count": (_with("  count = 2\n"), "a count that may be more than one"),
+    "count-of-module": (MODULE + "  count = 1\n}\n", "has a count"),
     "ignored": (_with("\n  lifecycle {\n    ignore_changes = [environment]\n  }\n"), "ignores changes"),
     "ignored-inside": (
         _with("\n  lifecycle {\n    ignore_changes = [timeout, environment[0].variables]\n  }\n"),
@@ -82,7 +88,10 @@ REFUSED = {
         PLAIN.replace("aws_iam_role.r.arn", '"arn:aws:iam::123456789012:role/r"'),
         "not an aws_iam_role",
     ),
-    "role-variable": (PLAIN.replace("aws_iam_role.r.arn", "var.role"), "not an aws_iam_role"),
+    "role-expression": (
+        PLAIN.replace("aws_iam_role.r.arn", "var.is_on ? var.role : aws_iam_role.r.arn"),
+        "not an aws_iam_role",
+    ),
     "role-other-attribute": (PLAIN.replace("aws_iam_role.r.arn", "aws_iam_role.r.name"), "not an aws_iam_role"),
     "null": (_variables("null"), "is null"),
     "merge-spread": (_variables("merge(local.many...)"), "leaves no room"),

@@ -41,7 +41,7 @@ def rights(data):
     """(resource, action) pairs that the function has on what statelift made."""
     resources = values(data)["Resources"]
     role = resources["F"]["Properties"].get("Role")
-    holder = resources[role.text.split(".")[0]] if role else resources["F"]
+    holder = resources[role.text.removeprefix("${").split(".")[0]] if role else resources["F"]
     found = set()
     for statement in statements(holder["Properties"]["Policies"]):
         if isinstance(statement["Resource"], Tagged):

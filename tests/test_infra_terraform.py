@@ -109,7 +109,9 @@ def test_formatted_files_stay_so(name):
 def test_refused_with_the_reason(name):
     text, reason = REFUSED[name]
     with pytest.raises(Refusal, match=reason):
-        patch_file("m/main.tf", text.encode(), variables())
+        patch_file(
+            "m/main.tf", text.encode(), variables("module.F" if "-of-module" in name else "aws_lambda_function.F")
+        )
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY_ACCEPTED if name != "crlf"])
@@ -117,10 +119,11 @@ def test_what_is_patched_is_located_as_patchable(name):
     files = {"m/main.tf": EVERY_ACCEPTED[name], "m/src/app.py": ""}
     function = next(each for each in locate(files).functions if each.logical_id == name_of(name))
     assert (function.patchable, function.resources) == ("", "m/statelift.tf")
-    assert function.principal in (ROLE, "aws_iam_role.r[0].id", "module.F.lambda_role_name")
+    indexed = ("aws_iam_role.r[0].id", 'aws_iam_role.r["a"].id')
+    assert function.principal in (ROLE, *indexed, "module.F.lambda_role_name")
 
 
-@pytest.mark.parametrize("name", ["dynamic", "role-literal", "role-variable", "count"])
+@pytest.mark.parametrize("name", ["dynamic", "role-literal", "role-expression", "count"])
 def test_the_reason_against_patching_is_told(name):
     text, reason = REFUSED[name]
     (function,) = locate({"m/main.tf": text, "m/app.py": ""}).functions
@@ -140,6 +143,52 @@ def test_roles_that_are_shared_are_told():
     assert [function.sharing for function in found] == [
         f"2 functions use the role {ROLE}: all of them get these rights"
     ] * 2
+
+
+BEHIND = {
+    "m/main.tf": 'variable "role" {}\n' + PLAIN.replace("aws_iam_role.r.arn", "var.role"),
+    "roles/main.tf": 'resource "aws_iam_role" "r" {\n  name = "r"\n}\n'
+    'output "arn" {\n  value = aws_iam_role.r.arn\n}\n',
+    "m/app.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("aws_iam_role.here.arn", ""),
+        ('"${aws_iam_role.here.arn}"', ""),
+        ("module.roles.arn", ""),
+        ("module.roles.name", "decided elsewhere"),
+        ("module.gone.arn", "decided elsewhere"),
+        ("aws_iam_role.here.name", "decided elsewhere"),
+        ("aws_iam_role.gone.arn", "decided elsewhere"),
+        ("data.aws_iam_role.here.arn", "decided elsewhere"),
+        ('"arn:aws:iam::123456789012:role/r"', "decided elsewhere"),
+        ("aws_iam_role.closed.arn", "decided elsewhere"),
+    ],
+)
+def test_a_role_behind_a_variable_is_one_of_this_project(given, reason):
+    root = (
+        'resource "aws_iam_role" "here" {\n  name = "h"\n}\n'
+        'resource "aws_iam_role" "closed" {\n  inline_policy {}\n}\n'
+        f'module "roles" {{\n  source = "./roles"\n}}\nmodule "m" {{\n  source = "./m"\n  role = {given}\n}}\n'
+    )
+    (function,) = locate({"main.tf": root, **BEHIND}).functions
+    assert reason in function.patchable
+    assert bool(reason) == bool(function.patchable)
+    assert function.principal == ("" if reason else "basename(var.role)")
+
+
+@pytest.mark.parametrize(
+    ("count", "given", "is_patchable"),
+    [("var.n", "1", True), ("var.n", "true ? 0 : 1", True), ("var.n", "2", False), ("length(var.n)", "[]", False)],
+)
+def test_a_count_that_a_variable_says(count, given, is_patchable):
+    module = 'variable "n" {}\n' + PLAIN.replace("function_name", f"count = {count}\n  function_name")
+    call = f'module "m" {{\n  source = "./m"\n  n = {given}\n}}\n'
+    found = locate({"main.tf": call, "m/main.tf": module, "m/app.py": ""}).functions
+    assert [not function.patchable for function in found] in ([is_patchable], [])
 
 
 # ---------------------------------------------------------------- statelift.tf
@@ -168,6 +217,36 @@ def test_the_resources_and_rights():
 @needs_terraform
 def test_what_is_made_is_formatted():
     assert is_formatted(made())
+
+
+def with_role(role):
+    return [replace(op, role=role) if isinstance(op, EnsureGrant) else op for op in others()]
+
+
+ROLES = ["aws_iam_role.r[0].id", "aws_iam_role.r.name", "aws_iam_role.r[1].name", "basename(module.m.role_arn)"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_rights_of_other_roles(role):
+    data = made(with_role(role))
+    resources = pygohcl.loads(data.decode())["resource"]
+    kind = "aws_iam_policy" if role.endswith(".name") else "aws_iam_role_policy"
+    assert len(resources[kind]) == 3
+    holders = resources["aws_iam_role_policy_attachment" if role.endswith(".name") else kind]
+    assert len(holders) == 3
+    assert all(("count" in holder) == ("[" in role) for holder in holders.values())
+    assert data.decode().count(f" = {role}\n") == 3
+    assert patch_file("m/statelift.tf", data, with_role(role)) == data
+    data = None
+    for operation in reversed(with_role(role)):
+        data = patch_file("m/statelift.tf", data, [operation])
+    assert data == made(with_role(role))
+
+
+@needs_terraform
+@pytest.mark.parametrize("role", ROLES)
+def test_rights_of_other_roles_are_formatted(role):
+    assert is_formatted(made(with_role(role)))
 
 
 def test_a_second_run_adds_nothing():

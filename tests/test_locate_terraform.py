@@ -116,13 +116,18 @@ def test_code_whose_changes_are_ignored(ignored, words):
     [
         ("", True, False),
         ("  permissions_boundary = var.boundary\n", True, True),
-        ('  inline_policy {\n    name = "x"\n  }\n', False, False),
-        ("  inline_policy {}\n", False, False),
+        ('  inline_policy {\n    name = "x"\n  }\n', True, False),
+        ("  inline_policy {}\n", True, False),
+        ('  dynamic "inline_policy" {\n    for_each = []\n    content {}\n  }\n', True, False),
+        ("  managed_policy_arns = []\n", True, False),
+        ("  managed_policy_arns = []\n  inline_policy {}\n", False, False),
     ],
 )
 def test_what_a_role_says(role, is_patchable, is_bounded):
     text = f'{PLAIN}resource "aws_iam_role" "hello" {{\n{role}}}\n'
     function = only({"main.tf": text, "src/app.py": ""})
+    ending = ".name" if "inline_policy" in role and is_patchable else ".id" if is_patchable else ""
+    assert function.principal.endswith(ending)
     assert (not function.patchable, function.settings.is_bounded) == (is_patchable, is_bounded)
 
 
@@ -178,6 +183,11 @@ def test_copies_of_count_are_one_function_and_none_for_zero():
     assert only({"main.tf": PLAIN.replace("function_name", "count = 3\n function_name"), "src/app.py": ""}).path
     none = locate({"main.tf": PLAIN.replace("function_name", "count = 0\n function_name"), "src/app.py": ""})
     assert none.functions == none.problems == ()
+
+
+def test_roles_whose_policies_are_listed_are_not_written_to():
+    listed = 'resource "aws_iam_role_policies_exclusive" "x" {\n  role_name = aws_iam_role.hello.name\n}\n'
+    assert "are listed" in only({"main.tf": PLAIN + listed, "src/app.py": ""}).patchable
 
 
 MODULE = """

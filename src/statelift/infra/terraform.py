@@ -21,6 +21,9 @@ _TYPES = {"table": "aws_dynamodb_table", "bucket": "aws_s3_bucket"}
 _ATTRIBUTES = {("table", "name"): "name", ("bucket", "name"): "bucket"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LISTING = "s3:ListBucket"
+_INLINE, _MANAGED = "aws_iam_role_policy", "aws_iam_policy"
+_POLICIES = (_INLINE, _MANAGED, "aws_iam_role_policy_attachment")
+_COPY = re.compile(r"(aws_iam_role\.[\w-]+)\[(\d+)\]\.\w+")  # of a role with a count, which may be 0
 _PREFIX = re.compile(r"[^*?${}%\"\\\x00-\x1f]*\*?")
 
 
@@ -144,7 +147,7 @@ def _rank(block: Block) -> tuple[bool, bool, str, str]:
     """Variables, resources by their name with what belongs to them, then rights."""
     name = block.labels[-1]
     kind = block.labels[0] if len(block.labels) > 1 else ""
-    return block.kind != "variable", kind == "aws_iam_role_policy", name, "" if kind in _TYPES.values() else kind
+    return block.kind != "variable", kind in _POLICIES, name, "" if kind in _TYPES.values() else kind
 
 
 # ---------------------------------------------------------------- rights
@@ -155,21 +158,32 @@ def _with_grant(source: Source, grant: EnsureGrant) -> Source:
     check_actions(grant, kind)
     if not ROLE.fullmatch(grant.role):
         raise Refusal(f"The role of {grant.function} is not known by a name of its module.")
-    label = f"{_snake(grant.function)}_{local_name(grant.resource)}"
-    name = short(f"statelift-{label.replace('_statelift_', '-').replace('_', '-')}")
+    head = _head(grant)
     for actions, target, condition in _statements(grant, kind):
-        block = next((b for b in source.body.blocks("resource", "aws_iam_role_policy", label)), None)
+        labels = (head["kind"], head["label"])
+        block = next(source.body.blocks("resource", *labels), None)
         if block is None:
-            head = {"label": label, "name": name, "role": grant.role}
-            text = (
-                environment()
-                .get_template("policy.tf.j2")
-                .render(head, statement=_statement(actions, target, condition))
-            )
-            source = _with_block(source, text)
+            statement = _statement(actions, target, condition)
+            text = environment().get_template("policy.tf.j2").render(head, statement=statement)
+            for part in text.split("\n# ----\n"):
+                source = _with_block(source, part.strip("\n"))
         else:
             source = _with_statement(source, block, actions, target, condition)
     return source
+
+
+def _head(grant: EnsureGrant) -> dict[str, str]:
+    """What a policy is and whom it is for: a managed one where the role's other inline ones would be taken away."""
+    label = f"{_snake(grant.function)}_{local_name(grant.resource)}"
+    name = short(f"statelift-{label.replace('_statelift_', '-').replace('_', '-')}")
+    copy = _COPY.fullmatch(grant.role)
+    return {
+        "kind": _MANAGED if grant.role.endswith(".name") else _INLINE,
+        "label": label,
+        "name": name,
+        "role": grant.role,
+        "count": f"length({copy[1]}) > {copy[2]} ? 1 : 0" if copy else "",
+    }
 
 
 def _snake(function: str) -> str:
@@ -239,7 +253,8 @@ def _list_of(block: Block) -> Items:
 
 
 def _items_at(source: Source, start: int) -> Items:
-    for block in source.body.blocks("resource", "aws_iam_role_policy"):
+    blocks = [*source.body.blocks("resource", _INLINE), *source.body.blocks("resource", _MANAGED)]
+    for block in blocks:
         for statement in _list_of(block).items:
             for _, value in statement.entries if isinstance(statement, Mapping) else ():
                 if value.start == start and isinstance(value, Items):

@@ -43,12 +43,14 @@ UNKNOWN = Nothing.UNKNOWN
 class Symbol:
     """A block of the same module, such as ("data", "archive_file", "zip"), and what is asked of it.
 
-    `key` is its instance, UNKNOWN where it has one that is not known, None without brackets.
+    `key` is its instance, UNKNOWN where it has one that is not known, None without brackets. `home` is the module
+    that it was written in: arguments carry it into others.
     """
 
     address: tuple[str, ...]
     attribute: str
     key: "Value"
+    home: "Module | None" = field(default=None, compare=False, repr=False)
 
 
 Value: TypeAlias = "str | int | float | bool | Nothing | Symbol | list[Value] | dict[str, Value] | None"
@@ -154,17 +156,17 @@ class Scope:
             case "var" | "local" | "path" | "each" | "count" | "self" | "terraform", _:
                 return UNKNOWN
             case root, _:
-                return _symbol(root, reference.steps, steps)
+                return _symbol(root, reference.steps, steps, self.module)
 
 
-def _symbol(root: str, written: Sequence[str | Expression], steps: list[Value]) -> Value:
+def _symbol(root: str, written: Sequence[str | Expression], steps: list[Value], home: Module) -> Value:
     length = 2 if root == "data" else 1
     address = (root, *(str(step) for step in steps[:length]))
     rest = list(zip(written, steps, strict=True))[length:]
     key: Value = None
     if rest and not isinstance(rest[0][0], str):
         key = rest.pop(0)[1]
-    return Symbol(address, str(rest[0][1]), key) if len(rest) == 1 else UNKNOWN
+    return Symbol(address, str(rest[0][1]), key, home) if len(rest) == 1 else UNKNOWN
 
 
 def _inside(value: Value, steps: Sequence[Value]) -> Value:

@@ -3,14 +3,15 @@
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from statelift.locate.archives import code_of, code_of_module
 from statelift.locate.declared import DECIDED_LATER
-from statelift.locate.deployed import Deployed, Files, resolve
+from statelift.locate.deployed import Deployed, Files
 from statelift.locate.evaluate import UNKNOWN, Module, Scope, Symbol, Value
 from statelift.locate.hcl import Block, Body, MissingParserError, read_hcl
+from statelift.locate.hclmodules import Folders, local_source, opened, rights_of
 from statelift.locate.hclsites import principal, resources_file, why_not_patchable
 from statelift.locate.paths import text_only
 from statelift.locate.tree import TemplateError
@@ -21,8 +22,6 @@ _ENDINGS = (".tf", ".tofu")
 _COMMUNITY = re.compile(r"(?:^|/)terraform-aws-modules/(?:lambda/aws|terraform-aws-lambda(?:\.git)?)(?:[/?]|$)")
 _MOST_CALLS = 10  # modules inside of modules
 _MOST_ELEMENTS = 100
-
-Folders = Mapping[str, tuple[tuple[str, Body], ...]]
 
 
 def find_in_terraform(files: Files) -> Iterator[Deployed | Problem]:
@@ -106,14 +105,9 @@ def _called(folder: str, folders: Folders) -> Iterator[str]:
     """The folders whose modules a folder calls."""
     for _, body in folders[folder]:
         for block in body.blocks("module"):
-            target = _local_source(folder, block)
+            target = local_source(folder, block)
             if target is not None and target != folder:
                 yield target
-
-
-def _local_source(folder: str, block: Block) -> str | None:
-    source = Scope(Module(folder, folder, "", (), {})).text(block.body.get("source")) or ""
-    return resolve(folder, source) if source.startswith(("./", "../")) else None
 
 
 def _given(folder: str, files: Files) -> dict[str, Value]:
@@ -138,7 +132,7 @@ def _given(folder: str, files: Files) -> dict[str, Value]:
 def _functions(module: Module, folders: Folders, files: Files, depth: int) -> Iterator[Deployed | Problem]:
     for path, block in module.blocks("resource", LAMBDA):
         for scope in scopes(module, block):
-            yield _resource(path, block, scope, files)
+            yield _resource(path, block, scope, folders, files)
     for path, block in module.blocks("module"):
         for scope in scopes(module, block):
             yield from _call(path, block, scope, folders, files, depth)
@@ -160,9 +154,9 @@ def scopes(module: Module, block: Block) -> Iterator[Scope]:
             pass
 
 
-def _resource(path: str, block: Block, scope: Scope, files: Files) -> Deployed:
+def _resource(path: str, block: Block, scope: Scope, folders: Folders, files: Files) -> Deployed:
     body = block.body
-    role = _role_block(principal(block), scope.module)
+    reason, called, role = rights_of(block, scope, folders)
     return Deployed(
         tool="terraform",
         template=path,
@@ -171,18 +165,11 @@ def _resource(path: str, block: Block, scope: Scope, files: Files) -> Deployed:
         runtime=scope.text(body.get("runtime")),
         handler=scope.text(body.get("handler")),
         code=code_of(block, scope, files),
-        patchable=why_not_patchable(block, role),
+        patchable=reason,
         settings=replace(_settings(body, scope), is_bounded=_is_bounded(role)),
         resources=resources_file(path),
-        principal=principal(block),
+        principal=called,
     )
-
-
-def _role_block(name: str, module: Module) -> Block | None:
-    """The block behind `aws_iam_role.name.id`."""
-    kind, _, rest = name.partition(".")
-    labels = ("resource", kind, re.split(r"[.\[]", rest)[0])
-    return next((block for _, block in module.blocks(*labels)), None) if kind == "aws_iam_role" else None
 
 
 def _is_bounded(role: Block | None) -> bool:
@@ -235,17 +222,17 @@ def _call(
     path: str, block: Block, scope: Scope, folders: Folders, files: Files, depth: int
 ) -> Iterator[Deployed | Problem]:
     address = _address(scope, f"module.{'.'.join(block.labels)}")
-    target = _local_source(scope.module.folder, block)
+    target = local_source(scope.module.folder, block)
     source = scope.text(block.body.get("source")) or ""
-    if target is not None and target in folders and depth < _MOST_CALLS:
-        names = [item for item in block.body.items if not isinstance(item, Block)]
-        arguments = {item.name: scope.value(item.value) for item in names}
-        inner = Module(target, scope.module.root, f"{address}.", folders[target], arguments)
+    inner = opened(block, scope, address, folders)
+    if inner is not None and depth < _MOST_CALLS:
         yield from _functions(inner, folders, files, depth + 1)
     elif _COMMUNITY.search(source) and "//modules/" not in source:
         yield from _community(path, block, scope, files)
     elif target is None and (scope.text(block.body.get("runtime")) or "").startswith("python"):
-        yield replace(_resource(path, block, scope, files), logical_id=address, patchable=_stranger(source))
+        yield replace(
+            _resource(path, block, scope, folders, files), logical_id=address, patchable=_stranger(source)
+        )
 
 
 def _stranger(source: str) -> str:

@@ -1,6 +1,7 @@
 """bytes -> Tree: a YAML or JSON template, composed into nodes with their places and never constructed."""
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ NULL = "tag:yaml.org,2002:null"
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = "\ufeff"
+_ATTRIBUTE = re.compile(r"\$\{(\w+)\.([\w.]+)\}")
 _MAX_DEPTH = 100
 _MAX_NODES = 1_000_000  # with aliases written out
 _DIGITS = 10
@@ -221,7 +223,11 @@ def is_intrinsic(node: Node | None) -> bool:
 
 
 def attribute_of(node: Node | None) -> tuple[str, str] | None:
-    """`!GetAtt X.Arn` in any of its spellings -> ("X", "Arn")."""
+    """`!GetAtt X.Arn` in any of its spellings, `!Sub "${X.Arn}"` among them -> ("X", "Arn")."""
+    substituted = own(node, "Fn::Sub") if isinstance(node, MappingNode) and len(node.value) == 1 else node
+    if isinstance(substituted, ScalarNode) and (substituted is not node or node.tag == "!Sub"):
+        found = _ATTRIBUTE.fullmatch(substituted.value)
+        return (found[1], found[2]) if found else None
     if isinstance(node, MappingNode) and len(node.value) == 1:
         node = own(node, "Fn::GetAtt")
     elif node is None or node.tag != "!GetAtt":
