@@ -5,7 +5,8 @@ Usage: torture.py [options] [DIR...]    Nothing below DIR is written. Exit 1 if 
 The programs: the standard library of the running Python, its test suite with the files of bad syntax, the Python
 files below each DIR (without one: the installed packages), programs that hypothesmith makes up, and programs in a
 disguise of other white space. Each file is planned alone, as it is (its public functions are the entry points) and
-once more with a handler that makes state of what it holds (`forced`); of the files below DIR, one in three. Checks, each with a number of failures:
+once more with a handler that makes state of what it holds (`forced`); of the files below DIR, one in --twins.
+Checks, each with a number of failures:
   crashes    no exception came out of the pipeline, and no signal ended it
   hangs      no program took more than --seconds of the processor's time
   told       what Python cannot parse is reported, and what it can parse is analysed or refused for a known reason
