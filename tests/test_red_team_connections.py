@@ -325,6 +325,8 @@ SESSION = {
     "set_config": using(
         *PSYCOPG, CURSOR, "cur.execute(\"SELECT set_config('app.t', %s, false)\", (event['t'],))", *END
     ),
+    "a channel": using(*PSYCOPG, CURSOR, "cur.execute('LISTEN jobs')", *END),
+    "a channel of the request": using(*PSYCOPG, CURSOR, "cur.execute('LISTEN ' + event['t'])", *END),
     "another database": using(*MYSQL, CURSOR, "cur.execute('USE `%s`' % event['t'])", *END),
     "a role, out of an f-string": using(*PSYCOPG, CURSOR, "cur.execute(f'SET ROLE {event[\"t\"]}')", *END),
     "a variable of the session": using(*MYSQL, CURSOR, "cur.execute('SELECT @t := %s', (event['t'],))", *END),
@@ -368,6 +370,7 @@ def test_a_docstring_sets_nothing(tmp_path: Path) -> None:
 TELLING = {
     "a procedure": (using(*MYSQL, CURSOR, "cur.callproc('t', (event['t'],))", *END), "procedures"),
     "notices": (using(*PSYCOPG, CURSOR, "cur.execute('select f()')", "print(c.notices)", *END), "notices"),
+    "notifications": (using(*PSYCOPG, CURSOR, "c.poll()", "print(c.notifies)", *END), "notifies"),
 }
 
 

@@ -159,6 +159,39 @@ def test_a_listing_whose_paths_go_elsewhere_is_left_to_a_person(name, tmp_path):
     assert not [each for each in plan.changes if "box" in each.title]
 
 
+PATTERNS = {
+    "a command": "os.system('cat /tmp/box/*')",
+    "a shell": "subprocess.run('cat /tmp/box/[a-z].t?t', shell=True)",
+    "a word for a shell": "subprocess.run(['sh', '-c', 'cat /tmp/box/* | wc -l'])",
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_program_that_reads_by_a_pattern_needs_the_files_where_they_are(name, tmp_path):
+    text = f"import subprocess\n{HEAD}    {PUT}    {PATTERNS[name]}\n"
+    assert new_lines(tmp_path, text) == []
+    (finding,) = make_plan([tmp_path], Options()).findings
+    assert finding.tier is Tier.MANUAL and any("line 9" in each for each in finding.reasons)
+
+
+CLOSED = {
+    "with open('/tmp/a', 'w') as file:\n            file.write(event['x'])": False,
+    "file = open('/tmp/a', 'w')\n        file.write(event['x'])\n        file.close()": False,
+    "file = open('/tmp/a', 'w')\n        with file:\n            file.write(event['x'])": False,
+    "file = open('/tmp/a', 'w')\n        file.write(event['x'])": True,
+    "open('/tmp/a', 'w').write(event['x'])": True,
+    "print(event['x'], file=open('/tmp/a', 'w'))": True,
+}
+
+
+@pytest.mark.parametrize("statement", CLOSED)
+def test_a_file_that_nobody_closes_is_told(statement, tmp_path):
+    (tmp_path / "app.py").write_text(f"{HEAD}    if 'x' in event:\n        {statement}\n{GET}")
+    (finding,) = make_plan([tmp_path], Options()).findings
+    told = [each for each in finding.reasons if each.startswith("line 8: nothing closes the file")]
+    assert finding.tier is Tier.REVIEW and bool(told) is CLOSED[statement]
+
+
 LOGS = {
     "filename='/tmp/a', level=20": "level=20",
     "level=20, filename='/tmp/a'": "level=20",

@@ -29,6 +29,7 @@ class Found:
     is_rewritable: bool = False
     joint: Span | None = None
     keeper: str = ""
+    is_closed: bool = True
 
 
 class Arguments:

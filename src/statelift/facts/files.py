@@ -229,7 +229,7 @@ class Files:
             place=self.syntax.place(node), span=self.syntax.span(node), callee=self.syntax.span(node.func),
             order=self.syntax.span(node).end, guards=self.guards.of(node), mode=found.mode,
             written=found.written, source=found.source, named=named, joint=found.joint, keeper=found.keeper,
-            is_rewritable=found.is_rewritable or is_bracketed, is_bracketed=is_bracketed,
+            is_rewritable=found.is_rewritable or is_bracketed, is_bracketed=is_bracketed, is_closed=found.is_closed,
             argument=self.syntax.span(given) if given is not None else None,
             behind=self.brackets.behind(node, given, found.api) if is_ended and given is not None else None,
             decides=self.asides.decided_by(node) if found.effect in ASKING else "more",

@@ -28,6 +28,17 @@ class Handles:
         """Whether the handle is only read, written and closed: nothing needs a real file behind it."""
         return not any(self._needs_a_file(each) for each in self._uses(node))
 
+    def is_closed(self, node: ast.Call) -> bool:
+        """Whether the function closes what it opens, or gives it to one that may: it is not left to be dropped."""
+        parent = self.syntax.parents[node]
+        used = [self.syntax.parents[each] for each in self._uses(node) if each is not node]
+        is_entered = isinstance(parent, (ast.withitem, ast.Return)) or any(
+            isinstance(each, (ast.withitem, ast.Return)) for each in used
+        )
+        is_given = isinstance(parent, ast.Call) and self.syntax.dotted(parent.func) == "contextlib.closing"
+        is_ended = any(isinstance(each, ast.Attribute) and each.attr == "close" for each in used)
+        return is_entered or is_given or is_ended
+
     def asks_where(self, node: ast.Call) -> bool:
         """Whether the position in the file is asked for or set."""
         used = [self.syntax.parents[each] for each in self._uses(node)]

@@ -49,7 +49,7 @@ class Opening:
         yield Found(
             effect, api, path, named, mode, self.handles.written(node), joint=joint,
             is_rewritable=is_plain and is_known and has_plain_options and self.handles.is_plain(node),
-            keeper=self.handles.keeper(node),
+            keeper=self.handles.keeper(node), is_closed=self.handles.is_closed(node),
         )  # fmt: skip
 
     def low_level(self, node: ast.Call) -> Iterator[Found]:

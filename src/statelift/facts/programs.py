@@ -9,7 +9,8 @@ from statelift.facts.effects import Arguments, Found, argument
 from statelift.facts.pieces import may_be_temporary
 
 # A path below /tmp in the text of a command, with the pieces of a pattern in it.
-MENTIONED = re.compile(r"(?:(>>|>|<)\s{0,9})?[\"']?(/tmp(?:/(?:\{[^{}]*\}|[\w.@:%+-])+)+)")
+MENTIONED = re.compile(r"(?:(>>|>|<)\s{0,9})?[\"']?(/tmp(?:/(?:\{[^{}]*\}|[\w.@:%+*?\[\]-])+)+)")
+NAMES = re.compile(r"[*?\[]")  # the shell puts all that it finds there
 SEPARATED = re.compile(r"&&|\|\||[;|\n]")
 REMOVERS = ("rm", "shred", "unlink", "rmdir", "/bin/rm")
 REDIRECTED: dict[str, Effect] = {">>": "append", ">": "write", "<": "read"}
@@ -71,6 +72,9 @@ def _given(name: str, words: Sequence[str]) -> Iterator[Found]:
         if may_be_temporary(word) and " " not in word:
             effect: Effect = "remove" if is_removed else "tool" if number else "read"
             yield Found(effect, name, word.removesuffix("/*"))
+        elif words[number - 1] == "-c":
+            for command in SEPARATED.split(word):
+                yield from _mentioned(name, command)
 
 
 def _mentioned(name: str, command: str) -> Iterator[Found]:
@@ -80,7 +84,8 @@ def _mentioned(name: str, command: str) -> Iterator[Found]:
         yield Found("read", name, command)
         return
     for redirection, path in MENTIONED.findall(command):
-        effect: Effect = "remove" if is_removed else REDIRECTED.get(redirection, "tool")
+        given: Effect = "list" if NAMES.search(path) else "tool"
+        effect: Effect = "remove" if is_removed else REDIRECTED.get(redirection, given)
         yield Found(effect, name, path)
 
 

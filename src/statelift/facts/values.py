@@ -280,6 +280,7 @@ class FileEffect:
     `leaves`: where the block ends that leaves the function with what is read; 0 where it goes on.
     `variables` of the environment could make it another path. `argument` is the text of the path. `is_bracketed`:
     the call needs a real file, which can be fetched before it, and stored `behind` the statement that ends it.
+    `is_closed`: the function closes what it opens.
     """
 
     effect: Effect
@@ -306,6 +307,7 @@ class FileEffect:
     argument: Span | None = None
     is_bracketed: bool = False
     behind: Span | None = None
+    is_closed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,6 +321,14 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
         ),
         Tier.REVIEW,
     )
+    dropped = sorted({e.place.line for _, e in group.writers if e.is_rewritable and not e.is_closed})
+    if dropped:
+        lines = ", ".join(map(str, dropped))
+        judgement = judgement.lowered(
+            Tier.REVIEW,
+            f"line {lines}: nothing closes the file: it is stored when it is dropped, and an error of S3 is then only"
+            " shown; open it in a `with` first",
+        )
     variables = sorted({name for _, effect in group.all for name in effect.variables})
     if variables:
         names = " and ".join(variables)

@@ -266,8 +266,8 @@ def _session(evidence: Evidence) -> Iterator[tuple[Tier, str]]:
         used = {name for name, _ in module.attributes}
         if "callproc" in used:
             yield Tier.REVIEW, f"{path} calls procedures of the database: what they set would stay"
-        if "notices" in used:
-            yield Tier.REVIEW, f"{path} reads notices: a kept connection still has those of earlier calls"
+        for each in sorted({"notices", "notifies"} & used):
+            yield Tier.REVIEW, f"{path} reads {each}: a kept connection still has those of earlier calls"
 
 
 def _passed_on(
