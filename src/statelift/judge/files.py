@@ -326,8 +326,8 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
         lines = ", ".join(map(str, dropped))
         judgement = judgement.lowered(
             Tier.REVIEW,
-            f"line {lines}: nothing closes the file: it is stored when it is dropped, and an error of S3 is then only"
-            " shown; open it in a `with` first",
+            f"line {lines}: nothing closes the file: it is stored when it is dropped, and an error of S3 is only"
+            " shown then; open it in a `with` first",
         )
     variables = sorted({name for _, effect in group.all for name in effect.variables})
     if variables:
