@@ -47,22 +47,25 @@ def render_infrastructure(operations: Sequence[InfraOperation], target: Target) 
     for user in users:
         if user.resource not in kinds:
             raise Refusal(f"{user.function} needs {user.resource}, which no change creates.")
-    taken = {logical_id for name in kinds for logical_id in (name, f"{name}Policy")}
     return (
         environment()
         .get_template("stack.yaml.j2")
         .render(
             serverless=target == "sam",
             fragments=[resource_fragment(resource) for resource in wanted.resources if resource.id in kinds],
-            policies=_policies(wanted.grants, {name: str(kind) for name, kind in kinds.items()}, taken),
-            outputs=_outputs(wanted.variables),
+            policies=policies_of(operations),
+            outputs=outputs_of(operations),
         )
     )
 
 
-def _policies(grants: Sequence[EnsureGrant], kinds: dict[str, str], taken: set[str]) -> list[ManagedPolicy]:
+def policies_of(operations: Sequence[InfraOperation]) -> list[ManagedPolicy]:
+    """The policies of the stack, one for each function. Raises Refusal."""
+    wanted = merged(operations)
+    kinds = {resource.id: str(resource.kind) for resource in wanted.resources if resource.kind != "metric"}
+    taken = {logical_id for name in kinds for logical_id in (name, f"{name}Policy")}
     by_function: dict[str, list[str]] = defaultdict(list)
-    for grant in grants:
+    for grant in wanted.grants:
         check_actions(grant, kinds[grant.resource])
         by_function[grant.function].append(statements_fragment(grant, kinds[grant.resource]))
     return [
@@ -71,9 +74,10 @@ def _policies(grants: Sequence[EnsureGrant], kinds: dict[str, str], taken: set[s
     ]
 
 
-def _outputs(variables: Sequence[EnsureEnv]) -> list[Output]:
+def outputs_of(operations: Sequence[InfraOperation]) -> list[Output]:
+    """The outputs of the stack that say what variables hold. Raises Refusal."""
     by_value: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for variable in variables:
+    for variable in merged(operations).variables:
         by_value[variable.name, scalar(variable_value(variable))].append(variable.function)
     taken: set[str] = set()
     return [

@@ -56,25 +56,26 @@ def _with_variable(source: Source, variable: EnsureEnv) -> Source:
         raise Refusal(f"{variable.function} is not in this file.")
     if reason := why_not_patchable(block):
         raise Refusal(reason)
-    wanted = _address(variable.resource, variable.attribute)
-    for name, value in _variables(block):
+    wanted = address_of(variable.resource, variable.attribute)
+    for name, value in variables_of(block):
         if name == variable.name:
             if source.text(value) == wanted:
                 return source
             raise Refusal(f"{variable.function} already has an environment variable {name} with another value.")
-    plain = {name: str(value.value) if isinstance(value, Literal) else None for name, value in _variables(block)}
+    plain = {name: str(value.value) if isinstance(value, Literal) else None for name, value in variables_of(block)}
     check_environment(variable.function, plain, variable.name)
     return with_variable(source, block, variable.name, wanted)
 
 
-def _address(resource: str, attribute: str) -> str:
+def address_of(resource: str, attribute: str) -> str:
+    """`OrdersTable`, "arn" -> `aws_dynamodb_table.statelift_orders_table.arn`. Raises Refusal."""
     kind = kind_of(resource)
     if kind is None:
         raise Refusal(f"{resource} is neither a table nor a bucket.")
     return f"{_TYPES[kind]}.{local_name(resource)}.{_ATTRIBUTES.get((kind, attribute), attribute)}"
 
 
-def _variables(block: Block) -> Iterator[tuple[str, Expression]]:
+def variables_of(block: Block) -> Iterator[tuple[str, Expression]]:
     """What is written out of a function's environment."""
     inner = next(block.body.blocks("environment"), None)
     value = block.body.get("environment_variables") if block.kind == "module" else None
@@ -192,7 +193,7 @@ def _snake(function: str) -> str:
 
 def _statements(grant: EnsureGrant, kind: str) -> Iterator[tuple[list[str], str, str]]:
     """Actions, resource and condition of each statement that a right needs."""
-    arn = _address(grant.resource, "arn")
+    arn = address_of(grant.resource, "arn")
     prefix = grant.key_prefix
     if kind == "table":
         yield list(grant.actions), arn, ""

@@ -64,7 +64,7 @@ def service_site(tree: Tree, function: str) -> ServiceSite:
         statements: Path = (*base, "iamRoleStatements")
         is_new = own(body, "iamRoleStatements") is None and own(body, "iamRoleStatementsInherit") is None
         _check_list(tree, own(body, "iamRoleStatements"), "iamRoleStatements")
-        return ServiceSite(variables, statements, True, is_new and _provider_statements(provider) is not None)
+        return ServiceSite(variables, statements, True, is_new and provider_statements(provider) is not None)
     return ServiceSite(variables, _shared_statements(tree, provider), False, False)
 
 
@@ -135,7 +135,8 @@ def _function_path(tree: Tree, function: str) -> Path:
     return ("functions", function)
 
 
-def _provider_statements(provider: MappingNode | None) -> Node | None:
+def provider_statements(provider: Node | None) -> Node | None:
+    """The statements that all functions of the service share."""
     role = own(own(provider, "iam"), "role")
     return own(provider, "iamRoleStatements") or own(role, "statements")
 

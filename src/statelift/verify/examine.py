@@ -9,7 +9,7 @@ from statelift.verify.events.steps import Step
 from statelift.verify.judging import Evidence, broken_by, result_of
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.playing.compare import shown
-from statelift.verify.playing.driver import Course, Divergence, Pair, replay, run_steps
+from statelift.verify.playing.driver import PERMISSION, Course, Divergence, Pair, replay, run_steps
 from statelift.verify.playing.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
 from statelift.verify.playing.shrink import MOST_SHRINKING, shrunk
 from statelift.verify.subjects import Kept, Subject
@@ -101,7 +101,7 @@ class _Examination:
         """The state that explains a difference: its call depends on it in the original, too."""
         call = found.event.call
         candidates = [each for each in self.subject.kept if call in each.calls]
-        if not candidates:
+        if not candidates or found.difference.aspect == PERMISSION:
             return None
         others = frozenset(event.call for event in found.script.events if event.call != call)
         again = replay(self.sandbox, unchanged(without_calls(self.pair, others)), found.script)

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from statelift.verify.machine.guard import granted_rights
 from statelift.verify.playing.compare import Seen, shown
-from statelift.verify.playing.driver import Course, Divergence
+from statelift.verify.playing.driver import PERMISSION, Course, Divergence
 from statelift.verify.statements import Statement
 from statelift.verify.subjects import Kept, Subject
+from statelift.verify.values import Right
 from statelift.verify.verdicts import Counterexample, Part, Result, Verdict
 
 _BROKEN = frozenset(
@@ -42,6 +44,12 @@ class Evidence:
         return {line for course in self.courses for line in course.lines}
 
     @property
+    def rights(self) -> set[Right]:
+        """All rights on new tables and buckets that were used."""
+        courses = [*self.courses, *([] if self.crash is None else [self.crash])]
+        return {right for course in courses for right in course.rights}
+
+    @property
     def silent(self) -> dict[str, str]:
         """The calls of which nothing can be said, with the reason."""
         return {call: reason for course in self.courses for call, reason in course.silent.items()}
@@ -71,11 +79,13 @@ def result_of(
             ((each.verdict, each.reason) for each in changes if each.verdict is Verdict.VACUOUS),
             _about_kept(evidence.kept) or (verdict, reason),
         )
+    granted = granted_rights(subject.pair.setting.deployed) if verdict in _SHOWN else frozenset()
+    unused = tuple(sorted(granted - evidence.rights))
     return Result(
         name=subject.name, verdict=verdict, reason=reason, events=len(evidence.expected),
         covered=len(subject.statements) - len(missing), statements=len(subject.statements),
         handlers=tuple(_handler(entry.call, evidence) for entry in subject.entries), changes=changes,
-        notes=tuple(_notes(evidence)), counterexample=example,
+        notes=(*_notes(evidence), *_notes_on_rights(subject, unused)), counterexample=example, unused=unused,
     )  # fmt: skip
 
 
@@ -138,6 +148,8 @@ def broken_by(courses: Sequence[Course]) -> str:
 
 def _sentence(example: Counterexample) -> str:
     difference = example.divergence.difference
+    if difference.aspect == PERMISSION:
+        return f"a right is missing: {difference.found}"
     is_concurrent = any(len(turn.placed) > 1 for turn in example.divergence.script.turns)
     when = ", where events run at the same time (--concurrency 1 assumes they never do)" if is_concurrent else ""
     parted = f"the original {difference.expected}, the migrated program {difference.found}"
@@ -212,3 +224,15 @@ def _notes(evidence: Evidence) -> Iterator[str]:
     if evidence.crash is not None and evidence.crash.partial is not None:
         call = evidence.crash.partial.event.call
         yield f"a container that is killed between two writes leaves the first one: seen with {call}"
+
+
+def _notes_on_rights(subject: Subject, unused: Sequence[Right]) -> Iterator[str]:
+    """What is granted and was not used, and what AWS may decide otherwise."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for right in unused:
+        grouped.setdefault((right.function, right.resource), []).append(right.action)
+    for (function, resource), actions in grouped.items():
+        yield f"{function} may {', '.join(actions)} on {resource}, and no event used it"
+    for deployment in subject.pair.setting.deployed.all:
+        for reason in deployment.unenforced:
+            yield f"not enforced: {reason}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from statelift.report.terminal import escape
+from statelift.verify.playing.driver import PERMISSION
 from statelift.verify.verdicts import Counterexample, Part, Result, Shown, Verdict
 
 _PLAIN = frozenset({Verdict.STATEFUL, Verdict.NO_STATE_SEEN})
@@ -52,7 +53,7 @@ def _example(example: Counterexample, verdict: Verdict) -> Iterator[str]:
         yield f"       {one}: {escape(event.expected)}"
         yield f"       {other}: {escape(event.found)}"
     difference = example.divergence.difference
-    if difference.aspect != "answer":
+    if difference.aspect not in ("answer", PERMISSION):
         yield f"  They differ in {difference.aspect}:"
         yield f"       {one}: {escape(difference.expected)}"
         yield f"       {other}: {escape(difference.found)}"
@@ -79,6 +80,7 @@ def _object(result: Result) -> dict[str, object]:
         "handlers": [_part_object(part) for part in result.handlers],
         "changes": [{**_part_object(part), "coverage": _coverage(part)} for part in result.changes],
         "notes": list(result.notes),
+        "unused_rights": [asdict(right) for right in result.unused],
         "counterexample": None if result.counterexample is None else _example_object(result.counterexample),
     }
 

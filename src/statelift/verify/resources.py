@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from statelift.model import EnsureEnv, EnsureResource, Operation
+from statelift.verify.machine.needs import bucket_arn, table_arn
 from statelift.verify.values import Bucket, Canned, CodeTree, Resource, Table
 
 LEFT_OUT = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "venv", "__pycache__", ".aws-sam", ".tox"})
@@ -69,7 +70,7 @@ def environment_of(operations: Iterable[Operation]) -> dict[str, str]:
     for operation in listed:
         if isinstance(operation, EnsureEnv) and operation.resource in known:
             name = physical_name(known[operation.resource])
-            found[operation.name] = name if operation.attribute == "name" else _arn(known[operation.resource], name)
+            found[operation.name] = name if operation.attribute == "name" else arn_of(known[operation.resource])
     return found
 
 
@@ -78,10 +79,10 @@ def physical_name(resource: EnsureResource) -> str:
     return resource.id.lower() if resource.kind == "bucket" else resource.id
 
 
-def _arn(resource: EnsureResource, name: str) -> str:
-    if resource.kind == "bucket":
-        return f"arn:aws:s3:::{name}"
-    return f"arn:aws:dynamodb:us-east-1:123456789012:table/{name}"
+def arn_of(resource: EnsureResource) -> str:
+    """The ARN of a resource in the simulated AWS."""
+    name = physical_name(resource)
+    return bucket_arn(name) if resource.kind == "bucket" else table_arn(name)
 
 
 def read_canned(path: Path) -> tuple[Canned, ...]:

@@ -9,16 +9,28 @@ from types import MappingProxyType
 from statelift.analysis import Analysis
 from statelift.compose import compose_changes
 from statelift.link.program import Program
-from statelift.model import Change, CodeRoot, Edit, EnsureHelperPart, EntryPoint, Finding, Options, Plan, Verdict
+from statelift.model import (
+    Change,
+    CodeRoot,
+    Edit,
+    EnsureHelperPart,
+    EntryPoint,
+    FileWrite,
+    Finding,
+    Options,
+    Plan,
+    Verdict,
+)
 from statelift.runtime import HELPER_FILE
+from statelift.verify.deployment.reading import deployed_of, variables_of
 from statelift.verify.events.steps import Entry
 from statelift.verify.machine.world import Setting
 from statelift.verify.playing.compare import Rules, rules_of
 from statelift.verify.playing.driver import Metric, Pair
-from statelift.verify.resources import environment_of, read_canned, read_tree, resources_of
+from statelift.verify.resources import read_canned, read_tree, resources_of
 from statelift.verify.statements import Statement, changed_statements
 from statelift.verify.surroundings import read_surroundings
-from statelift.verify.values import Canned, CodeTree, Resource
+from statelift.verify.values import Canned, CodeTree, Deployed, Resource
 
 _METRIC = re.compile(r"""\(\s*["']([^"']+)["']""")
 _STATE = frozenset({Verdict.STATE, Verdict.LEAK})
@@ -139,13 +151,20 @@ def _subject(
     folder = Path(plan.root) / root.path
 
     def migrated(accepted: Sequence[Change]) -> CodeTree:
-        return read_tree(folder, _written(root, accepted, analysis.read))
+        return read_tree(folder, _written(root, compose_changes(accepted, analysis.read)))
 
+    writes = compose_changes(changes, analysis.read) if given.written is None else []
     original = read_tree(folder)
-    after = migrated(changes) if given.written is None else read_tree(given.written / root.path)
+    after = (
+        read_tree(folder, _written(root, writes)) if given.written is None else read_tree(given.written / root.path)
+    )
     entries = tuple(_entry(program, entry) for entry in root.entries)
+    read = _reader(writes, analysis.read) if given.written is None else _reader_of(given.written)
+    calls = [(made.call, entry) for made, entry in zip(entries, root.entries, strict=True)]
+    deployed = deployed_of(calls, [operation for change in changes for operation in change.ops], read)
     pair = Pair(
-        original, after, _setting(changes, given), tuple(sorted({each.call.partition(":")[0] for each in entries})),
+        original, after, _setting(changes, given, deployed),
+        tuple(sorted({each.call.partition(":")[0] for each in entries})),
         _rules(changes, given), tuple(_metrics(plan, program, changes)),
     )  # fmt: skip
     by_id = {change.id: change for change in changes}
@@ -218,10 +237,19 @@ def _with_needs(by_id: Mapping[str, Change], id_: str) -> list[Change]:
     return [by_id[each] for each in (id_, *by_id[id_].needs) if each in by_id]
 
 
-def _written(root: CodeRoot, changes: Sequence[Change], read: Callable[[str], bytes]) -> dict[str, bytes | None]:
+def _reader(writes: Sequence[FileWrite], read: Callable[[str], bytes]) -> Callable[[str], bytes]:
+    """Files as the changes leave them."""
+    after = {write.path: write.after for write in writes}
+    return lambda path: after[path] if path in after else read(path)
+
+
+def _reader_of(folder: Path) -> Callable[[str], bytes]:
+    return lambda path: (folder / path).read_bytes()
+
+
+def _written(root: CodeRoot, writes: Sequence[FileWrite]) -> dict[str, bytes | None]:
     """The files of the code root that the changes write."""
     prefix = f"{root.path}/" if root.path else ""
-    writes = compose_changes(changes, read)
     return {write.path.removeprefix(prefix): write.after for write in writes if write.path.startswith(prefix)}
 
 
@@ -231,11 +259,11 @@ def _entry(program: Program, entry: EntryPoint) -> Entry:
     return Entry(call, "call" if entry.origin == "public" else "lambda", names)
 
 
-def _setting(changes: Sequence[Change], given: Given) -> Setting:
+def _setting(changes: Sequence[Change], given: Given, deployed: Deployed) -> Setting:
     operations = [operation for change in changes for operation in change.ops]
-    environment = {**given.environment, **environment_of(operations)}
+    environment = {**given.environment, **variables_of(deployed)}
     resources = (*given.resources, *resources_of(operations))
-    return Setting(environment, resources, given.canned, given.timeout)
+    return Setting(environment, resources, given.canned, given.timeout, deployed=deployed)
 
 
 def _rules(changes: Sequence[Change], given: Given) -> Rules:

@@ -45,6 +45,70 @@ class Outcome:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """A function may do one action on a table or bucket, which is named as in the simulated AWS."""
+
+    function: str
+    action: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`operator` of IAM, the key that it is about, and the values of which one has to fit."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a policy says. Actions and resources are IAM's patterns, resources with the simulated names."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: tuple[Condition, ...] = ()
+    is_deny: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a function runs with once the change is deployed.
+
+    `statements` is None where its role cannot be read: then nothing is refused. `unread` names policies that may
+    allow more, `unenforced` says as sentences what may forbid more.
+    """
+
+    function: str
+    variables: tuple[tuple[str, str], ...] = ()
+    statements: tuple[Statement, ...] | None = ()
+    unread: tuple[str, ...] = ()
+    unenforced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The functions behind each call (`module:attribute`), and the tables and buckets that the change makes."""
+
+    functions: tuple[tuple[str, tuple[Deployment, ...]], ...] = ()
+    names: frozenset[str] = frozenset()
+
+    def behind(self, call: str) -> tuple[Deployment, ...]:
+        """The functions that a call goes to."""
+        return next((found for name, found in self.functions if name == call), ())
+
+    @property
+    def all(self) -> tuple[Deployment, ...]:
+        """Every function, once."""
+        found = {each.function: each for _, many in self.functions for each in many}
+        return tuple(found[name] for name in sorted(found))
+
+
+NOT_DEPLOYED = Deployed()
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One call that left the container.
@@ -52,7 +116,8 @@ class Effect:
     `kind` is "aws" for a call that the simulator answered, "unsupported" for one that it cannot answer,
     "outside" for a blocked connection (`target` names host and port), "canned" for an HTTP request that got
     its answer from the user's file. `operation` is the API's name (`PutItem`) or the HTTP method, `target` a
-    table, a bucket, a URL; `request` the whole request in a canonical form; `fault` what was injected.
+    table, a bucket, a URL; `request` the whole request in a canonical form; `fault` what was injected. `rights`
+    are those that it used, `missing` says as sentences which it lacked: then it was refused.
     """
 
     kind: Literal["aws", "outside", "canned", "unsupported"]
@@ -63,6 +128,8 @@ class Effect:
     status: int = 0
     fault: FaultKind | None = None
     has_weak_read: bool = False
+    rights: tuple[Right, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def is_write(self) -> bool:

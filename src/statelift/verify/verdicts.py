@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from statelift.verify.playing.driver import Divergence
+from statelift.verify.values import Right
 
 
 class Verdict(StrEnum):
@@ -66,7 +67,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The verdict for one code root: of its `statements` that were changed, `covered` ran."""
+    """The verdict for one code root: of its `statements` that were changed, `covered` ran.
+
+    `unused` are rights on what the changes make that no event used.
+    """
 
     name: str
     verdict: Verdict
@@ -78,6 +82,7 @@ class Result:
     changes: tuple[Part, ...]
     notes: tuple[str, ...] = ()
     counterexample: Counterexample | None = None
+    unused: tuple[Right, ...] = ()
 
 
 def worst(verdicts: "list[Verdict]") -> int:

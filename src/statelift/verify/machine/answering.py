@@ -21,8 +21,8 @@ from statelift.verify.machine.calls import Call, call_from, parameters
 from statelift.verify.machine.inside.clock import Clock
 from statelift.verify.machine.inside.streams import Streams
 from statelift.verify.machine.inside.wire import Wire
+from statelift.verify.machine.needs import ACCOUNT, REGION
 
-_ACCOUNT, _REGION = "123456789012", "us-east-1"
 _CLIENTS = ("dynamodb", "s3", "sns", "sqs", "ssm", "secretsmanager")
 _TRANSACTIONS = frozenset({"TransactWriteItems", "ExecuteTransaction"})
 
@@ -34,7 +34,7 @@ class Cloud:
     """moto with its clock and its random numbers in hand."""
 
     def __init__(self) -> None:
-        os.environ["AWS_DEFAULT_REGION"] = _REGION  # moto sets the credentials
+        os.environ["AWS_DEFAULT_REGION"] = REGION  # moto sets the credentials
         boto3 = importlib.import_module("boto3")
         importlib.import_module("moto").mock_aws().start()
         self._index = importlib.import_module("moto.backend_index").backend_url_patterns
@@ -96,7 +96,7 @@ class Cloud:
         if any(pattern.match(clean) for _, pattern in self._index):
             return call.url, clean
         scope = re.search(r"Credential=[^/]+/[^/]+/([^/]+)/([^/]+)/", dict(call.headers).get("Authorization", ""))
-        region, service = scope.groups() if scope else (_REGION, call.service)
+        region, service = scope.groups() if scope else (REGION, call.service)
         path = re.sub(r"^https?://[^/]+", "", call.url)
         url = f"https://{service}.{region}.amazonaws.com{path or '/'}"
         return url, url.partition("?")[0]
@@ -110,8 +110,8 @@ class Cloud:
         return []
 
     def _compiled(self, service: str) -> list[tuple[re.Pattern[str], Handler]]:
-        accounts = self._backends.get_backend(service)[_ACCOUNT]
-        backend = accounts[_REGION if _REGION in accounts.regions else "aws"]
+        accounts = self._backends.get_backend(service)[ACCOUNT]
+        backend = accounts[REGION if REGION in accounts.regions else "aws"]
         return [(re.compile(url), handler) for url, handler in backend.urls.items()]
 
 

@@ -77,13 +77,28 @@ def target_of(call: Call) -> str:
     return ",".join(sorted(names))
 
 
+def object_of(call: Call) -> tuple[str, str]:
+    """Bucket and key of a call to S3; the key is "" where it is about the bucket."""
+    place = urllib.parse.urlsplit(call.url)
+    bucket = _bucket(call.url)
+    path = place.path.lstrip("/")
+    is_in_host = place.netloc.partition(".s3.")[0] != place.netloc
+    key = path if is_in_host else path.partition("/")[2]
+    return bucket, urllib.parse.unquote(key)
+
+
+def query_of(call: Call) -> dict[str, str]:
+    """The parameters in the URL."""
+    return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(call.url).query, keep_blank_values=True))
+
+
 def canonical(call: Call) -> str:
     """The request as one text: equal requests have equal texts. Tokens and signatures are left out."""
     if call.service == "s3":
         place = urllib.parse.urlsplit(call.url)
         query = f"?{place.query}" if place.query else ""
         path = place.path if place.netloc.startswith("s3.") else f"/{_bucket(call.url)}{place.path}"
-        return f"{call.method} {path}{query} {_content(_unchunked(call))}".strip()
+        return f"{call.method} {path}{query} {_content(body_of(call))}".strip()
     asked = {name: value for name, value in parameters(call).items() if name not in _TOKENS}
     return json.dumps(asked, sort_keys=True) if asked else f"{call.method} {urllib.parse.urlsplit(call.url).path}"
 
@@ -108,7 +123,7 @@ def _bucket(url: str) -> str:
     return host if host != place.netloc else place.path.lstrip("/").partition("/")[0]
 
 
-def _unchunked(call: Call) -> bytes:
+def body_of(call: Call) -> bytes:
     """The body without the frames and the checksum that the SDK puts around it."""
     if not any(name.lower() == "content-encoding" and "aws-chunked" in value for name, value in call.headers):
         return call.body

@@ -4,14 +4,25 @@ import random
 import select
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from statelift.verify.machine.calls import Call, canonical, is_weak_read, target_of
 from statelift.verify.machine.containers import Container
 from statelift.verify.machine.faults import Moment, choose_fault, refusal
+from statelift.verify.machine.guard import Judged, denial, judged, judged_missing
 from statelift.verify.machine.simulator import Answer, Simulator
-from statelift.verify.values import Effect, Event, Fault, FaultKind, Faults, Observation, Outcome
+from statelift.verify.values import (
+    NOT_DEPLOYED,
+    Deployed,
+    Effect,
+    Event,
+    Fault,
+    FaultKind,
+    Faults,
+    Observation,
+    Outcome,
+)
 
 _MOST_CALLS = 2000  # of one event: a loop around a call would never end by the clock
 
@@ -44,6 +55,7 @@ class Gate:
     timeout: float
     replace: Callable[[Container, float], Container]
     """Start a container like the one given, for a second delivery at that time."""
+    deployed: Deployed = NOT_DEPLOYED
     log: list[str] = field(default_factory=list)
     injected: list[Fault] = field(default_factory=list)
     call_count: int = 0
@@ -154,8 +166,8 @@ class Gate:
         if call is None:
             return
         run.waiting = None
-        answer = self._answered(call, fault)
-        run.effects.append(_effect(call, answer, fault))
+        answer, found = self._guarded(run.event.call, call, fault)
+        run.effects.append(_effect(call, answer, fault, found))
         run.last_call = self.call_count
         self.call_count += 1
         self.log.append(
@@ -165,6 +177,18 @@ class Gate:
         run.deadline = time.monotonic() + self.timeout
         if fault != "kill":
             self._reply(run, answer, is_lost=fault == "lost")
+
+    def _guarded(self, handler: str, call: Call, fault: FaultKind | None) -> tuple[Answer, Judged]:
+        """The answer, or the service's refusal where the handler's function may not make this call."""
+        found = judged(call, handler, self.deployed)
+        if found.missing:
+            return denial(call, found), found
+        answer = self._answered(call, fault)
+        if answer.status != 404:
+            return answer, found
+        absent = judged_missing(call, handler, self.deployed)
+        answer = denial(call, absent) if absent.missing else answer
+        return answer, replace(absent, used=(*found.used, *absent.used))
 
     def _answered(self, call: Call, fault: FaultKind | None) -> Answer:
         if fault in ("throttled", "error"):
@@ -233,7 +257,7 @@ def observed(run: Run) -> Observation:
     )
 
 
-def _effect(call: Call, answer: Answer, fault: FaultKind | None) -> Effect:
+def _effect(call: Call, answer: Answer, fault: FaultKind | None, found: Judged) -> Effect:
     return Effect(
         kind="unsupported" if answer.unsupported else "aws",
         service=call.service,
@@ -243,6 +267,8 @@ def _effect(call: Call, answer: Answer, fault: FaultKind | None) -> Effect:
         status=answer.status,
         fault=fault,
         has_weak_read=is_weak_read(call),
+        rights=found.used,
+        missing=found.missing,
     )
 
 

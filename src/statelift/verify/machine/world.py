@@ -13,7 +13,18 @@ from statelift.verify.machine.containers import Container, Spec, spawn
 from statelift.verify.machine.gate import Gate, Run
 from statelift.verify.machine.sandbox import Process, Sandbox, VerifySetupError
 from statelift.verify.machine.simulator import Simulator
-from statelift.verify.values import Canned, CodeTree, Effect, Event, Fault, Faults, Observation, Resource
+from statelift.verify.values import (
+    NOT_DEPLOYED,
+    Canned,
+    CodeTree,
+    Deployed,
+    Effect,
+    Event,
+    Fault,
+    Faults,
+    Observation,
+    Resource,
+)
 
 __all__ = ["Container", "Setting", "World"]
 
@@ -22,13 +33,17 @@ _START = 1_700_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a program runs with, apart from its code and its mishaps. `timeout` is wall time in seconds."""
+    """What a program runs with, apart from its code and its mishaps. `timeout` is wall time in seconds.
+
+    `deployed` says which of its calls to `deployed.names` are refused.
+    """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
     canned: tuple[Canned, ...] = ()
     timeout: float = 10.0
     has_coverage: bool = True
+    deployed: Deployed = NOT_DEPLOYED
 
 
 class World:
@@ -49,7 +64,7 @@ class World:
         self, sandbox: Sandbox, tree: CodeTree, setting: Setting, simulator: Simulator, faults: Faults, seed: int
     ) -> None:
         self._sandbox, self._tree, self._setting, self._seed = sandbox, tree, setting, seed
-        self._gate = Gate(simulator, faults, seed, setting.timeout, self._replacement)
+        self._gate = Gate(simulator, faults, seed, setting.timeout, self._replacement, setting.deployed)
         self._containers: list[Container] = []
         self._names = self._events = self._batches = 0
         self._at = _START

@@ -54,7 +54,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One aspect in which two runs differ: "answer", "output", "effects" or "metric"."""
+    """One aspect in which two runs differ: "answer", "output", "effects", "metric" or "permission"."""
 
     aspect: str
     expected: str

@@ -19,7 +19,7 @@ from statelift.verify.playing.compare import (
 )
 from statelift.verify.playing.oracle import Oracle, OriginalError, is_refused
 from statelift.verify.playing.schedule import Adversary, Manner, Script, Turn
-from statelift.verify.values import CodeTree, Event, Fault, Faults, Observation
+from statelift.verify.values import CodeTree, Event, Fault, Faults, Observation, Right
 
 PROBE = "statelift_probe"
 _PROBE_TEXT = b"""import sys
@@ -34,6 +34,7 @@ def read(module, name):
 
 
 NO_RULES = Rules()
+PERMISSION = "permission"  # the aspect of a difference: a call was refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Course:
     broken: list[str] = field(default_factory=list)
     weak_reads: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
+    rights: set[Right] = field(default_factory=set)
 
 
 class Run:
@@ -191,8 +193,18 @@ def _note(course: Course, observations: Iterable[Observation]) -> None:
                 course.weak_reads.add(effect.target)
             if effect.is_write:
                 course.writes.add(effect.target)
+        _note_rights(course, each)
         if each.outcome.kind == "timeout":
             course.silent[each.event.call] = f"does not end in time: {each.outcome.message}"
+
+
+def _note_rights(course: Course, observation: Observation) -> None:
+    """A refused call is a difference whatever the program makes of it."""
+    for effect in (effect for each in (observation, *observation.earlier) for effect in each.effects):
+        course.rights.update(effect.rights)
+        if effect.missing and course.divergence is None:
+            refused = Difference(PERMISSION, "needs no right", effect.missing[0])
+            course.divergence = Divergence(course.script, observation.event, refused)
 
 
 _WHY: Mapping[str, str] = {

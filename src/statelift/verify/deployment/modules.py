@@ -1,0 +1,174 @@
+"""Terraform files of a folder + function -> Deployment: its variables, and the policies of its role."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from statelift.infra.names import kind_of
+from statelift.infra.terraform import address_of, variables_of
+from statelift.locate.hcl import Block, Body, Call, Expression, Items, Literal, Reference, Text
+from statelift.locate.hcl import Mapping as Table
+from statelift.locate.hclsites import function_block, principal
+from statelift.verify.deployment.names import Names, Plain
+from statelift.verify.deployment.policies import Reading
+from statelift.verify.values import Deployment
+
+
+def module_deployment(bodies: Sequence[Body], function: str, names: Names) -> Deployment:
+    """What the function at this address is deployed with, as far as these files say it."""
+    reader = _Reader(bodies, _addresses(names))
+    block = next((found for body in bodies if (found := function_block(body, function)) is not None), None)
+    role = "" if block is None else principal(block)
+    if block is None or not role:
+        reason = f"the role of {function} is not in its module, so its rights are not known"
+        return Deployment(function, (), None, (), (reason,))
+    values = {name: reader.resolved(value) for name, value in variables_of(block)}
+    known = {name: text for name, text in values.items() if isinstance(text, str)}
+    reader.add_role(role.rpartition(".")[0] if role.startswith("aws_iam_role.") else role)
+    return reader.found.deployment(function, known)
+
+
+def _addresses(names: Names) -> dict[str, str]:
+    """What the new tables and buckets are called in these files: address -> name or ARN."""
+    found: dict[str, str] = {}
+    for resource, name in names.names.items():
+        if kind_of(resource) is not None:
+            found[address_of(resource, "name")] = name
+            found[address_of(resource, "id")] = name
+            found[address_of(resource, "arn")] = names.arns[resource]
+    return found
+
+
+def _dotted(expression: Expression | None) -> str:
+    """`aws_iam_role.x[0].id` as it is written, "" for what is no plain reference."""
+    if not isinstance(expression, Reference):
+        return ""
+    words = [expression.root]
+    for step in expression.steps:
+        if isinstance(step, str):
+            words.append(f".{step}")
+        elif isinstance(step, Literal):
+            words.append(f"[{step.value}]")
+        else:
+            return ""
+    return "".join(words)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects the policies of one role."""
+
+    bodies: Sequence[Body]
+    addresses: Mapping[str, str]
+    found: Reading = field(default_factory=Reading)
+
+    def resolved(self, value: Expression | None) -> Plain:
+        """An expression as plain data; what names something new is followed."""
+        match value:
+            case Literal(value=bool() as truth):
+                return str(truth).lower()
+            case Literal(value=constant) if constant is not None:
+                return str(constant)
+            case Text(parts=parts):
+                texts = [part if isinstance(part, str) else self.resolved(part) for part in parts]
+                known = [text for text in texts if isinstance(text, str)]
+                return "".join(known) if len(known) == len(texts) else None
+            case Items(items=items):
+                return [self.resolved(item) for item in items]
+            case Table(entries=pairs):
+                return {str(self.resolved(key)): self.resolved(item) for key, item in pairs}
+            case Reference():
+                return self.addresses.get(_dotted(value))
+            case _:
+                return None
+
+    def add_role(self, role: str) -> None:
+        """The policies that are attached to a role: `aws_iam_role.x`, or `module.x.lambda_role_name`."""
+        for block in self._resources("aws_iam_role_policy"):
+            if _is_of(block, role):
+                self._add_policy(block.body.get("policy"), ".".join(block.labels))
+        for block in self._resources("aws_iam_role_policy_attachment"):
+            if _is_of(block, role):
+                self._add_attached(block.body.get("policy_arn"))
+        for block in self._resources("aws_iam_role"):
+            if ".".join(block.labels) == role.partition("[")[0]:
+                self._add_own(block, role)
+
+    def _resources(self, kind: str) -> Iterator[Block]:
+        for body in self.bodies:
+            yield from body.blocks("resource", kind)
+
+    def _add_own(self, block: Block, role: str) -> None:
+        if block.body.get("permissions_boundary") is not None:
+            self.found.unenforced.append(f"{role} has a permissions boundary")
+        for inner in block.body.blocks("inline_policy"):
+            self._add_policy(inner.body.get("policy"), f"a policy of {role}")
+        managed = block.body.get("managed_policy_arns")
+        for item in managed.items if isinstance(managed, Items) else ():
+            self._add_attached(item)
+
+    def _add_attached(self, arn: Expression | None) -> None:
+        name = _dotted(arn).removeprefix("aws_iam_policy.").removesuffix(".arn")
+        for block in self._resources("aws_iam_policy"):
+            if block.labels[-1] == name:
+                self._add_policy(block.body.get("policy"), ".".join(block.labels))
+                return
+        self.found.add_managed(self.resolved(arn))
+
+    def _add_policy(self, policy: Expression | None, where: str) -> None:
+        match policy:
+            case Call(name="jsonencode", arguments=(document,)):
+                self.found.add_document(self.resolved(document), where)
+            case Literal(value=str(text)):
+                self.found.add_document(_loaded(text), where)
+            case Reference(root="data", steps=("aws_iam_policy_document", str(name), "json")):
+                self._add_data(name, where)
+            case _:
+                self.found.unread.append(where)
+
+    def _add_data(self, name: str, where: str) -> None:
+        blocks = [block for body in self.bodies for block in body.blocks("data", "aws_iam_policy_document", name)]
+        for block in blocks[:1]:
+            self.found.add_statements([self._statement(each) for each in block.body.blocks("statement")], where)
+        if not blocks:
+            self.found.unread.append(where)
+
+    def _statement(self, block: Block) -> Plain:
+        body = block.body
+        conditions: dict[str, Plain] = {}
+        for each in body.blocks("condition"):
+            test, key = self.resolved(each.body.get("test")), self.resolved(each.body.get("variable"))
+            conditions[str(test)] = {str(key): self.resolved(each.body.get("values"))}
+        found: dict[str, Plain] = {
+            "Effect": self.resolved(body.get("effect")) or "Allow",
+            "Action": self.resolved(body.get("actions")),
+            "Resource": self.resolved(body.get("resources")),
+        }
+        return found | ({"Condition": conditions} if conditions else {})
+
+
+def _is_of(block: Block, role: str) -> bool:
+    named = _dotted(block.body.get("role"))
+    return named in (role, f"{role}.id", f"{role}.name")
+
+
+def _loaded(text: str) -> Plain:
+    """A policy that is written out as JSON."""
+    try:
+        return _plain(json.loads(text))
+    except ValueError:
+        return None
+
+
+def _plain(value: object) -> Plain:
+    match value:
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case bool():
+            return str(value).lower()
+        case None:
+            return None
+        case _:
+            return str(value)

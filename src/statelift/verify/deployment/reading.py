@@ -1,0 +1,90 @@
+"""a code root, operations, patched files -> Deployed: what stands behind every call once the change is deployed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from statelift.locate.hcl import MissingParserError, read_hcl
+from statelift.locate.tree import compose_template
+from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, EntryPoint, FunctionRef, Operation
+from statelift.verify.deployment.modules import module_deployment
+from statelift.verify.deployment.names import Names, names_of
+from statelift.verify.deployment.programs import program_deployment
+from statelift.verify.deployment.services import service_deployment
+from statelift.verify.deployment.snippets import joined, snippet_deployments
+from statelift.verify.deployment.templates import template_deployment
+from statelift.verify.machine.needs import bucket_arn, table_arn
+from statelift.verify.resources import environment_of
+from statelift.verify.values import Deployed, Deployment
+
+Read = Callable[[str], bytes]
+
+
+def deployed_of(calls: Sequence[tuple[str, EntryPoint]], operations: Sequence[Operation], read: Read) -> Deployed:
+    """The functions behind the calls of a code root. `read` gives files as the change leaves them."""
+    names = names_of(operations)
+    copied = [op for op in operations if isinstance(op, EnsureResource | EnsureEnv | EnsureGrant)]
+    snippets = snippet_deployments([op for op in copied if op.template is None], names)
+    found: dict[str, dict[str, Deployment]] = {}
+    for call, entry in calls:
+        parts = [] if entry.ref is None else [_deployment(entry.ref, names, read)]
+        if entry.function in snippets:
+            parts.append(snippets[entry.function])
+        made = joined(entry.function, parts)
+        if made.statements is None:
+            made = _with_variables(made, operations)
+        found.setdefault(call, {})[entry.function] = made
+    functions = tuple((call, tuple(many.values())) for call, many in found.items())
+    return Deployed(functions, frozenset(names.names.values()))
+
+
+def _deployment(ref: FunctionRef, names: Names, read: Read) -> Deployment:
+    """What the template says of a function; where it cannot be read, nothing is refused."""
+    reason = f"the rights of {ref.logical_id} are not read from {ref.template}"
+    try:
+        found = _found(ref, names, read)
+    except (OSError, ValueError, SyntaxError, MissingParserError) as error:
+        reason = f"{reason}: {error}"
+    else:
+        if found is not None:
+            return found
+    return Deployment(ref.logical_id, (), None, (), (reason,))
+
+
+def _found(ref: FunctionRef, names: Names, read: Read) -> Deployment | None:
+    match ref.tool:
+        case "sam" | "cloudformation":
+            tree = compose_template(read(ref.template))
+            return None if tree is None else template_deployment(tree, ref.logical_id, names)
+        case "serverless":
+            return service_deployment(read(ref.template), ref.logical_id, names)
+        case "terraform":
+            files = [ref.template, *([ref.resources] if ref.resources else [])]
+            return module_deployment([read_hcl(data) for data in _there(files, read)], ref.logical_id, names)
+        case "cdk":
+            return program_deployment(read(ref.template), ref.logical_id, names)
+        case "chalice":  # its files are not written to: the printed stack counts
+            return Deployment(ref.logical_id, unread=("the policy that chalice makes",))
+
+
+def _there(paths: Sequence[str], read: Read) -> Iterator[bytes]:
+    """The files that exist: statelift.tf is only there once something is moved."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            yield read(path)
+
+
+def _with_variables(deployment: Deployment, operations: Sequence[Operation]) -> Deployment:
+    """The variables that the change asks for, where the template could not be read."""
+    own = [op for op in operations if not isinstance(op, EnsureEnv) or op.function == deployment.function]
+    variables = environment_of(own) | dict(deployment.variables)
+    return replace(deployment, variables=tuple(sorted(variables.items())))
+
+
+def variables_of(deployed: Deployed) -> dict[str, str]:
+    """The variables that hold the name or ARN of something new: what all functions together run with.
+
+    A function that lacks one of them is refused what it names.
+    """
+    new = {text for name in deployed.names for text in (name, table_arn(name), bucket_arn(name))}
+    return {name: text for each in deployed.all for name, text in each.variables if text in new}

@@ -1,0 +1,143 @@
+"""A migrated handler answers as before with the rights that its patched template gives it, and with none fewer."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from deployments import CLOUDFORMATION, EVENTS, PROGRAM, PROJECTS, SAM, SERVICE, Deploying, deploying
+from repositories import written
+
+from statelift.model import EnsureGrant
+from statelift.verify.events.steps import Step
+from statelift.verify.examine import Effort, examine
+from statelift.verify.machine.guard import granted_rights
+from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.playing.driver import PERMISSION, run_steps
+from statelift.verify.playing.schedule import FRESH
+from statelift.verify.verdicts import Verdict
+
+ACTIONS = (
+    *("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"),
+    *("s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(hash_seeds=(0,)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory):
+    """Each project once: planning it takes longer than running it."""
+    made: dict[str, Deploying] = {}
+
+    def of(name: str) -> Deploying:
+        if name not in made:
+            made[name] = deploying(tmp_path_factory.mktemp(name), PROJECTS[name])
+        return made[name]
+
+    return of
+
+
+def course_of(sandbox: Sandbox, project: Deploying, pair):
+    return run_steps(sandbox, pair, project.steps, FRESH, 0)
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_it_answers_as_before_and_nothing_unused_is_granted(sandbox, projects, name):
+    project = projects(name)
+    deployed = project.pair.setting.deployed
+    course = course_of(sandbox, project, project.pair)
+    assert course.divergence is None, course.divergence
+    assert {right.action for right in granted_rights(deployed)} == set(ACTIONS)
+    assert granted_rights(deployed) == course.rights
+
+
+def without(project: Deploying, action: str) -> Deploying:
+    """The same deployment, but that one action is not granted: a line, or an argument, is gone from its files."""
+    alone = re.compile(rf"""^[ \t]*(- )?["']?{action}["']?,?\r?\n""", re.MULTILINE)
+    inside = re.compile(rf'"{action}"(, )?')
+    files = {name: inside.sub("", alone.sub("", data.decode())).encode() for name, data in project.files.items()}
+    operations = [
+        replace(op, actions=tuple(each for each in op.actions if each != action)) if is_copied(op) else op
+        for op in project.operations
+    ]
+    return replace(project, files=files, operations=operations)
+
+
+def is_copied(operation) -> bool:
+    """Whether a right is printed and not written to a file."""
+    return isinstance(operation, EnsureGrant) and operation.template is None
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("name", PROJECTS)
+def test_without_any_one_of_the_actions_the_difference_is_seen(sandbox, projects, name, action):
+    project = projects(name)
+    fewer = without(project, action).deployed()
+    lost = granted_rights(project.pair.setting.deployed) - granted_rights(fewer)
+    assert {right.action for right in lost} == {action}
+    found = course_of(sandbox, project, project.under(fewer)).divergence
+    assert found is not None
+    assert found.difference.aspect == PERMISSION
+    assert f"may not {action} on arn:aws:{action.partition(':')[0]}:" in found.difference.found
+
+
+def verified(said, folder, events, *options):
+    code, out, err = said(
+        *("verify", folder, "--yes", "--runs", 0, "--concurrency", 1, "--format", "json"),
+        *("--events", events, *options),
+    )
+    assert out, err
+    [result] = json.loads(out)["results"]
+    return code, result
+
+
+@pytest.fixture
+def events(tmp_path):
+    file = tmp_path / "events.json"
+    file.write_text(json.dumps(EVENTS))
+    return file
+
+
+def test_a_right_that_was_taken_out_of_the_applied_template_is_named(tmp_path, said, events):
+    folder = written(tmp_path / "app", {"src/app.py": PROGRAM, "template.yaml": SAM})
+    assert said("apply", folder, "--tier", "review")[0] == 0
+    code, result = verified(said, folder, events)
+    assert (code, result["verdict"], result["unused_rights"]) == (0, "EQUIVALENT", []), result["reason"]
+    template = folder / "template.yaml"
+    lines = template.read_text().splitlines(keepends=True)
+    template.write_text("".join(line for line in lines if line.strip() != "- dynamodb:UpdateItem"))
+    code, result = verified(said, folder, events)
+    assert (code, result["verdict"]) == (4, "DIVERGES")
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/SessionsTable"
+    assert result["reason"] == f"a right is missing: Api may not dynamodb:UpdateItem on {arn}"
+    assert len(result["counterexample"]["events"]) == 1
+    assert {part["name"][:5]: part["verdict"] for part in result["changes"]} == {
+        "SL101": "DIVERGES", "SL301": "EQUIVALENT",
+    }  # fmt: skip
+
+
+def examined(sandbox, project: Deploying, *more: Step):
+    effort = Effort(runs=0, concurrency=1)
+    return examine(sandbox, project.subject, [*project.steps, *more], effort, lambda *_: None)
+
+
+def test_functions_that_share_a_role_show_what_they_do_not_need(tmp_path, sandbox):
+    program = PROGRAM + "\n\ndef health(event, context):\n    return {'ok': True}\n"
+    service = SERVICE + "  health:\n    handler: src/app.health\n"
+    project = deploying(tmp_path, {"serverless.yml": service}, program)
+    result = examined(sandbox, project, Step("src.app:health", "lambda", {}))
+    assert result.verdict is Verdict.EQUIVALENT, result.reason
+    assert {right.function for right in result.unused} == {"health"}
+    assert any(note.startswith("health may dynamodb:DeleteItem, ") for note in result.notes)
+
+
+def test_a_role_that_cannot_be_read_is_named_in_the_report(tmp_path, sandbox):
+    text = CLOUDFORMATION.replace("!GetAtt ApiRole.Arn", "arn:aws:iam::1:role/x")
+    result = examined(sandbox, deploying(tmp_path, {"template.yaml": text}))
+    assert result.verdict is Verdict.EQUIVALENT, result.reason
+    assert result.notes == ("not enforced: the role of Api is not in its template, so its rights are not known",)
