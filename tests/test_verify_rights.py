@@ -12,6 +12,7 @@ from statelift.model import EnsureResource
 from statelift.verify.deployment.modules import module_deployment
 from statelift.verify.deployment.names import names_of
 from statelift.verify.deployment.programs import program_deployment
+from statelift.verify.deployment.reading import variables_of
 from statelift.verify.deployment.services import service_deployment
 from statelift.verify.deployment.templates import template_deployment
 from statelift.verify.machine.calls import Call
@@ -385,6 +386,19 @@ def test_two_functions_with_one_handler_both_need_the_rights(tmp_path):
     project = deploying(tmp_path, {"template.yaml": SAM + second})
     assert {each.function for each in project.pair.setting.deployed.all} == {"Again", "Api"}
     assert {right.function for right in granted_rights(project.pair.setting.deployed)} == {"Again", "Api"}
+
+
+def test_variables_of_the_template_are_there_and_those_of_the_sandbox_stay():
+    one = Deployment("F", (("AWS_REGION", "x"), ("PATH", "/x"), ("PATHS", "a"), ("STAGE", "test"), ("WHO", "F")))
+    other = Deployment("G", (("STAGE", "test"), ("WHO", "G")))
+    assert variables_of(Deployed((("a:h", (one,)), ("a:g", (other,))))) == {"PATHS": "a", "STAGE": "test"}
+
+
+def test_the_variables_of_both_programs_come_from_the_template(tmp_path):
+    project = deploying(tmp_path, {"template.yaml": SAM})
+    assert dict(project.pair.setting.environment) == {
+        "STAGE": "test", "SESSIONS_TABLE_NAME": "SessionsTable", "TMP_FILES_BUCKET_NAME": "tmpfilesbucket",
+    }  # fmt: skip
 
 
 def test_a_function_whose_role_is_elsewhere_keeps_its_variables_from_the_snippet(tmp_path):

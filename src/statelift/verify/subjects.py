@@ -261,7 +261,7 @@ def _entry(program: Program, entry: EntryPoint) -> Entry:
 
 def _setting(changes: Sequence[Change], given: Given, deployed: Deployed) -> Setting:
     operations = [operation for change in changes for operation in change.ops]
-    environment = {**given.environment, **variables_of(deployed)}
+    environment = {**variables_of(deployed), **given.environment}
     resources = (*given.resources, *resources_of(operations))
     return Setting(environment, resources, given.canned, given.timeout, deployed=deployed)
 

@@ -1,5 +1,6 @@
 """a code root, operations, patched files -> Deployed: what stands behind every call once the change is deployed."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,10 +14,11 @@ from statelift.verify.deployment.programs import program_deployment
 from statelift.verify.deployment.services import service_deployment
 from statelift.verify.deployment.snippets import joined, snippet_deployments
 from statelift.verify.deployment.templates import template_deployment
-from statelift.verify.machine.needs import bucket_arn, table_arn
 from statelift.verify.resources import environment_of
 from statelift.verify.values import Deployed, Deployment
 
+# What the sandbox decides: where the interpreter finds things, and which AWS is spoken to.
+_RESERVED = re.compile("AWS_|LAMBDA_|PYTHON|LD_|_|(PATH|HOME|TMPDIR|TZ)$")
 Read = Callable[[str], bytes]
 
 
@@ -82,9 +84,12 @@ def _with_variables(deployment: Deployment, operations: Sequence[Operation]) -> 
 
 
 def variables_of(deployed: Deployed) -> dict[str, str]:
-    """The variables that hold the name or ARN of something new: what all functions together run with.
+    """The variables that all functions together run with, but for those in which they differ.
 
-    A function that lacks one of them is refused what it names.
+    A function that lacks one for something new is refused what it names.
     """
-    new = {text for name in deployed.names for text in (name, table_arn(name), bucket_arn(name))}
-    return {name: text for each in deployed.all for name, text in each.variables if text in new}
+    found: dict[str, set[str]] = {}
+    for each in deployed.all:
+        for name, text in each.variables:
+            found.setdefault(name, set()).add(text)
+    return {name: texts.pop() for name, texts in found.items() if len(texts) == 1 and not _RESERVED.match(name)}
