@@ -297,7 +297,7 @@ def _is_aside(syntax: Syntax, statement: ast.stmt, is_whole: bool) -> bool:
         case ast.Assign(targets=[ast.Name() as name]):
             return is_whole or not syntax.is_local(name)
         case ast.Assign(targets=[ast.Attribute(value=ast.Name() as owner)]):
-            return bool(syntax.outside(owner))
+            return bool(syntax.outside(owner)) or syntax.owner_of(owner) is not None
         case ast.If(body=body, orelse=orelse):
             return all(_is_aside(syntax, each, is_whole) for each in (*body, *orelse))
         case _:

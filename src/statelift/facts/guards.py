@@ -62,7 +62,11 @@ class Guards:
                 return self._mentions(test, holds)
 
     def _membership(self, key: ast.expr, container: ast.expr, holds: bool) -> list[Test]:
-        subject = self.subjects.cell(container)
+        match key, container:
+            case ast.Constant(value=str(name)), ast.Call(func=ast.Name(id="globals"), args=[]):
+                return [Test(name, "", "present", holds)]
+            case _:
+                subject = self.subjects.cell(container)
         return [Test(subject, ast.unparse(key), "present", holds)] if subject else self._mentions(key, holds)
 
     def _test(self, node: ast.expr, relation: str, holds: bool) -> list[Test]:

@@ -27,6 +27,8 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
     """Rule 6: a sentinel test of the cell itself leads to every write, and no request decides the value."""
     writes = [(path, use) for path, use in uses if is_write(cell, use.op)]
     fills = [(path, use) for path, use in writes if not _is_reset(cell, use)]
+    built = {(path, use.function, use.guards) for path, use in fills if use.op == "rebind"}
+    fills = [each for each in fills if not _is_finishing(evidence, built, *each)]
     if is_container(cell) and not all(use.op == "rebind" for _, use in fills):
         is_changed = any(evidence.sources.is_result_changed(path, use) for path, use in uses)
         return () if is_changed else _filled_once(evidence, key, fills)
@@ -34,7 +36,7 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return _set_up_once(evidence, key, fills)
     if not fills or not all(use.op == "rebind" and use.value for _, use in fills):
         return ()
-    if _is_changed_later(evidence, cell, uses, fills):
+    if _is_changed_later(evidence, cell, uses, fills) or any(is_stale(evidence, *each) for each in fills):
         return ()
     if not all(_is_default(use) or _is_built_once(evidence, key, path, use) for path, use in fills):
         return ()
@@ -50,6 +52,15 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return ()  # the time of an event, such as the last failure, and not of something that was built then
     line = fills[0][1].place.line
     return (f"rule 6: line {line} builds it only where it is not there (or no longer valid) yet", _FREE)
+
+
+def _is_finishing(
+    evidence: Evidence, built: set[tuple[str, str, tuple[Guard, ...]]], path: str, use: Access
+) -> bool:
+    """`cls._instance.data = {}` beside `cls._instance = …`: an attribute of what was just built."""
+    if use.op != "nested" or use.value is None or (path, use.function, use.guards) not in built:
+        return False
+    return {source.kind for source in evidence.sources.of(path, use.value)} <= {"const", "env", "external"}
 
 
 def _is_changed_later(evidence: Evidence, cell: Cell, uses: Uses, fills: Uses) -> bool:
@@ -68,19 +79,19 @@ def _is_built_once(evidence: Evidence, key: CellKey, path: str, use: Access) -> 
     """Whether every way there leads over a test that the cell has nothing yet, or that its mark is not set."""
     return all(
         any(is_miss(guard, frame.subject, "") for frame in way for guard in frame.guards if frame.subject)
-        or any(_is_unmarked(evidence, frame, guard, path, use) for frame in way for guard in frame.guards)
+        or any(_is_unmarked(evidence, frame, guard, way) for frame in way for guard in frame.guards)
         or any(_is_looked_up(evidence, key, frame) for frame in way)
         for way in evidence.ways.of(key, path, use)
     )
 
 
-def _is_unmarked(evidence: Evidence, frame: Frame, guard: Guard, path: str, use: Access) -> bool:
+def _is_unmarked(evidence: Evidence, frame: Frame, guard: Guard, way: Way) -> bool:
     """Whether a guard asks for another cell, a flag or a time, that is set together with this one."""
     for test in guard.tests:
         is_open = (test.relation, test.holds) in MISSES or test.relation == "other"
         target = evidence.program.resolve(frame.path, test.subject)
         key = (frame.path, test.subject) if target is None else (target.path, target.name)
-        if is_open and not test.key and _is_mark(evidence, key, path, use):
+        if is_open and not test.key and _is_mark(evidence, key, way):
             return True
     return False
 
@@ -98,8 +109,8 @@ def _is_looked_up(evidence: Evidence, key: CellKey, frame: Frame) -> bool:
     )
 
 
-def _is_mark(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
-    """Whether every call that fills the one cell sets the other one with it, to nothing of a request."""
+def _is_mark(evidence: Evidence, key: CellKey, way: Way) -> bool:
+    """Whether every call that goes this way sets the cell on it, to nothing of a request."""
     marks = [
         (site, each) for site, each in evidence.reached(key) if is_write(evidence.program.cells.get(key), each.op)
     ]
@@ -107,7 +118,8 @@ def _is_mark(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
         return False
     if any(each.kind in ("event", "context", "cell") or each == ANY_ARGUMENT for each in _sources(evidence, marks)):
         return False
-    return any(site == path and each.function == use.function and each.guards == use.guards for site, each in marks)
+    places = {(frame.path, frame.function, frame.guards) for frame in way}
+    return any((site, each.function, each.guards) in places for site, each in marks)
 
 
 def _is_stamp(sources: set[Source]) -> bool:
@@ -128,7 +140,7 @@ def _has_value_beside(evidence: Evidence, path: str, stamp: Access) -> bool:
 
 def _filled_once(evidence: Evidence, key: CellKey, fills: Uses) -> tuple[str, ...]:
     """`if not MODEL: MODEL.update(load())`: filled as a whole where it is still empty."""
-    is_guarded = _is_filled_empty(evidence, key, fills)
+    is_guarded = _is_filled_empty(evidence, key, fills) or _is_filled_with_mark(evidence, key, fills)
     sources = _sources(evidence, fills)
     is_whole = all(use.op in WHOLE_FILLS | ELEMENTS and use.value is not None for _, use in fills)
     keys = {s for path, use in fills if use.key is not None for s in evidence.sources.of(path, use.key)}
@@ -149,7 +161,16 @@ def _is_filled_empty(evidence: Evidence, key: CellKey, fills: Uses) -> bool:
     return all(
         any(_is_empty(guard, frame.subject) for frame in way for guard in frame.guards if frame.subject)
         for path, use in fills
-        for way in evidence.ways.of(key, path, use)
+        for way in evidence.ways.of(key, path, use, is_keyed=False)
+    )
+
+
+def _is_filled_with_mark(evidence: Evidence, key: CellKey, fills: Uses) -> bool:
+    """Whether every way to a fill leads over the test of a flag that is set there, once for all."""
+    return all(
+        any(_is_unmarked(evidence, frame, guard, way) for frame in way for guard in frame.guards)
+        for path, use in fills
+        for way in evidence.ways.of(key, path, use, is_keyed=False)
     )
 
 
@@ -201,9 +222,7 @@ def cache_reasons(
     others = [use for _, use in uses if is_write(cell, use.op) and use.op not in FILLS | EVICTIONS]
     if not fills or any(not _is_eviction(use) for use in others):
         return ()
-    ways = [way for path, use in fills if use.op != "setdefault" for way in evidence.ways.of(key, path, use)]
-    tries = _tries(evidence, key, uses)
-    if not all(_is_on_miss_path(way, tries) for way in ways):
+    if not _are_on_miss_paths(evidence, key, uses, fills):
         return ()
     if not all(_is_derived(evidence, path, use, asked | {key[1]}) for path, use in fills):
         return ()
@@ -211,7 +230,7 @@ def cache_reasons(
         return ()
     if not any(use.op in VALUE_READS and use.fates - {"dropped"} for _, use in uses):
         return ()  # only what it holds is asked, never what for: it remembers what has been seen
-    if _tells_apart(evidence, key, fills) or any(_is_rewritten(evidence, path, use) for path, use in fills):
+    if _tells_apart(evidence, key, fills) or any(is_stale(evidence, *each) for each in fills):
         return ()
     line = fills[0][1].place.line
     return (
@@ -250,9 +269,14 @@ def _has_cache_beside(evidence: Evidence, path: str, stamp: Access) -> bool:
     return False
 
 
-def _is_rewritten(evidence: Evidence, path: str, fill: Access) -> bool:
-    """Whether the program writes to the table from which an entry was read: a hit would be stale."""
-    return any(evidence.rewritten_source((path, fill.function), only_tables=True))
+def is_stale(evidence: Evidence, path: str, fill: Access) -> bool:
+    """Whether the program writes to the table, or to the very object, from which a use gets what it keeps."""
+    if fill.value is None or fill.op not in FILLS | {"rebind"}:
+        return False
+    key = (path, fill.function)
+    is_external = any(each.kind in ("external", "cell") for each in evidence.sources.of(path, fill.value))
+    is_written = any(evidence.rewritten_source(key, only_tables=True)) or evidence.is_source_written(key)
+    return is_external and is_written
 
 
 def _tells_apart(evidence: Evidence, key: CellKey, fills: Uses) -> bool:
@@ -292,6 +316,26 @@ def _tries(evidence: Evidence, key: CellKey, uses: Uses) -> set[tuple[str, str, 
         for guard in frame.guards
         if guard.kind == "try"
     }
+
+
+def _are_on_miss_paths(evidence: Evidence, key: CellKey, uses: Uses, fills: Uses) -> bool:
+    """Whether every fill is made only where its key is missing, or one that is always filled together with it."""
+    tries = _tries(evidence, key, uses)
+    asked = [(path, use) for path, use in fills if use.op != "setdefault"]
+    on_miss = {
+        id(use)
+        for path, use in asked
+        if all(_is_on_miss_path(way, tries) for way in evidence.ways.of(key, path, use))
+    }
+    is_lost = any(use.op in EVICTIONS for _, use in uses)
+    together = {_group(path, use) for path, use in asked if id(use) in on_miss and not is_lost} - {None}
+    return all(id(use) in on_miss or _group(path, use) in together for path, use in asked)
+
+
+def _group(path: str, fill: Access) -> tuple[str, str, tuple[Guard, ...]] | None:
+    """What fills of fixed keys have in common that are made together; None for a key that is no literal."""
+    is_fixed = fill.key is not None and {atom.kind for atom in fill.key.atoms} == {"const"}
+    return (path, fill.function, fill.guards) if is_fixed else None
 
 
 def _is_on_miss_path(way: Way, tries: set[tuple[str, str, str, int]]) -> bool:
@@ -360,7 +404,7 @@ def _can_miss(evidence: Evidence, key: CellKey, path: str, use: Access, fills: U
         return False
     if use.op in ("len", "truth", "read"):
         return not use.fates & {"returned", "copy returned", "stored"} and use.op != "read"
-    name = key[1].rpartition(".")[2]
+    name = use.subject.rpartition(".")[2]
     return all(_falls_back(evidence, way, name, fills) for way in evidence.ways.of(key, path, use))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statelift.facts.operations import BOUND
 from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
-from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, lazy_reasons
+from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, is_stale, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
@@ -278,6 +278,12 @@ ADVICE = {
 }
 
 
+STALE = (
+    "rule 7: it keeps what is fetched from a source that the program itself writes to: let it expire, or drop it"
+    " where that is written"
+)
+
+
 def _tells(use: Access) -> bool:
     """Whether a write tells what was there before: by its result, or by a KeyError where there was nothing."""
     return use.op == "delete" or bool(use.fates - {"dropped"})
@@ -308,6 +314,8 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     if make.cell.home in ADVICE:
         judgement = judgement.lowered(Tier.MANUAL, ADVICE[make.cell.home])
     judgement = as_step(evidence, judgement)
+    if any(is_stale(evidence, path, use) for path, use in uses):
+        judgement = judgement.lowered(Tier.MANUAL, STALE)
     if dynamic:
         reason = "rule 2: the module uses globals(), eval() or exec(), so its names may change unseen"
         judgement = judgement.lowered(Tier.MANUAL, reason)

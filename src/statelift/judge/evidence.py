@@ -111,6 +111,28 @@ class Evidence:
                     yield f"rule 7: it keeps what it reads from {base}, and {other[1]}() writes to {base}"
                     break
 
+    def is_source_written(self, key: FunctionKey) -> bool:
+        """Whether some function writes what this one fetches: by the same client, with the same fixed arguments."""
+        return any(
+            base == other and given.items() <= written.items()
+            for base, given in self._fixed_calls(key, SOURCE_READS)
+            for writer in self.program.functions
+            if self.reach.has(writer)
+            for other, written in self._fixed_calls(writer, SOURCE_WRITES)
+        )
+
+    def _fixed_calls(self, key: FunctionKey, methods: frozenset[str]) -> Iterator[tuple[CellKey, dict[str, str]]]:
+        """Calls of methods of a kept client in a function, with the literals that they are given by name."""
+        for call in self.program.modules[key[0]].calls if key[0] in self.program.modules else ():
+            base, _, method = call.callee.rpartition(".")
+            if call.function != key[1] or method not in methods:
+                continue
+            target = self.program.resolve(key[0], base)
+            given = {each.name: each.value.text for each in call.arguments if not each.name.isdigit()}
+            is_fixed = all({a.kind for a in each.value.atoms} == {"const"} for each in call.arguments)
+            if target is not None and target.kind == "cell" and given and (is_fixed or method in SOURCE_WRITES):
+                yield (target.path, target.name), given
+
     def _bases(self, key: FunctionKey, methods: frozenset[str]) -> Iterator[tuple[str, str]]:
         """The cells of which a function mentions one of these methods: `table` for `table.get_item`."""
         for name in sorted(self.program.functions[key].references):

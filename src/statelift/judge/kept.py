@@ -3,6 +3,7 @@
 from statelift.facts.values import Access, Call, Connection, Guard, Test
 from statelift.judge.caches import FILLS, cache_reasons, lazy_reasons
 from statelift.judge.evidence import MISSES, Evidence, is_miss
+from statelift.link.program import CellKey
 
 KEEPING = FILLS | {"rebind"}
 CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})
@@ -13,6 +14,8 @@ def lazy_reason(evidence: Evidence, path: str, connection: Connection) -> str:
     is_stored = is_kept(evidence, path, connection)
     if is_stored and any(is_miss(guard, connection.cell, "") for guard in connection.guards):
         return f"line {connection.place.line} builds it only where {connection.cell} does not hold it yet"
+    if is_stored and _is_built_once(evidence, path, connection):
+        return f"line {connection.place.line} builds it only where the container has not done that yet"
     if is_stored and _is_repair(evidence, path, connection.cell, connection.function, connection.guards):
         return f"line {connection.place.line} builds it only where {connection.cell} does not work any more"
     holder = _keeper(evidence, path, connection)
@@ -34,6 +37,14 @@ def is_kept(evidence: Evidence, path: str, connection: Connection) -> bool:
     key = (path, connection.cell) if target is None else (target.path, target.name)
     cell = evidence.program.cells.get(key)
     return bool(connection.cell) and (cell is None or evidence.lifetimes.lasts(key, cell))
+
+
+def _is_built_once(evidence: Evidence, path: str, connection: Connection) -> bool:
+    """Whether the cell that keeps it is filled lazily by any of the ways that rule 6 knows."""
+    target = evidence.program.resolve(path, connection.cell)
+    key = (path, connection.cell) if target is None else (target.path, target.name)
+    cell = evidence.program.cells.get(key)
+    return cell is not None and bool(lazy_reasons(evidence, key, cell, evidence.reached(key)))
 
 
 def _is_repair(evidence: Evidence, path: str, cell: str, function: str, guards: tuple[Guard, ...]) -> bool:
@@ -85,12 +96,20 @@ def _is_first_time(evidence: Evidence, path: str, guard: Guard, test: Test) -> b
     """Whether a test holds only while a lazily built cell is still empty: not when it is old or asked anew."""
     if guard.mode == "any" or (test.relation, test.holds) not in MISSES:
         return False
+    if test.subject == "os.environ":
+        return _is_first_variable(evidence, ("", f"os.environ[{test.key}]"))
     target = evidence.program.resolve(path, test.subject)
     key = (path, test.subject) if target is None else (target.path, target.name)
     cell = evidence.program.cells.get(key)
     if cell is None or test.key or not is_miss(guard, test.subject, ""):
         return False
     return evidence.lifetimes.lasts(key, cell) and bool(lazy_reasons(evidence, key, cell, evidence.reached(key)))
+
+
+def _is_first_variable(evidence: Evidence, key: CellKey) -> bool:
+    """Whether an environment variable is set where it is missing, once per container."""
+    cell = evidence.program.cells.get(key)
+    return cell is not None and bool(cache_reasons(evidence, key, cell, evidence.reached(key)))
 
 
 def _kept_per_key(evidence: Evidence, path: str, connection: Connection) -> bool:

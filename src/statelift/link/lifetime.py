@@ -173,7 +173,7 @@ class Lifetimes:
             given = use.value or use.default
             if use.op in KEEPING and given is not None:
                 yield from self._made(path, given, HOPS)
-                if "__new__(" in given.text:
+                if "__new__(" in given.text or (use.op == "rebind" and use.function.endswith(".__new__")):
                     yield path, use.function.rpartition(".")[0]
 
     def _kept_by(self, owner: ClassKey) -> Iterator[ClassKey]:

@@ -37,9 +37,9 @@ class Ways:
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    def of(self, cell: CellKey, path: str, use: Access) -> list[Way]:
-        """Every way to a use of a cell; at least one."""
-        key = use.key.text if use.key is not None else ""
+    def of(self, cell: CellKey, path: str, use: Access, *, is_keyed: bool = True) -> list[Way]:
+        """Every way to a use of a cell; at least one. Not `is_keyed`: to the cell as a whole, whatever the key."""
+        key = use.key.text if use.key is not None and is_keyed else ""
         own = Frame(path, use.function, use.guards, use.subject, key)
         return [*self._outwards(cell, own, DEPTH)]
 
