@@ -1,0 +1,308 @@
+"""Drivers on real servers: a connection of each call and the kept one give the same answers and rows.
+
+150 steps drawn at random: reads, writes with and without commit, errors, a server that hangs up, another writer who
+must not be kept waiting. psycopg2 has a file of its own, test_real_postgresql.py.
+"""
+
+import importlib
+import random
+import sys
+
+import pytest
+from postgresql import MissingServerError, postgresql
+from real_databases import driver, mariadb, missing, redis_server
+
+from statelift.compose import compose_changes
+from statelift.discover import read_file
+from statelift.model import Options
+from statelift.planning import make_plan
+
+pytestmark = pytest.mark.xdist_group("databases")  # one server of each kind is enough
+STEPS = 150
+USING = """\
+import os
+import {module}
+
+def handler(event, context):
+    db = {module}.connect({arguments})
+    try:
+        cursor = db.cursor()
+        cursor.execute(event["sql"])
+        rows = cursor.fetchall() if cursor.description else None
+        if event["commit"]:
+            db.commit()
+        return rows
+    finally:
+        db.close()
+"""
+CLOSING = """\
+import contextlib
+import os
+import {module}
+
+def run(db, event):
+    cursor = db.cursor()
+    cursor.execute(event["sql"])
+    rows = cursor.fetchall() if cursor.description else None
+    if event["commit"]:
+        db.commit()
+    return rows
+
+def handler(event, context):
+    with contextlib.closing({module}.connect({arguments})) as db:
+        return run(db, event)
+"""
+ENGINE = """\
+import os
+from sqlalchemy import create_engine, text
+
+def handler(event, context):
+    engine = create_engine(os.environ["DSN"])
+    try:
+        with engine.connect() as db:
+            found = db.execute(text(event["sql"]))
+            rows = [list(row) for row in found] if found.returns_rows else None
+            if event["commit"]:
+                db.commit()
+            return rows
+    finally:
+        engine.dispose()
+"""
+BY_NAME = (
+    'host=os.environ["DB_HOST"], port=int(os.environ["DB_PORT"]), user=os.environ["DB_USER"],'
+    ' password=os.environ["DB_PASSWORD"], database=os.environ["DB_NAME"]'
+)
+PLAIN = f"{BY_NAME}, ssl_disabled=True"  # it reads all certificates of the machine for each connection otherwise
+REDIS = """\
+import os
+import redis
+
+def handler(event, context):
+    client = redis.Redis(host=os.environ["DB_HOST"], port=int(os.environ["DB_PORT"]), db=int(os.environ["DB_NAME"]))
+    try:
+        match event["op"]:
+            case "get":
+                return client.get("a"), client.lrange("rows", 0, -1)
+            case "add":
+                return client.incr("a"), client.rpush("rows", event["n"])
+            case "fail":
+                return client.execute_command("NOSUCH")
+            case "queue":
+                with client.pipeline() as queued:
+                    queued.set("a", event["n"])
+                    return queued.execute() if event["commit"] else None
+    finally:
+        client.close()
+"""
+# Driver: the program, the server.
+SQL_DRIVERS = {
+    "pymysql": (USING.format(module="pymysql", arguments=PLAIN), "mariadb"),
+    "pymysql, closing": (CLOSING.format(module="pymysql", arguments=PLAIN), "mariadb"),
+    "mysql.connector": (USING.format(module="mysql.connector", arguments=BY_NAME), "mariadb"),
+    "psycopg": (USING.format(module="psycopg", arguments='os.environ["DSN"]'), "postgresql"),
+    "psycopg, closing": (CLOSING.format(module="psycopg", arguments='os.environ["DSN"]'), "postgresql"),
+    "sqlalchemy": (ENGINE, "postgresql"),
+}
+KINDS = {
+    "read": "SELECT n, text FROM items ORDER BY n, text",
+    "write": "INSERT INTO items VALUES ({0}, 'new')",
+    "change": "UPDATE items SET text = 'changed {0}' WHERE n = 1",
+    "fail": "SELECT n FROM nowhere",
+}
+MADE = "CREATE TABLE {0}.items (n int, text varchar(40)){1}"
+
+
+class MariaDB:
+    """A database for each side; the administrator is nobody's customer."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.admin = driver("pymysql").connect(**settings, autocommit=True)
+        self.ask("SET innodb_lock_wait_timeout = 2")
+
+    def ask(self, sql):
+        with self.admin.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else None
+
+    def make(self, name):
+        self.ask(f"DROP DATABASE IF EXISTS {name}")
+        self.ask(f"CREATE DATABASE {name}")
+        self.ask(MADE.format(name, " ENGINE=InnoDB"))
+
+    def environment(self, name, _):
+        given = {key.upper(): str(value) for key, value in self.settings.items()}
+        return {f"DB_{key}": value for key, value in given.items()} | {"DB_NAME": name}
+
+    def hang_up(self, name):
+        for (number,) in self.ask(f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"):
+            self.ask(f"KILL {number}")
+
+
+class PostgreSQL:
+    def __init__(self, settings):
+        self.settings = settings
+        self.admin = driver("psycopg").connect(**settings, autocommit=True)
+        self.ask("SET lock_timeout = '2s'")
+
+    def ask(self, sql):
+        found = self.admin.execute(sql)
+        return found.fetchall() if found.description else None
+
+    def make(self, name):
+        self.ask(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+        self.ask(f"CREATE SCHEMA {name}")
+        self.ask(MADE.format(name, ""))
+
+    def environment(self, name, program):
+        given, options = self.settings, f"-csearch_path={name}"
+        if "create_engine" in program:
+            place = "{user}:{password}@{host}:{port}/{dbname}".format(**given)
+            return {
+                "DSN": f"postgresql+psycopg://{place}?application_name={name}&options={options}&sslmode=disable"
+            }
+        settings = " ".join(f"{key}={value}" for key, value in given.items())
+        return {"DSN": f"{settings} application_name={name} sslmode=disable options='{options}'"}
+
+    def hang_up(self, name):
+        self.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'")
+
+
+@pytest.fixture(scope="module")
+def databases():
+    """By name: a server that is started when it is first asked for."""
+    running, made = [], {"mariadb": (mariadb, MariaDB), "postgresql": (postgresql, PostgreSQL)}
+
+    def database(name):
+        if not isinstance(made[name], tuple):
+            return made[name]
+        start, kind = made[name]
+        server = start()
+        try:
+            settings = server.__enter__()
+        except MissingServerError:
+            missing("PostgreSQL (the Debian package postgresql)")
+        running.append(server)
+        made[name] = kind(settings)
+        return made[name]
+
+    yield database
+    for each in made.values():
+        if not isinstance(each, tuple):
+            each.admin.close()
+    for server in running:
+        server.__exit__(None, None, None)
+
+
+def loaded(folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+    for module in ("app", "statelift_state"):
+        sys.modules.pop(module, None)
+    app = importlib.import_module("app")
+    sys.path.remove(str(folder))
+    return app
+
+
+def both(program, tmp_path, monkeypatch):
+    """The handlers of the program as it is, and as it becomes."""
+    found = []
+    for side in ("before", "after"):
+        folder = tmp_path / side
+        folder.mkdir()
+        (folder / "app.py").write_text(program)
+        if side == "after":
+            changes = make_plan([folder], Options()).changes
+            assert changes
+            for write in compose_changes(changes, lambda path, folder=folder: read_file(folder, path)):
+                (folder / write.path).write_bytes(write.after)
+        found.append(loaded(folder, monkeypatch).handler)
+    return found
+
+
+def answer(handler, event):
+    """The reply, or the kind of error: the texts hold numbers of connections."""
+    try:
+        reply = handler(event, None)
+    except Exception as error:  # noqa: BLE001 - each driver has its own
+        return type(error).__name__
+    return [list(row) if isinstance(row, tuple) else row for row in reply] if isinstance(reply, list) else reply
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.complete) if "," in name else name for name in SQL_DRIVERS]
+)
+def test_a_kept_connection_agrees_with_one_of_each_call(name, databases, tmp_path, monkeypatch):
+    program, server = SQL_DRIVERS[name]
+    module = driver(name.partition(",")[0])
+    database = databases(server)
+    handlers = both(program, tmp_path, monkeypatch)
+    sides = dict(zip(("side_before", "side_after"), handlers, strict=True))
+    opened, maker = [], "connect" if hasattr(module, "connect") else "create_engine"
+    genuine = getattr(module, maker)
+    if maker == "connect":
+        monkeypatch.setattr(module, maker, lambda *args, **given: opened.append(side) or genuine(*args, **given))
+    for side in sides:
+        database.make(side)
+    draw = random.Random(11)
+    kinds = [draw.choice([*KINDS, "write", "read", "outside", "hang up"]) for _ in range(STEPS)]
+    for number, kind in enumerate(kinds):
+        told = []
+        for side, handler in sides.items():
+            for key, value in database.environment(side, program).items():
+                monkeypatch.setenv(key, value)
+            match kind:
+                case "hang up":
+                    told.append(database.hang_up(side))
+                case "outside":
+                    database.ask(f"UPDATE {side}.items SET text = 'outside' WHERE n = 1")
+                    told.append(database.ask(f"INSERT INTO {side}.items VALUES ({number % 5}, 'outside')"))
+                case _:
+                    event = {"sql": KINDS[kind].format(number % 7), "commit": number % 3 != 0}
+                    told.append(answer(handler, event))
+        assert told[0] == told[1], (number, kind)
+    rows = [database.ask(f"SELECT * FROM {side}.items ORDER BY n, text") for side in sides]
+    assert rows[0] == rows[1] and len(rows[0]) > 10
+    if maker == "connect":
+        calls = sum(kind in KINDS for kind in kinds)
+        assert opened.count("side_before") == calls
+        assert opened.count("side_after") <= 1 + kinds.count("hang up") < calls / 2
+
+
+def test_a_kept_redis_client_agrees_with_one_of_each_call(tmp_path, monkeypatch):
+    redis = driver("redis")
+    with redis_server() as settings:
+        admins = [redis.Redis(**settings, db=number) for number in range(2)]
+        handlers = both(REDIS, tmp_path, monkeypatch)
+        made = []
+        genuine = redis.Redis.__init__
+        monkeypatch.setattr(
+            redis.Redis, "__init__", lambda self, *args, **given: made.append(side) or genuine(self, *args, **given)
+        )
+        monkeypatch.setenv("DB_HOST", settings["host"])
+        monkeypatch.setenv("DB_PORT", str(settings["port"]))
+        draw = random.Random(3)
+        for number in range(STEPS):
+            kind, told = draw.choice(["get", "get", "add", "queue", "fail", "outside", "hang up"]), []
+            for side, handler in enumerate(handlers):
+                monkeypatch.setenv("DB_NAME", str(side))
+                match kind:
+                    case "hang up":
+                        told.append(hang_up(admins[side], side))
+                    case "outside":
+                        told.append(admins[side].set("a", 100 * number))
+                    case _:
+                        told.append(answer(handler, {"op": kind, "n": number, "commit": number % 3 != 0}))
+            assert told[0] == told[1], (number, kind)
+        assert admins[0].lrange("rows", 0, -1) == admins[1].lrange("rows", 0, -1) != []
+        assert made.count(1) == 1 < made.count(0)
+        for admin in admins:
+            admin.close()
+
+
+def hang_up(admin, number):
+    """Drops all connections to a database but the administrator's."""
+    own = admin.client_id()
+    for each in admin.client_list():
+        if each["db"] == str(number) and each["id"] != str(own):
+            admin.execute_command("CLIENT", "KILL", "ID", each["id"])
