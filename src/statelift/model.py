@@ -180,7 +180,8 @@ class EnsureEnv:
 class EnsureGrant:
     """The function may do exactly these actions on the resource (objects below `key_prefix` of a bucket).
 
-    `role` names the function's role where `template` is not the file that declares the function.
+    `role` names the function's role where `template` is not the file that declares the function; for Chalice it
+    is what the names of a stage begin with.
     """
 
     function: str
@@ -259,8 +260,8 @@ class FunctionRef:
     unless `packager`, a file whose paths start in `package_base`, gets a line that names it);
     `patchable` likewise for the template. `sharing` says who else gets rights that this function is given, ""
     where nobody does. `resources` is the file that takes new resources and rights, "" for the template itself;
-    `principal` names the role there. `helper` is the folder below `root` that a new file has to go to, "" for the
-    root itself.
+    `principal` names the role there; `rights` has (file, role) for each place where the rights go instead. `helper`
+    is the folder below `root` that a new file has to go to, "" for the root itself.
     """
 
     template: str
@@ -279,6 +280,7 @@ class FunctionRef:
     sharing: str = ""
     resources: str = ""
     principal: str = ""
+    rights: tuple[tuple[str, str], ...] = ()
     is_left_out: bool = False
     packager: str = ""
     package_base: str = ""

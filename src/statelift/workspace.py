@@ -122,8 +122,8 @@ class Workspace:
             template = entry.ref.template if entry.ref is not None and home is not None else None
             made.append(EnsureEnv(entry.function, env_name(resource), resource, "name", template))
             actions = self._actions(entry, calls)
-            role = entry.ref.principal if entry.ref is not None else ""
-            made.append(EnsureGrant(entry.function, resource, actions, key_prefix, None, home, role))
+            for file, role in _rights(entry, home):
+                made.append(EnsureGrant(entry.function, resource, actions, key_prefix, None, file, role))
         return tuple(made)
 
     def _actions(self, entry: EntryPoint, calls: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
@@ -224,6 +224,14 @@ def _home(entries: tuple[EntryPoint, ...]) -> str | None:
     return homes.pop() if is_whole and len(homes) == 1 else None
 
 
+def _rights(entry: EntryPoint, home: str | None) -> tuple[tuple[str | None, str], ...]:
+    """Where the rights of a function go, and what its role is called there."""
+    ref = entry.ref
+    if ref is not None and ref.rights and home is not None:
+        return ref.rights
+    return ((home, ref.principal if ref is not None else ""),)
+
+
 def _outdated(entries: Iterable[EntryPoint]) -> Iterable[tuple[Tier, str]]:
     """Functions whose Python is older than what the generated code is written for."""
     for entry in entries:
@@ -249,6 +257,11 @@ def _kept_off(entries: tuple[EntryPoint, ...]) -> Iterable[tuple[Tier, str]]:
     """What may stand between a function and its resource although the template grants the rights."""
     for entry in entries:
         settings = entry.ref.settings if entry.ref is not None else Settings()
+        if entry.ref is not None and entry.ref.tool == "chalice" and not entry.ref.patchable:
+            yield (
+                Tier.REVIEW,
+                f"Chalice makes no tables: deploy {entry.ref.resources}, which says how, before the app",
+            )
         if settings.has_vpc:
             sentence = "runs in a VPC: without a gateway endpoint or a NAT it reaches neither DynamoDB nor S3"
             yield Tier.REVIEW, f"{entry.function} {sentence}"

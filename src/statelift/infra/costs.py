@@ -86,7 +86,8 @@ def notes(changes: Iterable[Change], prices: Prices, rate: int = DEFAULT_RATE) -
     for change in changes:
         resources = {op.id: op.kind for op in change.ops if isinstance(op, EnsureResource)}
         for resource, kind in sorted(resources.items()):
-            grants = [op for op in change.ops if isinstance(op, EnsureGrant) and op.resource == resource]
+            mine = [op for op in change.ops if isinstance(op, EnsureGrant) and op.resource == resource]
+            grants = list({(op.function, op.actions, op.key_prefix): op for op in mine}.values())  # not by stages
             if kind in prices.storage:
                 yield _note(change.id, resource, kind, grants, prices, rate)
 

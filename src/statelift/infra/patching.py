@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from statelift.infra.cdk import patch_program
+from statelift.infra.chalice import is_chalice, patch_chalice
 from statelift.infra.packages import with_copies, with_patterns
 from statelift.infra.patch import patch_template
 from statelift.infra.services import patch_service
@@ -25,6 +26,8 @@ def patch_file(path: str, before: bytes | None, operations: Sequence[InfraOperat
             return before
     if path.endswith((".tf", ".tofu")):
         return patch_terraform(path, before, operations)
+    if is_chalice(path):
+        return patch_chalice(path, before, operations)
     if before is None:
         raise Refusal(f"{path} does not exist.")
     if path.endswith(".py"):

@@ -43,7 +43,7 @@ def ensure_statement(
         return document.with_item(site.policies, policy, min(larger) - 1 if larger else None)
     for position, known in enumerate(mine.statements):
         if _rank(known) == _rank(statement) and isinstance(known.get("Action"), list):
-            return _with_actions(document, (*mine.path, position, "Action"), statement)
+            return with_actions(document, (*mine.path, position, "Action"), statement)
     larger = [n for n, known in enumerate(mine.statements) if _rank(known) > _rank(statement)]
     return document.with_item(mine.path, _value(statement), min(larger) - 1 if larger else None)
 
@@ -60,7 +60,7 @@ def ensure_listed(document: Document, path: Path, statement: Statement, owned: S
         if not isinstance(other, dict) or _resource(other) not in owned:
             continue
         if _rank(other) == _rank(statement) and isinstance(other.get("Action"), list):
-            return _with_actions(document, (*path, position, "Action"), statement)
+            return with_actions(document, (*path, position, "Action"), statement)
         if (_resource(other), _rank(other)) > mine:
             larger.append(position)
     return document.with_item(path, _value(statement), min(larger) - 1 if larger else None)
@@ -107,7 +107,8 @@ def _rank(statement: Statement) -> tuple[bool, str, str]:
     return tagged.tag == "!GetAtt", tagged.text, str(statement.get("Condition", ""))
 
 
-def _with_actions(document: Document, path: Path, statement: Statement) -> Document:
+def with_actions(document: Document, path: Path, statement: Statement) -> Document:
+    """The list of actions at `path` with those that a statement has more. Raises Refusal."""
     wanted = statement["Action"]
     for action in wanted if isinstance(wanted, list) else []:
         node = document.node(path)

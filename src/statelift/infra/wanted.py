@@ -64,25 +64,25 @@ def _variables(operations: Iterable[EnsureEnv]) -> tuple[EnsureEnv, ...]:
 
 
 def _grants(operations: Iterable[EnsureGrant]) -> tuple[EnsureGrant, ...]:
-    actions: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    first: dict[tuple[str, str, str], EnsureGrant] = {}
+    actions: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
+    templates: dict[tuple[str, str, str, str], str | None] = {}
     for operation in operations:
         if operation.condition is not None:
             raise Refusal(f"A right on {operation.resource} with a condition cannot be written to a template.")
-        key = (operation.function, operation.resource, operation.key_prefix or "")
+        key = (operation.function, operation.resource, operation.key_prefix or "", operation.role)
         actions[key] |= set(operation.actions)
-        first.setdefault(key, operation)
+        templates.setdefault(key, operation.template)
     return tuple(
         EnsureGrant(
             function=function,
             resource=resource,
-            actions=tuple(sorted(actions[function, resource, prefix])),
+            actions=tuple(sorted(actions[function, resource, prefix, role])),
             key_prefix=prefix or None,
-            template=first[function, resource, prefix].template,
-            role=first[function, resource, prefix].role,
+            template=templates[function, resource, prefix, role],
+            role=role,
         )
-        for function, resource, prefix in sorted(actions)
-        if actions[function, resource, prefix]
+        for function, resource, prefix, role in sorted(actions)
+        if actions[function, resource, prefix, role]
     )
 
 

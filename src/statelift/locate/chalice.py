@@ -5,10 +5,14 @@ import json
 import posixpath
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from statelift.locate import chalicesites
 from statelift.locate.bound import Module, dotted_name
 from statelift.locate.deployed import Deployed, Files, Folder, is_own
+from statelift.locate.sites import UnpatchableError
 from statelift.model import Problem, Settings
 
 _CONFIG = ".chalice/config.json"
@@ -23,7 +27,6 @@ _SOCKETS = {
     "on_ws_message": "WebsocketMessage",
     "on_ws_disconnect": "WebsocketDisconnect",
 }
-_NOT_YET = "statelift does not write to the configuration of Chalice."
 
 
 def find_in_chalice(files: Files) -> Iterator[Deployed | Problem]:
@@ -31,7 +34,7 @@ def find_in_chalice(files: Files) -> Iterator[Deployed | Problem]:
     configs = sorted(name for name in files.names if f"/{name}".endswith(f"/{_CONFIG}") and is_own(name))
     for config in configs:
         try:
-            settings = _settings(files.read(config))
+            app = _read(config, files)
         except OSError as error:
             yield Problem(config, 1, "template-error", f"This file cannot be read: {error.strerror or error}.")
             continue
@@ -39,14 +42,29 @@ def find_in_chalice(files: Files) -> Iterator[Deployed | Problem]:
             line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
             yield Problem(config, line, "template-error", f"This is no configuration of Chalice: {error}.")
             continue
-        yield from _app(config, settings, files)
+        yield from _shared(list(_functions(app, files)))
 
 
-def _settings(data: bytes) -> Settings:
-    """What the configuration says for all stages and the first one. Raises ValueError."""
-    config = json.loads(data)
+@dataclass(frozen=True, slots=True)
+class _App:
+    """The configuration of an app and its file; `folder` holds app.py."""
+
+    path: str
+    folder: str
+    config: dict[object, object]
+    settings: Settings
+
+
+def _read(path: str, files: Files) -> _App:
+    """Raises ValueError, OSError."""
+    config = json.loads(files.read(path))
     if not isinstance(config, dict):
         raise ValueError("it holds no object")
+    return _App(path, posixpath.dirname(posixpath.dirname(path)), config, _settings(config))
+
+
+def _settings(config: dict[object, object]) -> Settings:
+    """What the configuration says for all stages and the first one."""
     stages = config.get("stages")
     both = config | _table(next(iter(stages.values()), None) if isinstance(stages, dict) else None)
     variables = _table(config.get("environment_variables")) | _table(both.get("environment_variables"))
@@ -67,11 +85,12 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _app(config: str, settings: Settings, files: Files) -> Iterator[Deployed | Problem]:
-    folder = posixpath.dirname(posixpath.dirname(config))
+def _functions(app: _App, files: Files) -> Iterator[Deployed | Problem]:
+    folder = app.folder
     main = posixpath.join(folder, "app.py")
     if main not in files.names:
-        yield Problem(config, 1, "not-located", f"{main}, the program of this Chalice app, is not in this project.")
+        message = f"{main}, the program of this Chalice app, is not in this project."
+        yield Problem(app.path, 1, "not-located", message)
         return
     library = posixpath.join(folder, _LIBRARY)
     inner = sorted(name for name in files.below(library) if name.endswith(".py"))
@@ -82,9 +101,24 @@ def _app(config: str, settings: Settings, files: Files) -> Iterator[Deployed | P
             has_route |= kind in _ROUTES
             if kind in _EVENTS:
                 dotted = path.removeprefix(f"{folder}/" if folder else "").removesuffix(".py").replace("/", ".")
-                yield _function(config, folder, settings, _SOCKETS.get(kind) or name, f"{dotted}.{node.name}")
+                logical_id = _SOCKETS.get(kind) or _resource_name(name)
+                called = f"websocket_{kind.rpartition('_')[2]}" if kind in _SOCKETS else name
+                yield _function(app, files, logical_id, called, f"{dotted}.{node.name}")
     if has_route:
-        yield _function(config, folder, settings, "APIHandler", "app.app")
+        yield _function(app, files, "APIHandler", "api_handler", "app.app")
+
+
+def _shared(found: list[Deployed | Problem]) -> Iterator[Deployed | Problem]:
+    """The functions with what their rights mean for others: a policy is that of all functions which name it."""
+    users = Counter(item.rights for item in found if isinstance(item, Deployed) and item.rights)
+    for item in found:
+        if isinstance(item, Deployed) and users[item.rights] > 1:
+            told = (
+                f"{users[item.rights]} functions have the policy {item.rights[0][0]}: all of them get these rights"
+            )
+            yield replace(item, sharing=told)
+        else:
+            yield item
 
 
 def _parsed(path: str, files: Files) -> Module | None:
@@ -98,14 +132,14 @@ def _parsed(path: str, files: Files) -> Module | None:
 
 
 def _decorated(module: Module) -> Iterator[tuple[str, str, ast.FunctionDef]]:
-    """Kind, resource name and definition of each function that an app or blueprint is told of."""
+    """Kind, name and definition of each function that an app or blueprint is told of."""
     owners = {name for name, value in module.bindings.get(module.tree, {}).items() if _is_app(value)}
     for node in module.tree.body:
         for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
             call = decorator if isinstance(decorator, ast.Call) else None
             owner, _, kind = (dotted_name(call.func if call else decorator) or "").rpartition(".")
             if owner in owners and kind in _ROUTES | _EVENTS and isinstance(node, ast.FunctionDef):
-                yield kind, _resource_name(_given_name(call) or node.name), node
+                yield kind, _given_name(call) or node.name, node
 
 
 def _is_app(values: list[ast.expr | None]) -> bool:
@@ -131,15 +165,24 @@ def _resource_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "", "".join(part[0].upper() + part[1:] for part in parts))
 
 
-def _function(config: str, folder: str, settings: Settings, name: str, handler: str) -> Deployed:
+def _function(app: _App, files: Files, logical_id: str, called: str, handler: str) -> Deployed:
+    """`called` is the function's name in the configuration."""
+    rights: chalicesites.Rights = ()
+    reason = ""
+    try:
+        rights = chalicesites.rights_of(app.config, called, app.folder, files.names)
+    except UnpatchableError as error:
+        reason = str(error)
     return Deployed(
         tool="chalice",
-        template=config,
-        logical_id=name,
+        template=app.path,
+        logical_id=logical_id,
         line=1,
         runtime=None,
         handler=handler,
-        code=Folder(folder, helper=_LIBRARY),
-        patchable=_NOT_YET,
-        settings=settings,
+        code=Folder(app.folder, helper=_LIBRARY),
+        patchable=reason,
+        resources=posixpath.join(app.folder, chalicesites.FOLDER, chalicesites.RESOURCES_FILE),
+        rights=rights,
+        settings=app.settings,
     )

@@ -92,6 +92,7 @@ class Deployed:
     sharing: str = ""
     resources: str = ""
     principal: str = ""
+    rights: tuple[tuple[str, str], ...] = ()
     settings: Settings = field(default_factory=Settings)
 
     @property

@@ -86,6 +86,7 @@ def _in_folder(
             sharing=function.sharing,
             resources=function.resources,
             principal=function.principal,
+            rights=function.rights,
             tool=function.tool,
             line=function.line,
             settings=function.settings,
