@@ -9,10 +9,11 @@ from deployments import CLOUDFORMATION, EVENTS, PROGRAM, PROJECTS, SAM, SERVICE,
 from repositories import written
 
 from statelift.model import EnsureGrant
-from statelift.verify.events.steps import Step
+from statelift.verify.events.steps import START, Memory, Step, event_of
 from statelift.verify.examine import Effort, examine
 from statelift.verify.machine.guard import granted_rights
 from statelift.verify.machine.sandbox import Sandbox
+from statelift.verify.machine.world import World
 from statelift.verify.playing.driver import PERMISSION, run_steps
 from statelift.verify.playing.schedule import FRESH
 from statelift.verify.verdicts import Verdict
@@ -73,17 +74,36 @@ def is_copied(operation) -> bool:
     return isinstance(operation, EnsureGrant) and operation.template is None
 
 
+def refusals(sandbox: Sandbox, project: Deploying, pair) -> list[str]:
+    """What the migrated program is refused in one container; cheaper than a comparison."""
+    found: list[str] = []
+    with World(sandbox, pair.migrated, pair.setting) as world:
+        container = world.start_container(pair.modules)
+        for number, step in enumerate(project.steps):
+            [seen] = world.run([(container, event_of(step, Memory(), number, START + number))])
+            found += [reason for effect in seen.effects for reason in effect.missing]
+    return found
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("name", PROJECTS)
-def test_without_any_one_of_the_actions_the_difference_is_seen(sandbox, projects, name, action):
+def test_without_any_one_of_the_actions_the_program_is_refused(sandbox, projects, name, action):
     project = projects(name)
     fewer = without(project, action).deployed()
     lost = granted_rights(project.pair.setting.deployed) - granted_rights(fewer)
     assert {right.action for right in lost} == {action}
-    found = course_of(sandbox, project, project.under(fewer)).divergence
+    found = refusals(sandbox, project, project.under(fewer))
+    assert found
+    assert all(f"may not {action} on arn:aws:{action.partition(':')[0]}:" in reason for reason in found)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_what_is_refused_is_a_difference_that_names_the_right(sandbox, projects, action):
+    project = projects("sam")
+    found = course_of(sandbox, project, project.under(without(project, action).deployed())).divergence
     assert found is not None
     assert found.difference.aspect == PERMISSION
-    assert f"may not {action} on arn:aws:{action.partition(':')[0]}:" in found.difference.found
+    assert f"Api may not {action} on " in found.difference.found
 
 
 def verified(said, folder, events, *options):
@@ -99,15 +119,13 @@ def verified(said, folder, events, *options):
 @pytest.fixture
 def events(tmp_path):
     file = tmp_path / "events.json"
-    file.write_text(json.dumps(EVENTS))
+    file.write_text(json.dumps([event for event in EVENTS if event["action"] in ("login", "who", "write", "read")]))
     return file
 
 
 def test_a_right_that_was_taken_out_of_the_applied_template_is_named(tmp_path, said, events):
     folder = written(tmp_path / "app", {"src/app.py": PROGRAM, "template.yaml": SAM})
     assert said("apply", folder, "--tier", "review")[0] == 0
-    code, result = verified(said, folder, events)
-    assert (code, result["verdict"], result["unused_rights"]) == (0, "EQUIVALENT", []), result["reason"]
     template = folder / "template.yaml"
     lines = template.read_text().splitlines(keepends=True)
     template.write_text("".join(line for line in lines if line.strip() != "- dynamodb:UpdateItem"))
@@ -122,7 +140,7 @@ def test_a_right_that_was_taken_out_of_the_applied_template_is_named(tmp_path, s
 
 
 def examined(sandbox, project: Deploying, *more: Step):
-    effort = Effort(runs=0, concurrency=1)
+    effort = Effort(runs=0, events=4, concurrency=1)
     return examine(sandbox, project.subject, [*project.steps, *more], effort, lambda *_: None)
 
 
