@@ -133,6 +133,17 @@ def test_a_branch_outlives_the_world_it_came_from(sandbox: Sandbox) -> None:
         assert reply(branch.run([(branch.containers[0], event(2))])[0]) == [1, 2]
 
 
+def test_a_world_that_is_closed_twice_takes_nothing_from_its_branches(sandbox: Sandbox) -> None:
+    with World(
+        sandbox, program("def handler(event, context):\n    pass"), Setting(resources=(Table("t"),))
+    ) as world:
+        with world.branch() as one, world.branch() as other:
+            for _ in range(3):
+                one.close()
+            assert other.snapshot_state() == {"t": {}}
+        assert world.snapshot_state() == {"t": {}}
+
+
 def test_time_stands_still_and_sleeping_moves_it(any_sandbox: Sandbox) -> None:
     text = """
         import datetime, time

@@ -50,6 +50,7 @@ class Simulator:
         self._now = _Process(wire)
         self._old: list[_Process] = []
         self._number = 0
+        self._is_closed = False
 
     def create(self, resources: Sequence[Resource]) -> None:
         """Make the tables, buckets and things that are there before the first event."""
@@ -89,15 +90,16 @@ class Simulator:
         """Another AWS that starts as this one stands."""
         copy = Simulator.__new__(Simulator)
         copy._now, copy._old, copy._number = self._now, list(self._old), self._number
+        copy._is_closed = False
         for process in (self._now, *self._old):
             process.users += 1
         return copy
 
     def close(self) -> None:
-        """End the processes that nobody else looks at."""
-        for process in (self._now, *self._old):
+        """End the processes that nobody else looks at. Closing twice is closing once: others still count."""
+        for process in () if self._is_closed else (self._now, *self._old):
             process.release()
-        self._old = []
+        self._old, self._is_closed = [], True
 
     def _own(self) -> None:
         if self._now.users > 1:
