@@ -77,6 +77,8 @@ def plan(root, *changes, **files):
             "is_ephemeral": False,
             "style": "store",
             "stores": [],
+            "bucket": "",
+            "bucket_env": "",
         },
         "files": [{"path": path, "sha256": value} for path, value in hashes.items()],
         "findings": [],

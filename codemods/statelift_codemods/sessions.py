@@ -18,6 +18,8 @@ stand at each use, without a helper: `_sessions_table().put_item(Item={"pk": key
 text and values text or plain JSON, and every use one of put, get, delete or `in`; elsewhere a reason says which use
 is in the way, and the style is `store`. With the style `transaction` the dict stays a dict, as kept_state does it.
 
+A table that exists, its key and an expiry can be named for single cells in the configuration.
+
 ## Left alone
 Caches whose every reader can fetch the value again, dicts that no handler changes, dicts that are set anew
 before every use.
@@ -47,10 +49,10 @@ from statelift.judge.blocks import put_backs, serves
 from statelift.judge.styles import asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
-from statelift.model import Edit, Operation, Tier, Verdict
+from statelift.model import CellOptions, Edit, Operation, Tier, Verdict
 from statelift.stepping import keep
 from statelift.structural import NotReproducedError, wrap_in_with
-from statelift.workspace import Proposal, Workspace
+from statelift.workspace import Existing, Proposal, Workspace, table_of
 
 RULES = ("SL101",)
 PARTS = {
@@ -80,6 +82,9 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     key, cell = judgement.cell
     table = _table(key, workspace)
+    asked = asked_of(workspace.options, workspace.program, key)
+    existing = table_of(asked)
+    variable = asked.table_env or env_name(table)
     dropped = put_backs(list(judgement.accesses))
     written = [
         (path, use)
@@ -87,15 +92,14 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         if id(use) not in dropped and not _is_inside_edit(use, judgement)
     ]
     told: list[str] = []
-    asked = asked_of(workspace.options, workspace.program, key)
     if asked.style == "inline":
         try:
-            yield _guarded(inline(judgement, workspace, table, written), judgement, workspace)
+            yield _guarded(inline(judgement, workspace, table, written, asked), judgement, workspace, existing)
             return
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
     calls = [(path, use.function, PARTS[_form(use)]) for path, use in written]
-    edits = [*_definition(key[0], cell, env_name(table), workspace)]
+    edits = [*_definition(key[0], cell, _made(variable, asked), workspace)]
     try:
         for path, use in written:
             edits += REWRITES[_form(use)](path, use, workspace)
@@ -103,17 +107,38 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     ops: tuple[Operation, ...] = (
         *edits,
-        *workspace.helper(key[0], "Store", [part for _, _, part in calls]),
-        *workspace.infrastructure(judgement, table, "table", calls),
+        *workspace.helper(key[0], "Store", [*(part for _, _, part in calls), *_asked_parts(asked)]),
+        *workspace.infrastructure(judgement, table, "table", calls, existing=existing, ttl=asked.ttl),
     )
     proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier, tuple(told))
-    yield _guarded(proposal, judgement, workspace)
+    yield _guarded(proposal, judgement, workspace, existing, asked.ttl_seconds)
 
 
-def _guarded(proposal: Proposal, judgement: Judgement, workspace: Workspace) -> Proposal:
+def _guarded(
+    proposal: Proposal, judgement: Judgement, workspace: Workspace, existing: Existing | None, seconds: int = 0
+) -> Proposal:
     for tier, reason in _obstacles(judgement, workspace, needs_helper=proposal.style != "inline"):
         proposal = proposal.lowered(tier, reason)
+    for tier, reason in workspace.doubts(judgement, existing):
+        proposal = proposal.lowered(tier, reason)
+    if seconds:
+        reason = f"entries expire {seconds} seconds after they were written: those of the dict never did"
+        proposal = proposal.lowered(Tier.REVIEW, reason)
     return proposal
+
+
+def _made(variable: str, asked: CellOptions) -> str:
+    """`Store("SESSIONS_TABLE_NAME")`, with what is said of the table."""
+    said = [f'"{variable}"']
+    said += [f'key="{asked.key}"'] if asked.key not in ("", "pk") else []
+    said += [f"ttl_seconds={asked.ttl_seconds}"] if asked.ttl_seconds else []
+    said += [f'ttl_attribute="{asked.ttl}"'] if asked.ttl not in ("", "expires") else []
+    return f"Store({', '.join(said)})"
+
+
+def _asked_parts(asked: CellOptions) -> list[str]:
+    parts = {"store.key": asked.key not in ("", "pk"), "store.expiry": bool(asked.ttl)}
+    return [part for part, is_asked in parts.items() if is_asked]
 
 
 def _form(use: Access) -> str:
@@ -144,10 +169,9 @@ def _obstacles(judgement: Judgement, workspace: Workspace, *, needs_helper: bool
         yield Tier.REVIEW, f"{test} mentions {name}, which is no dict any more"
 
 
-def _definition(path: str, cell: Cell, variable: str, workspace: Workspace) -> Edits:
+def _definition(path: str, cell: Cell, made: str, workspace: Workspace) -> Edits:
     assert cell.value is not None
     name_end = cell.statement.start + len(cell.name.rpartition(".")[2].encode())
-    made = f'Store("{variable}")'
     if workspace.between(path, name_end, cell.value.span.start).strip() == "=":
         yield Edit(path, cell.value.span.start, cell.value.span.end, made)
     else:  # an annotation says dict

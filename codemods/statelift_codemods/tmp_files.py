@@ -24,6 +24,8 @@ What is only appended and read by nobody goes to the log: `open(PATH, "a")` beco
 must not be there yet may be: `os.mkdir(PATH)` becomes `os.makedirs(PATH, exist_ok=True)`. A folder into which every
 call extracts an archive, and which is listed then, is emptied before: `shutil.rmtree(PATH, ignore_errors=True)`.
 
+A bucket that exists can be named in the configuration.
+
 ## Left alone
 Scratch files (written before they are read, in the same invocation), temporary files with a name of their
 own, and caches that are written only where they are missing.
@@ -51,7 +53,7 @@ from statelift.infra.names import bucket_id, env_name
 from statelift.judge.files import can_be_cleared, can_be_entries, can_be_printed, can_be_there
 from statelift.judge.values import Judgement
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Tier, Verdict
-from statelift.workspace import Proposal, Workspace
+from statelift.workspace import Existing, Proposal, Workspace
 
 RULES = ("SL301",)
 BUCKET = "TMP_FILES"
@@ -109,7 +111,10 @@ def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
     calls = [(path, effect.function, part) for path, effect in effects for part in _parts(effect)]
     parts = [part for _, _, part in calls]
     bucket = bucket_id(workspace.resource_name(BUCKET))
-    variable = env_name(bucket)
+    options = workspace.options
+    is_there = options.bucket or options.bucket_env
+    existing = Existing("bucket", options.bucket, options.bucket_env) if is_there else None
+    variable = options.bucket_env or env_name(bucket)
     paths = sorted({path for path, _ in effects})
     stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{variable}")\n') for path in paths]
     imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
@@ -117,11 +122,12 @@ def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
         *edits,
         *stores,
         *dict.fromkeys(imports),
-        *workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement)),
+        *workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement), existing),
     )
     reasons = tuple(dict.fromkeys(REASONS[part] for part in sorted(set(parts)) if part in REASONS))
     proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier, reasons)
-    for tier, reason in workspace.obstacles(judgement, needs_resource=True):
+    doubts = workspace.doubts(judgement, existing)
+    for tier, reason in (*workspace.obstacles(judgement, needs_resource=True), *doubts):
         proposal = proposal.lowered(tier, reason)
     return proposal
 

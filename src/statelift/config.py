@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import TypeAlias
 
-from statelift.config_stores import stores_flaw, stores_of
+from statelift.config_stores import name_flaw, stores_flaw, stores_of, variable_flaw
 from statelift.judge.rules import nearest, rule_flaw
 from statelift.model import CellOptions
 
@@ -121,6 +121,8 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "fail-on": Key("safe", _choice("safe", "review", "manual", "never"), "exit 1 from this tier on"),
         "style": Key("store", _choice("store", "inline", "transaction"), "the form of code that keeps state"),
         "stores": Key((), stores_flaw, "what is asked for single cells"),
+        "bucket": Key("", name_flaw, "a bucket that exists, for files of /tmp"),
+        "bucket-env": Key("", variable_flaw, "the variable that holds its name"),
         "baseline": Key(None, _inside_flaw, "findings that are known already"),
     }
 )

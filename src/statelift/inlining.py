@@ -12,8 +12,8 @@ from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, getter_name
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
-from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Tier
-from statelift.workspace import Proposal, Workspace, line_of
+from statelift.model import CellOptions, Edit, EnsureHelperPart, EnsureImport, Operation, Tier
+from statelift.workspace import Proposal, Workspace, line_of, table_of
 
 TEXT = frozenset({"str"})
 KEYS = TEXT | {"json"}  # a key of the event may be no text: that raises, and a reason says so
@@ -64,26 +64,28 @@ class _Form:
         return f"{self.getter}().get_item({self.address(key)}, ConsistentRead=True)"
 
 
-def inline(judgement: Judgement, workspace: Workspace, table: str, uses: Uses) -> Proposal:
+def inline(judgement: Judgement, workspace: Workspace, table: str, uses: Uses, asked: CellOptions) -> Proposal:
     """The change. Raises NotInlineError where a use or a type has no such form."""
     assert judgement.cell is not None
     key, cell = judgement.cell
+    if asked.ttl:
+        raise NotInlineError("entries expire, and what boto3 reads does not say so by itself")
     _check_place(key, cell, workspace, uses)
     _check_types(workspace, uses)
     getter = workspace.unused_name(key[0], getter_name(key[1]))
-    form = _Form(getter, "pk", _is_text(workspace, uses))
+    form = _Form(getter, asked.key or "pk", _is_text(workspace, uses))
     edits = [Edit(key[0], *line_of(cell, workspace.sources[key[0]]), "")]
     for path, use in uses:
         edits += _rewritten(path, use, workspace, form)
     calls = [(path, use.function, PARTS[use.op]) for path, use in uses]
     has_json = not form.is_text and any(use.op in ("put", "get", "require") for _, use in uses)
     modules = ["boto3", "functools", "os", *(["json"] if has_json else [])]
-    text = _GETTER.format(name=getter, variable=env_name(table))
+    text = _GETTER.format(name=getter, variable=asked.table_env or env_name(table))
     ops: tuple[Operation, ...] = (
         *edits,
         *(EnsureImport(key[0], module) for module in modules),
         EnsureHelperPart(key[0], getter, text),
-        *workspace.infrastructure(judgement, table, "table", calls),
+        *workspace.infrastructure(judgement, table, "table", calls, existing=table_of(asked)),
     )
     reasons = (OWN_ERRORS,)
     return Proposal("inline", f"keep {key[1]} in a DynamoDB table", ops, max(judgement.tier, Tier.REVIEW), reasons)

@@ -319,10 +319,19 @@ class FileHash:
 
 @dataclass(frozen=True, slots=True)
 class CellOptions:
-    """What is asked for one cell, `module:qualified.name`; "" where nothing is said."""
+    """What is asked for one cell, `module:qualified.name`; "" where nothing is said.
+
+    `table` names a table that exists, `table_env` the variable that holds such a name; `key` is its key attribute.
+    `ttl` is the attribute that holds the expiry, `ttl_seconds` how long an entry lives after it was written.
+    """
 
     cell: str
     style: Style | Literal[""] = ""
+    table: str = ""
+    table_env: str = ""
+    key: str = ""
+    ttl: str = ""
+    ttl_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +339,8 @@ class Options:
     """What a plan was made with: only what changes its result.
 
     `is_ephemeral`: tables and buckets go with their stack, as is right for previews and tests only.
-    `style` is the form of the code that keeps state in a table; `stores` says it for single cells.
+    `style` is the form of the code that keeps state in a table; `stores` says it for single cells. `bucket` names a
+    bucket that exists, `bucket_env` the variable that holds such a name.
     """
 
     strict_handlers: bool = False
@@ -341,6 +351,8 @@ class Options:
     is_ephemeral: bool = False
     style: Style = "store"
     stores: tuple[CellOptions, ...] = ()
+    bucket: str = ""
+    bucket_env: str = ""
 
 
 @dataclass(frozen=True, slots=True)

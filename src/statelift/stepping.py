@@ -2,6 +2,7 @@
 
 from statelift.infra.names import env_name, table_id
 from statelift.judge.steps import decorators_of, function_of, name_in
+from statelift.judge.styles import asked_of
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey, FunctionKey
 from statelift.model import Edit, EntryPoint, Operation
@@ -10,6 +11,10 @@ from statelift.workspace import Proposal, Workspace
 
 TABLE = "STATE"
 PART = "stateless.handler"
+NOT_USED = (
+    "its table, key and ttl of the configuration are not used: what is kept around a call lies in one item with"
+    " other variables, in a table of its own"
+)
 AGAIN = (
     "with retry=True a call that meets another one runs again before that, up to nine times: nothing is known"
     " that it does besides computing"
@@ -32,6 +37,9 @@ def keep(judgement: Judgement, workspace: Workspace) -> Proposal:
     functions = [function_of(workspace.program, entry) for entry in workspace.entry_points(judgement)]
     is_repeated = any(each and is_repeatable(workspace, each, judgement.cell[0]) for each in functions)
     reasons = (*judgement.assumed, AGAIN) if is_repeated else judgement.assumed
+    asked = asked_of(workspace.options, workspace.program, judgement.cell[0])
+    if asked.table or asked.table_env or asked.ttl:
+        reasons = (*reasons, NOT_USED)
     title = f"keep {judgement.cell[0][1]} in DynamoDB between calls"
     proposal = Proposal("transaction", title, tuple(dict.fromkeys(ops)), judgement.tier, reasons)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):

@@ -1,7 +1,7 @@
 """Program, sources and templates -> what codemods ask: source text, names, infrastructure for a cell."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Literal
@@ -12,6 +12,7 @@ from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
 from statelift.model import (
+    CellOptions,
     EnsureEnv,
     EnsureGrant,
     EnsureHelperPart,
@@ -45,6 +46,27 @@ class Proposal:
     def lowered(self, tier: Tier, reason: str) -> "Proposal":
         """The same proposal at this tier or lower, with one more reason."""
         return replace(self, tier=max(self.tier, tier), reasons=(*self.reasons, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A table or bucket that is there already: its name, or the environment variable that holds it."""
+
+    kind: Literal["table", "bucket"]
+    name: str = ""
+    variable: str = ""
+    key: str = ""
+
+    def name_for(self, entry: EntryPoint) -> str:
+        """The name, as far as a template tells it; "" where it does not."""
+        known = {} if entry.ref is None else dict(entry.ref.settings.environment)
+        return self.name or known.get(self.variable) or ""
+
+
+def table_of(asked: CellOptions) -> Existing | None:
+    """The table that is asked for, None where a new one is made."""
+    is_there = asked.table or asked.table_env
+    return Existing("table", asked.table, asked.table_env, asked.key) if is_there else None
 
 
 @dataclass(frozen=True)
@@ -108,16 +130,21 @@ class Workspace:
         kind: Literal["table", "bucket"],
         calls: Sequence[tuple[str, str, str]],
         key_prefix: str | None = None,
+        existing: Existing | None = None,
+        ttl: str = "",
     ) -> tuple[Operation, ...]:
         """The resource, and for each function that reaches it the variable and the rights of its own calls.
 
-        `calls` are (file, function, helper part): what stands where.
+        `calls` are (file, function, helper part): what stands where. What exists already is not made.
         """
         entries = self.entry_points(judgement)
         home = _home(entries)
+        if existing is not None:
+            return tuple(self._entering(entries, existing, resource, calls, key_prefix))
         origin = f"{judgement.subject.path}:{judgement.subject.symbol}" if kind == "table" else "files in /tmp"
         root = (("root", self.program.root.path),) if self.is_one_of_many else ()
-        made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin), *root), home)]
+        expiry = (("ttl", ttl),) if ttl else ()
+        made: list[Operation] = [EnsureResource(resource, kind, (("origin", origin), *root, *expiry), home)]
         for entry in entries:
             template = entry.ref.template if entry.ref is not None and home is not None else None
             made.append(EnsureEnv(entry.function, env_name(resource), resource, "name", template))
@@ -125,6 +152,50 @@ class Workspace:
             for file, role in _rights(entry, home):
                 made.append(EnsureGrant(entry.function, resource, actions, key_prefix, None, file, role))
         return tuple(made)
+
+    def _entering(
+        self,
+        entries: tuple[EntryPoint, ...],
+        existing: Existing,
+        resource: str,
+        calls: Sequence[tuple[str, str, str]],
+        key_prefix: str | None,
+    ) -> Iterator[Operation]:
+        """Variable and rights for what exists; none where its name is known at deployment only."""
+        home = _home(entries)
+        for entry in entries:
+            name = existing.name_for(entry)
+            template = entry.ref.template if entry.ref is not None and home is not None else None
+            role = entry.ref.principal if entry.ref is not None else ""
+            reference = f"{existing.kind}/{name}"
+            if existing.name:
+                yield EnsureEnv(entry.function, env_name(resource), reference, "name", template)
+            if name:
+                actions = self._actions(entry, calls)
+                yield EnsureGrant(entry.function, reference, actions, key_prefix, None, home, role)
+
+    def doubts(self, judgement: Judgement, existing: Existing | None) -> Iterable[tuple[Tier, str]]:
+        """What has to hold of a table or bucket that exists already."""
+        if existing is None:
+            return
+        what = existing.name or f"what {existing.variable} names"
+        if existing.kind == "table":
+            yield (
+                Tier.REVIEW,
+                f"{what} exists: its only key has to be {existing.key or 'pk'}, a string; entries that others wrote"
+                " there are not seen, ours have the attributes v, k, c, r and p",
+            )
+        else:
+            yield Tier.REVIEW, f"{what} exists: objects that others put there under the same keys are read, too"
+        if self.is_one_of_many:
+            yield Tier.REVIEW, f"other programs of this project may use {what}, too, and find what this one keeps"
+        for entry in self.entry_points(judgement):
+            if not existing.name_for(entry):
+                yield (
+                    Tier.REVIEW,
+                    f"no template tells the name that {existing.variable} holds for {entry.function}: the variable"
+                    " has to be set, and the rights to be granted, by hand",
+                )
 
     def _actions(self, entry: EntryPoint, calls: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
         """What the calls that this entry point can reach need; least privilege."""

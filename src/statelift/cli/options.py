@@ -122,6 +122,8 @@ class Settled:
             is_ephemeral=self.given.get("ephemeral") is True,
             style=cast(Style, self.value("style")),
             stores=self.stores,
+            bucket=str(self.value("bucket")),
+            bucket_env=str(self.value("bucket-env")),
         )
 
     @property

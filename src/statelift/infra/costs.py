@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from statelift.infra.names import given_name, kind_of
 from statelift.model import Change, EnsureGrant, EnsureResource
 
 DEFAULT_RATE = 1_000_000  # invocations a month
@@ -84,7 +85,9 @@ def _read(text: str) -> Prices:
 def notes(changes: Iterable[Change], prices: Prices, rate: int = DEFAULT_RATE) -> Iterator[Note]:
     """A note for each table and bucket of each change; `rate` is invocations a month of each function."""
     for change in changes:
-        resources = {op.id: op.kind for op in change.ops if isinstance(op, EnsureResource)}
+        resources: dict[str, str] = {op.id: op.kind for op in change.ops if isinstance(op, EnsureResource)}
+        given = (op.resource for op in change.ops if isinstance(op, EnsureGrant))
+        resources |= {name: str(kind_of(name)) for name in given if given_name(name)}
         for resource, kind in sorted(resources.items()):
             mine = [op for op in change.ops if isinstance(op, EnsureGrant) and op.resource == resource]
             grants = list({(op.function, op.actions, op.key_prefix): op for op in mine}.values())  # not by stages

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from statelift.infra.names import camel
+from statelift.infra.names import camel, given_name
 from statelift.infra.patching import patch_file
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
@@ -69,6 +69,7 @@ def render_example(operations: Sequence[InfraOperation], tool: Example) -> str:
     wanted = [op for op in operations if isinstance(op, EnsureResource | EnsureEnv | EnsureGrant)]
     wanted = [op for op in wanted if not (isinstance(op, EnsureResource) and op.kind == "metric")]
     resources = {op.id for op in wanted if isinstance(op, EnsureResource)}
+    resources |= {op.resource for op in wanted if not isinstance(op, EnsureResource) and given_name(op.resource)}
     if not resources:
         raise Refusal("There is nothing to deploy: no change needs a table, a bucket or an alarm.")
     for op in wanted:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from statelift.infra.names import given_name
 from statelift.infra.values import Tagged, Value, scalar, value_of
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource
@@ -75,7 +76,10 @@ def statements_fragment(grant: EnsureGrant, kind: str) -> str:
     objects = _objects(grant.key_prefix) if kind == "bucket" else None
     listing = [action for action in grant.actions if action == _LISTING and kind == "bucket"]
     actions = [action for action in grant.actions if action not in listing]
-    settings = {"id": grant.resource, "actions": actions, "listing": listing, "objects": objects}
+    name = given_name(grant.resource)
+    arn = f"!Sub {scalar(_arn(name, kind))}" if name else f"!GetAtt {grant.resource}.Arn"
+    base = _arn(name, kind) if name else f"${{{grant.resource}.Arn}}"
+    settings = {"arn": arn, "base": base, "actions": actions, "listing": listing, "objects": objects}
     return environment().get_template("statements.yaml.j2").render(settings)
 
 
@@ -86,8 +90,17 @@ def statements(grant: EnsureGrant, kind: str) -> tuple[dict[str, Value], ...]:
     return tuple(item for item in values if isinstance(item, dict)) if isinstance(values, list) else ()
 
 
-def variable_value(variable: EnsureEnv) -> Tagged:
+def _arn(name: str, kind: str) -> str:
+    """The ARN of what exists in the account and region of the stack, for `!Sub`."""
+    if kind == "bucket":
+        return f"arn:${{AWS::Partition}}:s3:::{name}"
+    return f"arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/{name}"
+
+
+def variable_value(variable: EnsureEnv) -> Tagged | str:
     """What an environment variable holds."""
+    if name := given_name(variable.resource):
+        return name
     if variable.attribute == "arn":
         return Tagged("!GetAtt", f"{variable.resource}.Arn")
     return Tagged("!Ref", variable.resource)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from typing import Literal
+from typing import Literal, TypeAlias
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _RESERVED = ("AWS", "LAMBDA")
@@ -25,8 +25,20 @@ def alarm_id(name: str) -> str:
     return _logical_id(name, "Alarm")
 
 
-def kind_of(resource: str) -> Literal["table", "bucket"] | None:
-    """What a logical id of ours stands for."""
+Kind: TypeAlias = Literal["table", "bucket"]
+_GIVEN = re.compile(r"(table|bucket)/([A-Za-z0-9_.-]{3,255})")
+
+
+def given_name(resource: str) -> str:
+    """`table/user-sessions`, which stands for a resource that exists already -> `user-sessions`; "" for an id."""
+    found = _GIVEN.fullmatch(resource)
+    return found[2] if found else ""
+
+
+def kind_of(resource: str) -> Kind | None:
+    """What a logical id of ours stands for, or the reference to a resource that exists."""
+    if given_name(resource):
+        return "table" if resource.startswith("table/") else "bucket"
     if resource.endswith("Table"):
         return "table"
     return "bucket" if resource.endswith("Bucket") else None

@@ -6,6 +6,7 @@ from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from statelift.infra.entries import owned_resources, with_resource, with_variable
 from statelift.infra.fragments import TYPES, resource_bodies, statements
+from statelift.infra.names import given_name, kind_of
 from statelift.infra.rights import ensure_statement
 from statelift.infra.wanted import check_actions, merged
 from statelift.infra.yamlpatch import Document, Refusal
@@ -52,6 +53,8 @@ def _with_variable(document: Document, variable: EnsureEnv) -> Document:
 
 
 def _resource_kind(document: Document, logical_id: str) -> str:
+    if given_name(logical_id):
+        return kind_of(logical_id) or ""
     kind = string(document.node((*_RESOURCES, logical_id, "Type")))
     if kind is None:
         raise Refusal(f"The template has no resource {logical_id} that a function could use.")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from statelift.infra.fragments import environment, resource_fragment, statements_fragment, variable_value
-from statelift.infra.names import camel
+from statelift.infra.names import camel, given_name, kind_of
 from statelift.infra.values import scalar
-from statelift.infra.wanted import check_actions, merged
+from statelift.infra.wanted import Wanted, check_actions, merged
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import EnsureEnv, EnsureGrant, InfraOperation
 
@@ -40,10 +40,10 @@ def render_infrastructure(operations: Sequence[InfraOperation], target: Target) 
     Raises Refusal where an operation needs a resource that is not among them.
     """
     wanted = merged(operations)
-    kinds = {resource.id: resource.kind for resource in wanted.resources if resource.kind != "metric"}
+    kinds = _kinds(wanted)
+    users: tuple[EnsureEnv | EnsureGrant, ...] = (*wanted.variables, *wanted.grants)
     if not kinds:
         raise Refusal("There is nothing to deploy: no change needs a table, a bucket or an alarm.")
-    users: tuple[EnsureEnv | EnsureGrant, ...] = (*wanted.variables, *wanted.grants)
     for user in users:
         if user.resource not in kinds:
             raise Refusal(f"{user.function} needs {user.resource}, which no change creates.")
@@ -59,10 +59,17 @@ def render_infrastructure(operations: Sequence[InfraOperation], target: Target) 
     )
 
 
+def _kinds(wanted: Wanted) -> dict[str, str]:
+    """What each id, or reference to what exists already, stands for."""
+    kinds: dict[str, str] = {each.id: each.kind for each in wanted.resources if each.kind != "metric"}
+    users: tuple[EnsureEnv | EnsureGrant, ...] = (*wanted.variables, *wanted.grants)
+    return kinds | {each.resource: str(kind_of(each.resource)) for each in users if given_name(each.resource)}
+
+
 def policies_of(operations: Sequence[InfraOperation]) -> list[ManagedPolicy]:
     """The policies of the stack, one for each function. Raises Refusal."""
     wanted = merged(operations)
-    kinds = {resource.id: str(resource.kind) for resource in wanted.resources if resource.kind != "metric"}
+    kinds = _kinds(wanted)
     taken = {logical_id for name in kinds for logical_id in (name, f"{name}Policy")}
     by_function: dict[str, list[str]] = defaultdict(list)
     for grant in wanted.grants:

@@ -13,6 +13,9 @@ from statelift.locate.sites import Path, Site
 
 Statement = dict[str, Value]
 
+_GIVEN = re.compile(
+    r"arn:\$\{AWS::Partition\}:(?:dynamodb:\$\{AWS::Region\}:\$\{AWS::AccountId\}:table/([\w.-]+)|s3:::([\w.-]+)(?:/.*)?)"
+)
 _ARN = re.compile(r"(?:\$\{)?([A-Za-z0-9]+)\.Arn\b.*", re.DOTALL)
 _INSIDE_ROLE: Path = ("PolicyDocument", "Statement")
 _INSIDE_FUNCTION: Path = ("Statement",)
@@ -70,7 +73,7 @@ def _new_policy(site: Site, resource: str, statement: Statement) -> Value:
     document: dict[str, Value] = {"Version": "2012-10-17", "Statement": [_value(statement)]}
     if not site.role:
         return document
-    return {"PolicyName": short(f"statelift-{resource}"), "PolicyDocument": document}
+    return {"PolicyName": short(f"statelift-{resource.replace('/', '-')}"), "PolicyDocument": document}
 
 
 def _policies(document: Document, path: Path, inside: Path) -> list[Policy]:
@@ -96,8 +99,12 @@ def _resource(statement: Statement) -> str:
             target = first
         case _:
             pass
-    match = _ARN.fullmatch(target.text) if isinstance(target, Tagged) else None
-    return match[1] if match and statement.get("Effect") == "Allow" else ""
+    if not isinstance(target, Tagged) or statement.get("Effect") != "Allow":
+        return ""
+    if found := _GIVEN.fullmatch(target.text):
+        return f"table/{found[1]}" if found[1] else f"bucket/{found[2]}"
+    match = _ARN.fullmatch(target.text)
+    return match[1] if match else ""
 
 
 def _rank(statement: Statement) -> tuple[bool, str, str]:

@@ -7,6 +7,7 @@ from yaml.nodes import ScalarNode
 
 from statelift.infra.entries import owned_resources, with_resource, with_variable
 from statelift.infra.fragments import TYPES, resource_bodies, statements
+from statelift.infra.names import given_name, kind_of
 from statelift.infra.rights import ensure_listed
 from statelift.infra.values import Tagged, Value
 from statelift.infra.wanted import check_actions, merged
@@ -59,12 +60,13 @@ def _with_variable(document: Document, variable: EnsureEnv) -> Document:
 
 def _with_grant(document: Document, grant: EnsureGrant) -> Document:
     base = _base(document, grant.resource)
-    kind = string(document.node((*base, grant.resource, "Type"))) or ""
+    found = string(document.node((*base, grant.resource, "Type"))) or ""
+    kind = kind_of(grant.resource) or "" if given_name(grant.resource) else found
     check_actions(grant, _KINDS.get(kind, kind))
     site = service_site(document.tree, grant.function)
     if site.inherits:
         document = document.with_entry(site.statements[:-1], "iamRoleStatementsInherit", True)
-    owned = owned_resources(document, base)
+    owned = [*owned_resources(document, base), *([grant.resource] if given_name(grant.resource) else [])]
     for statement in statements(grant, _KINDS.get(kind, kind)):
         spelled = _spelled(statement)
         if isinstance(spelled, dict):
@@ -74,6 +76,8 @@ def _with_grant(document: Document, grant: EnsureGrant) -> Document:
 
 def _base(document: Document, resource: str) -> Path:
     path = resources_path(document.tree)
+    if given_name(resource):
+        return path or ("resources", "Resources")
     if path is None or document.node((*path, resource)) is None:
         raise Refusal(f"The service has no resource {resource} that a function could use.")
     return path

@@ -9,7 +9,7 @@ from dataclasses import replace
 from statelift.infra.fragments import environment
 from statelift.infra.hclpatch import Source, proved, with_block, with_item, with_variable
 from statelift.infra.limits import check_environment, short
-from statelift.infra.names import kind_of
+from statelift.infra.names import given_name, kind_of
 from statelift.infra.wanted import check_actions, merged
 from statelift.infra.yamlpatch import Refusal
 from statelift.locate.hcl import Block, Call, Expression, Items, Literal, Mapping
@@ -45,6 +45,10 @@ def patch_terraform(path: str, before: bytes | None, operations: Sequence[InfraO
     return source.whole
 
 
+# Of what exists: which account and region the provider has is known at deployment only.
+_ARNS = {"table": "arn:aws:dynamodb:*:*:table/", "bucket": "arn:aws:s3:::"}
+
+
 def local_name(resource: str) -> str:
     """`OrdersTable` -> `statelift_orders_table`."""
     return "_".join(["statelift", *(word.lower() for word in _WORD.findall(resource))])
@@ -70,6 +74,8 @@ def _with_variable(source: Source, variable: EnsureEnv) -> Source:
 def address_of(resource: str, attribute: str) -> str:
     """`OrdersTable`, "arn" -> `aws_dynamodb_table.statelift_orders_table.arn`. Raises Refusal."""
     kind = kind_of(resource)
+    if name := given_name(resource):
+        return json.dumps(name if attribute == "name" else _ARNS[kind or "table"] + name)
     if kind is None:
         raise Refusal(f"{resource} is neither a table nor a bucket.")
     return f"{_TYPES[kind]}.{local_name(resource)}.{_ATTRIBUTES.get((kind, attribute), attribute)}"
@@ -203,7 +209,8 @@ def _statements(grant: EnsureGrant, kind: str) -> Iterator[tuple[list[str], str,
     objects = "*" if prefix is None else prefix + "*" if prefix.endswith("/") else prefix
     direct = [action for action in grant.actions if action != _LISTING]
     if direct:
-        yield direct, f'"${{{arn}}}/{objects}"', ""
+        whole = f'{arn[:-1]}/{objects}"' if given_name(grant.resource) else f'"${{{arn}}}/{objects}"'
+        yield direct, whole, ""
     if _LISTING in grant.actions:
         yield [_LISTING], arn, "" if objects == "*" else objects
 

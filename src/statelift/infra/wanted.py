@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from statelift.infra.names import given_name
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
 
@@ -26,6 +27,9 @@ def merged(operations: Sequence[InfraOperation]) -> Wanted:
     resources = [op for op in operations if isinstance(op, EnsureResource)]
     variables = [op for op in operations if isinstance(op, EnsureEnv)]
     grants = [op for op in operations if isinstance(op, EnsureGrant)]
+    for reference in (*(op.resource for op in variables), *(op.resource for op in grants)):
+        if "/" in reference and not given_name(reference):
+            raise Refusal(f"{reference!r} is no table or bucket that exists: table/NAME or bucket/NAME.")
     return Wanted(_resources(resources), _variables(variables), _grants(grants))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from statelift.model import EnsureEnv, EnsureResource, Operation
+from statelift.infra.names import given_name
+from statelift.model import CellOptions, EnsureEnv, EnsureResource, Operation, Options
 from statelift.verify.machine.needs import bucket_arn, table_arn
 from statelift.verify.values import Bucket, Canned, CodeTree, Resource, Table
 
@@ -50,6 +51,35 @@ def _files(folder: Path) -> Iterable[Path]:
             yield path
 
 
+def existing_of(
+    operations: Iterable[Operation], options: Options, environment: Mapping[str, str]
+) -> tuple[Resource, ...]:
+    """The tables and buckets that a plan takes for granted, each once: empty ones stand for them."""
+    keys = {
+        each.table or environment[each.table_env]: each.key or "pk" for each in options.stores if _is_there(each)
+    }
+    references = {op.resource for op in operations if isinstance(op, EnsureEnv) and given_name(op.resource)}
+    references |= {f"table/{environment[each.table_env]}" for each in options.stores if each.table_env}
+    references |= {f"bucket/{environment[options.bucket_env]}"} if options.bucket_env else set()
+    return tuple(_empty(reference, keys) for reference in sorted(references))
+
+
+def _is_there(asked: CellOptions) -> bool:
+    return bool(asked.table or asked.table_env)
+
+
+def _empty(reference: str, keys: Mapping[str, str]) -> Resource:
+    kind, _, name = reference.partition("/")
+    return Table(name, keys.get(name, "pk")) if kind == "table" else Bucket(name)
+
+
+def stand_ins(options: Options) -> dict[str, str]:
+    """Variables that name what exists, with the names of what stands for it."""
+    variables = [each.table_env for each in options.stores if each.table_env]
+    variables += [options.bucket_env] if options.bucket_env else []
+    return {name: f"existing-{name.lower().replace('_', '-')}" for name in variables}
+
+
 def resources_of(operations: Iterable[Operation]) -> tuple[Resource, ...]:
     """The tables and buckets that a plan's operations make, each once."""
     wanted = {op.id: op for op in operations if isinstance(op, EnsureResource)}
@@ -68,7 +98,9 @@ def environment_of(operations: Iterable[Operation]) -> dict[str, str]:
     known = {op.id: op for op in listed if isinstance(op, EnsureResource)}
     found: dict[str, str] = {}
     for operation in listed:
-        if isinstance(operation, EnsureEnv) and operation.resource in known:
+        if isinstance(operation, EnsureEnv) and given_name(operation.resource):
+            found[operation.name] = given_name(operation.resource)
+        elif isinstance(operation, EnsureEnv) and operation.resource in known:
             name = physical_name(known[operation.resource])
             found[operation.name] = name if operation.attribute == "name" else arn_of(known[operation.resource])
     return found

@@ -27,7 +27,7 @@ from statelift.verify.events.steps import Entry
 from statelift.verify.machine.world import Setting
 from statelift.verify.playing.compare import Rules, rules_of
 from statelift.verify.playing.driver import Metric, Pair
-from statelift.verify.resources import read_canned, read_tree, resources_of
+from statelift.verify.resources import existing_of, read_canned, read_tree, resources_of, stand_ins
 from statelift.verify.statements import Statement, changed_statements
 from statelift.verify.surroundings import read_surroundings
 from statelift.verify.values import Canned, CodeTree, Deployed, Resource
@@ -162,10 +162,10 @@ def _subject(
     read = _reader(writes, analysis.read) if given.written is None else _reader_of(given.written)
     calls = [(made.call, entry) for made, entry in zip(entries, root.entries, strict=True)]
     deployed = deployed_of(calls, [operation for change in changes for operation in change.ops], read)
+    setting = _setting(plan, changes, given, deployed)
     pair = Pair(
-        original, after, _setting(changes, given, deployed),
-        tuple(sorted({each.call.partition(":")[0] for each in entries})),
-        _rules(changes, given), tuple(_metrics(plan, program, changes)),
+        original, after, setting, tuple(sorted({each.call.partition(":")[0] for each in entries})),
+        _rules(plan, changes, setting, given), tuple(_metrics(plan, program, changes)),
     )  # fmt: skip
     by_id = {change.id: change for change in changes}
     moving = frozenset(change.id for change in changes if _concerns_state(plan, change))
@@ -259,16 +259,19 @@ def _entry(program: Program, entry: EntryPoint) -> Entry:
     return Entry(call, "call" if entry.origin == "public" else "lambda", names)
 
 
-def _setting(changes: Sequence[Change], given: Given, deployed: Deployed) -> Setting:
+def _setting(plan: Plan, changes: Sequence[Change], given: Given, deployed: Deployed) -> Setting:
     operations = [operation for change in changes for operation in change.ops]
-    environment = {**variables_of(deployed), **given.environment}
-    resources = (*given.resources, *resources_of(operations))
+    environment = {**stand_ins(plan.options), **variables_of(deployed), **given.environment}
+    known = {resource.name for resource in given.resources}
+    existing = [each for each in existing_of(operations, plan.options, environment) if each.name not in known]
+    resources = (*given.resources, *existing, *resources_of(operations))
     return Setting(environment, resources, given.canned, given.timeout, deployed=deployed)
 
 
-def _rules(changes: Sequence[Change], given: Given) -> Rules:
+def _rules(plan: Plan, changes: Sequence[Change], setting: Setting, given: Given) -> Rules:
     operations = [operation for change in changes for operation in change.ops]
-    return rules_of(given.sources.ignore, [resource.name for resource in resources_of(operations)])
+    own = (*resources_of(operations), *existing_of(operations, plan.options, setting.environment))
+    return rules_of(given.sources.ignore, [resource.name for resource in own])
 
 
 def _concerns_state(plan: Plan, change: Change) -> bool:

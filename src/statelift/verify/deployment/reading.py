@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from statelift.infra.names import given_name
 from statelift.locate.hcl import MissingParserError, read_hcl
 from statelift.locate.tree import compose_template
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, EntryPoint, FunctionRef, Operation
@@ -37,7 +38,8 @@ def deployed_of(calls: Sequence[tuple[str, EntryPoint]], operations: Sequence[Op
             made = _with_variables(made, operations)
         found.setdefault(call, {})[entry.function] = made
     functions = tuple((call, tuple(many.values())) for call, many in found.items())
-    return Deployed(functions, frozenset(names.names.values()))
+    existing = {given_name(op.resource) for op in operations if isinstance(op, EnsureGrant)} - {""}
+    return Deployed(functions, frozenset({*names.names.values(), *existing}))
 
 
 def _deployment(ref: FunctionRef, names: Names, read: Read) -> Deployment:
