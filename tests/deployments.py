@@ -150,6 +150,49 @@ class Notes(Stack):
             code=aws_lambda.Code.from_asset("src"),
         )
 """
+CHALICE = """from chalice import Chalice
+
+app = Chalice(app_name="notes")
+SESSIONS = {}
+
+
+@app.lambda_function()
+def handler(event, context):
+    action = event["action"]
+    if action == "login":
+        SESSIONS[event["token"]] = event["user"]
+    elif action == "who":
+        return {"user": SESSIONS.get(event["token"])}
+    elif action == "logout":
+        return {"was": SESSIONS.pop(event["token"], None)}
+    elif action == "all":
+        return {"count": len(SESSIONS)}
+    return {"done": action}
+"""
+# What of the framework is needed to import such a program.
+STAND_IN = """class Chalice:
+    def __init__(self, app_name):
+        self.app_name = app_name
+
+    def lambda_function(self):
+        return lambda function: function
+"""
+STAGES = """{
+  "version": "2.0",
+  "app_name": "notes",
+  "stages": {
+    "dev": {"autogen_policy": false},
+    "prod": {"autogen_policy": false, "environment_variables": {"STAGE": "prod"}}
+  }
+}
+"""
+POLICY = """{
+  "Version": "2012-10-17",
+  "Statement": [
+    {"Effect": "Allow", "Action": "logs:*", "Resource": "arn:aws:logs:*:*:*"}
+  ]
+}
+"""
 PROJECTS: dict[str, dict[str, str]] = {
     "sam": {"template.yaml": SAM},
     "sam-json": {"template.json": SAM_JSON},
@@ -157,6 +200,13 @@ PROJECTS: dict[str, dict[str, str]] = {
     "serverless": {"serverless.yml": SERVICE},
     "terraform": {"main.tf": TERRAFORM},
     "cdk": {"stack.py": CDK, "cdk.json": '{"app": "python stack.py"}'},
+    "chalice": {
+        "app.py": CHALICE,
+        "chalice.py": STAND_IN,
+        ".chalice/config.json": STAGES,
+        ".chalice/policy-dev.json": POLICY,
+        ".chalice/policy-prod.json": POLICY,
+    },
     "snippet": {},
 }
 
@@ -193,8 +243,8 @@ class Deploying:
 
 def deploying(folder: Path, files: dict[str, str], program: str = PROGRAM) -> Deploying:
     """Write the project, plan it and choose all changes that can be made."""
-    source = {"src/app.py": program} if files else {"app.py": program}
-    written(folder, {**source, **files})
+    place = "src/app.py" if files else "app.py"
+    written(folder, files if "app.py" in files else {place: program, **files})
     analysis = analyse([folder], Options())
     plan = plan_of(analysis, Options())
     chosen = chosen_changes(plan, Tier.REVIEW, only_accepted=False)

@@ -14,6 +14,7 @@ from statelift.verify.deployment.names import Names, names_of
 from statelift.verify.deployment.programs import program_deployment
 from statelift.verify.deployment.services import service_deployment
 from statelift.verify.deployment.snippets import joined, snippet_deployments
+from statelift.verify.deployment.stages import stage_deployments
 from statelift.verify.deployment.templates import template_deployment
 from statelift.verify.resources import environment_of
 from statelift.verify.values import Deployed, Deployment
@@ -30,45 +31,47 @@ def deployed_of(calls: Sequence[tuple[str, EntryPoint]], operations: Sequence[Op
     snippets = snippet_deployments([op for op in copied if op.template is None], names)
     found: dict[str, dict[str, Deployment]] = {}
     for call, entry in calls:
-        parts = [] if entry.ref is None else [_deployment(entry.ref, names, read)]
-        if entry.function in snippets:
-            parts.append(snippets[entry.function])
-        made = joined(entry.function, parts)
-        if made.statements is None:
-            made = _with_variables(made, operations)
-        found.setdefault(call, {})[entry.function] = made
+        declared = [Deployment(entry.function)] if entry.ref is None else _deployments(entry.ref, names, read)
+        printed = [snippets[entry.function]] if entry.function in snippets else []
+        for each in declared:
+            made = joined(each.function, [each, *printed])
+            if made.statements is None:
+                made = _with_variables(made, operations)
+            found.setdefault(call, {})[made.function] = made
     functions = tuple((call, tuple(many.values())) for call, many in found.items())
     existing = {given_name(op.resource) for op in operations if isinstance(op, EnsureGrant)} - {""}
     return Deployed(functions, frozenset({*names.names.values(), *existing}))
 
 
-def _deployment(ref: FunctionRef, names: Names, read: Read) -> Deployment:
-    """What the template says of a function; where it cannot be read, nothing is refused."""
+def _deployments(ref: FunctionRef, names: Names, read: Read) -> list[Deployment]:
+    """What the template says of a function, once for each stage; where it cannot be read, nothing is refused."""
     reason = f"the rights of {ref.logical_id} are not read from {ref.template}"
     try:
         found = _found(ref, names, read)
     except (OSError, ValueError, SyntaxError, MissingParserError) as error:
         reason = f"{reason}: {error}"
     else:
-        if found is not None:
+        if found:
             return found
-    return Deployment(ref.logical_id, (), None, (), (reason,))
+    return [Deployment(ref.logical_id, (), None, (), (reason,))]
 
 
-def _found(ref: FunctionRef, names: Names, read: Read) -> Deployment | None:
+def _found(ref: FunctionRef, names: Names, read: Read) -> list[Deployment]:
     match ref.tool:
         case "sam" | "cloudformation":
             tree = compose_template(read(ref.template))
-            return None if tree is None else template_deployment(tree, ref.logical_id, names)
+            return [] if tree is None else [template_deployment(tree, ref.logical_id, names)]
         case "serverless":
-            return service_deployment(read(ref.template), ref.logical_id, names)
+            return [service_deployment(read(ref.template), ref.logical_id, names)]
         case "terraform":
             files = [ref.template, *([ref.resources] if ref.resources else [])]
-            return module_deployment([read_hcl(data) for data in _there(files, read)], ref.logical_id, names)
+            return [module_deployment([read_hcl(data) for data in _there(files, read)], ref.logical_id, names)]
         case "cdk":
-            return program_deployment(read(ref.template), ref.logical_id, names)
-        case "chalice":  # its files are not written to: the printed stack counts
-            return Deployment(ref.logical_id, unread=("the policy that chalice makes",))
+            return [program_deployment(read(ref.template), ref.logical_id, names)]
+        case "chalice" if ref.rights:
+            return list(stage_deployments(ref, names, read))
+        case "chalice":  # it guesses the rights: the printed stack counts
+            return [Deployment(ref.logical_id, unread=("the policy that chalice makes",))]
 
 
 def _there(paths: Sequence[str], read: Read) -> Iterator[bytes]:

@@ -71,7 +71,8 @@ def granted_rights(deployed: Deployed) -> frozenset[Right]:
 
 
 def _names(resource: str, name: str) -> bool:
-    return resource in (table_arn(name), bucket_arn(name)) or resource.startswith(f"{bucket_arn(name)}/")
+    is_table = resource.startswith("arn:aws:dynamodb:") and resource.endswith(f":table/{name}")
+    return is_table or resource == bucket_arn(name) or resource.startswith(f"{bucket_arn(name)}/")
 
 
 def _why_refused(need: Need, function: Deployment) -> str:
