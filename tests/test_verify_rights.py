@@ -1,6 +1,8 @@
 """What a policy allows, as verify reads it and as the gate holds it against calls."""
 
+import ast
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from deployments import CDK, CLOUDFORMATION, PROGRAM, SAM, SERVICE, TERRAFORM, d
 from statelift.infra.yamlpatch import Document
 from statelift.locate.hcl import read_hcl
 from statelift.model import EnsureResource
+from statelift.runtime import PARTS, render_helper
 from statelift.verify.deployment.modules import module_deployment
 from statelift.verify.deployment.names import names_of
 from statelift.verify.deployment.programs import program_deployment
@@ -376,6 +379,37 @@ def test_grants_of_cdk_are_read_for_their_function_only():
     found = program_deployment(text.encode(), "Api", NAMES)
     assert granted(found) == {("dynamodb:GetItem", "OrdersTable")}
     assert found.unread == ("orders.grant_stream_read",)
+
+
+# ---------------------------------------------------------------- the helper
+
+
+def called(text: str) -> Iterator[str]:
+    """The operations that generated code calls: `_call("get_item", …)`, `_s3().get_object`."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Call(func=ast.Name(id="_call"), args=[ast.Constant(value=str(operation)), *_]):
+                yield f"dynamodb.{operation}"
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="_s3")), attr=operation):
+                yield f"s3.{operation}"
+            case _:
+                pass
+
+
+def rights(operation: str) -> set[str]:
+    """What one operation of the SDK needs, as verify sees it at the gate."""
+    service, _, name = operation.partition(".")
+    word = "".join(part.capitalize() for part in name.split("_"))
+    call = dynamodb(word) if service == "dynamodb" else s3(word, "/" if "list" in name else "/tmp/a")
+    listing = judged_missing(call, "app:handler", deployed())
+    needs = [*needs_of(call), *([listing.need] if listing.need is not None else [])]
+    return {need.action for need in needs}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_the_helper_is_granted_what_its_code_calls_and_nothing_else(part):
+    needed = {action for operation in called(render_helper([part])) for action in rights(operation)}
+    assert needed == set(PARTS[part].actions)
 
 
 # ---------------------------------------------------------------- whole projects

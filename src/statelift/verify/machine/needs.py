@@ -89,9 +89,9 @@ def _on_table(operation: str, request: Mapping[str, Any]) -> Need:
 
 
 def _keys(request: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The partition key that a request names: tables of the change have no other."""
-    key = request.get("Key") or request.get("Item") or {}
-    value = key.get("pk")
+    """The partition key that a request names: new tables have `pk` and no other, a key of one part is it, too."""
+    key = request.get("Key") or {}
+    value = next(iter(key.values())) if len(key) == 1 else (key or request.get("Item") or {}).get("pk")
     return {"dynamodb:leadingkeys": tuple(map(str, value.values()))} if value else {}
 
 
