@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from deployments import CDK, CLOUDFORMATION, PROGRAM, SAM, SERVICE, TERRAFORM, deploying
 
+from statelift.infra.values import long_form, value_of
 from statelift.infra.yamlpatch import Document
 from statelift.locate.hcl import read_hcl
 from statelift.model import EnsureResource
@@ -379,6 +380,38 @@ def test_grants_of_cdk_are_read_for_their_function_only():
     found = program_deployment(text.encode(), "Api", NAMES)
     assert granted(found) == {("dynamodb:GetItem", "OrdersTable")}
     assert found.unread == ("orders.grant_stream_read",)
+
+
+def pairs(function: Deployment) -> set[tuple[str, str]]:
+    return {
+        (action, where) for each in function.statements or () for action in each.actions for where in each.resources
+    }
+
+
+MORE = """        - S3CrudPolicy: {BucketName: !Ref TmpFilesBucket}
+        - DynamoDBReadPolicy: {TableName: !Ref SessionsTable}
+        - Statement: [{Effect: Allow, Action: 'dynamodb:Query', Resource: !Sub '${SessionsTable.Arn}/index/*'}]
+"""
+
+
+@pytest.mark.parametrize("more", ["", MORE])
+def test_a_patched_template_of_sam_says_the_same_once_sam_has_translated_it(tmp_path, more):
+    translating = pytest.importorskip("samtranslator.translator.translator")
+    parsing = pytest.importorskip("samtranslator.parser.parser")
+    boto3 = pytest.importorskip("boto3")
+    project = deploying(tmp_path, {"template.yaml": SAM + more})
+    tree = Document.parse(project.files["template.yaml"]).tree
+    whole = long_form(value_of(tree.root))
+    whole["Resources"]["Api"]["Properties"]["CodeUri"] = "s3://bucket/key"
+    session = boto3.Session(region_name="us-east-1")
+    made = translating.Translator({}, parsing.Parser(), boto_session=session).translate(whole, {})
+    names = names_of(project.operations)
+    theirs = template_deployment(Document.parse(json.dumps(made).encode()).tree, "Api", names)
+    [mine] = project.pair.setting.deployed.all
+    assert theirs.variables == mine.variables
+    assert len(pairs(mine)) >= 8
+    assert pairs(theirs) == pairs(mine)
+    assert {each.conditions for each in theirs.statements} == {each.conditions for each in mine.statements}
 
 
 # ---------------------------------------------------------------- the helper

@@ -65,7 +65,9 @@ class Names:
             case "!GetAtt", [ScalarNode(value=str(resource)), ScalarNode(value=str(attribute))]:
                 return self._attribute(f"{resource}.{attribute}")
             case "!Sub", str(text):
-                return self._filled(text)
+                return self._filled(text, {})
+            case "!Sub", [ScalarNode(value=str(text)), MappingNode() as more]:
+                return self._filled(text, {name: self.resolved(value) for name, value in entries(more).items()})
             case "!Join", [ScalarNode(value=str(between)), SequenceNode(value=items)]:
                 parts = [self.resolved(item) for item in items]
                 known = [part for part in parts if isinstance(part, str)]
@@ -77,16 +79,16 @@ class Names:
         resource, _, attribute = text.partition(".")
         return self.arns.get(resource) if attribute == "Arn" else None
 
-    def _filled(self, text: str) -> str | None:
-        """The text of a `!Sub` with its holes filled."""
+    def _filled(self, text: str, more: Mapping[str, Plain]) -> str | None:
+        """The text of a `!Sub` with its holes filled; `more` are values of its own."""
         holes = [match[2] for match in _HOLE.finditer(text) if not match[1]]
-        values = {
-            hole: self._attribute(hole) if "." in hole else self.names.get(hole, _PSEUDO.get(hole))
-            for hole in holes
-        }
-        if any(value is None for value in values.values()):
+        values = {hole: more[hole] if hole in more else self._named(hole) for hole in holes}
+        if not all(isinstance(value, str) for value in values.values()):
             return None
-        return _HOLE.sub(lambda match: f"${{{match[2]}}}" if match[1] else values[match[2]] or "", text)
+        return _HOLE.sub(lambda match: f"${{{match[2]}}}" if match[1] else str(values[match[2]]), text)
+
+    def _named(self, hole: str) -> str | None:
+        return self._attribute(hole) if "." in hole else self.names.get(hole, _PSEUDO.get(hole))
 
 
 def names_of(operations: Iterable[Operation]) -> Names:

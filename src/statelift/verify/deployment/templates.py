@@ -9,6 +9,7 @@ from statelift.locate.declared import SERVERLESS
 from statelift.locate.tree import Tree, attribute_of, entries, string
 from statelift.verify.deployment.names import Names
 from statelift.verify.deployment.policies import Reading
+from statelift.verify.machine.needs import bucket_arn, table_arn
 from statelift.verify.values import Deployment, Statement
 
 _KINDS = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy")
@@ -119,7 +120,7 @@ class _Reader:
         if not isinstance(target, str):
             self.found.unread.append(f"{where} ({name})")
             return
-        arn = f"arn:aws:{service}:::{target}" if service == "s3" else f"arn:aws:dynamodb:*:*:table/{target}"
+        arn = bucket_arn(target) if service == "s3" else table_arn(target)
         inner = f"{arn}/*" if service == "s3" else f"{arn}/index/*"
         words = tuple(f"{service}:{action}" for action in actions.split())
         self.found.statements.append(Statement(words, (arn, inner)))
