@@ -79,6 +79,7 @@ def plan(root, *changes, **files):
             "stores": [],
             "bucket": "",
             "bucket_env": "",
+            "fix_original": False,
         },
         "files": [{"path": path, "sha256": value} for path, value in hashes.items()],
         "findings": [],

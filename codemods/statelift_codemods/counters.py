@@ -22,7 +22,8 @@ is read: its value now counts all containers. MANUAL for floats, resets and coun
 ## Where we differ from the seed documents
 The documents replace `if request_count % 1000 == 0: send_alert(...)` by a metric alone, which loses the
 alert. Ours keeps the branch, with a number that is exact over all containers. A counter that is incremented
-without `global` raises on every call; that is reported, and not repaired in silence.
+without `global` raises on every call; that is reported, and repaired with `--fix-original` only: then the change
+says that the program behaves differently.
 
 ## Related
 AP-02 stateful operations, AP-10 global state assumptions.

@@ -123,6 +123,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "stores": Key((), stores_flaw, "what is asked for single cells"),
         "bucket": Key("", name_flaw, "a bucket that exists, for files of /tmp"),
         "bucket-env": Key("", variable_flaw, "the variable that holds its name"),
+        "fix-original": Key(False, _flag_flaw, "repair what raises in every call, then migrate it"),
         "baseline": Key(None, _inside_flaw, "findings that are known already"),
     }
 )

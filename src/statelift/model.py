@@ -340,7 +340,8 @@ class Options:
 
     `is_ephemeral`: tables and buckets go with their stack, as is right for previews and tests only.
     `style` is the form of the code that keeps state in a table; `stores` says it for single cells. `bucket` names a
-    bucket that exists, `bucket_env` the variable that holds such a name.
+    bucket that exists, `bucket_env` the variable that holds such a name. `fix_original`: what raises in every call
+    is repaired first.
     """
 
     strict_handlers: bool = False
@@ -353,6 +354,7 @@ class Options:
     stores: tuple[CellOptions, ...] = ()
     bucket: str = ""
     bucket_env: str = ""
+    fix_original: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,6 +256,7 @@ _READERS: dict[str, Reader[object]] = {
     "metrics": _word("emf"),
     "strict_handlers": _typed(bool, "true or false"),
     "is_ephemeral": _typed(bool, "true or false"),
+    "fix_original": _typed(bool, "true or false"),
     "ttl_seconds": _count,
     "properties": _properties,
     **dict.fromkeys(("line", "end_line", "column", "start", "end"), _count),

@@ -10,6 +10,7 @@ from statelift.analysis import Analysis, Progress, analyse, analyse_project, no_
 from statelift.baseline import Baseline, Entry, is_looked_at
 from statelift.compose import compose_changes, hash_of, touched
 from statelift.discover import Project
+from statelift.fixing import repaired_proposals
 from statelift.gate import demoted, pass_gate
 from statelift.infra.names import getter_name
 from statelift.judge.rules import BY_CODE, covers
@@ -32,7 +33,7 @@ from statelift.registry import codemod_for
 from statelift.runtime import HELPER_FILE
 from statelift.selecting import selections
 from statelift.suppressing import Candidate, Hidden, hide
-from statelift.workspace import Workspace
+from statelift.workspace import Proposal, Workspace
 
 Judged: TypeAlias = tuple[Workspace, Judgement, str]
 
@@ -92,6 +93,8 @@ def plan_of(
     chosen = [each for each in selected if each[2] not in hidden]
     foreign = [pair for pair in foreign if pair[0].id not in hidden]
     proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
+    if options.fix_original:
+        proposed += _repairs(analysis, options, chosen)
     proposed += [change for _, change in foreign if change is not None]
     kept = [_as_asked(change, options) for change in proposed if only is None or change.id in only]
     changes = _settled(analysis, options, pass_gate(kept, analysis.read))
@@ -220,11 +223,22 @@ def _is_default(rule: str) -> bool:
     return known is None or known.is_default
 
 
+def _repairs(analysis: Analysis, options: Options, chosen: Sequence[Judged]) -> Iterator[Change]:
+    """For each counter without `global` one change: it repairs all of its functions."""
+    for workspace, judgement, id_ in chosen:
+        if judgement.rule == "SL203":
+            proposals = list(repaired_proposals(analysis, options, judgement, workspace.program))
+            # The finding is MANUAL: there is no behaviour to keep. The change has another one, and says so.
+            yield from _as_changes(replace(judgement, tier=Tier.SAFE, reasons=()), proposals, id_)
+
+
 def _changes(workspace: Workspace, judgement: Judgement, finding: str) -> Iterator[Change]:
     codemod = None if judgement.is_left_alone else codemod_for(judgement.rule)
-    if codemod is None:
-        return
-    proposals = list(codemod.propose(judgement, workspace))
+    if codemod is not None:
+        yield from _as_changes(judgement, list(codemod.propose(judgement, workspace)), finding)
+
+
+def _as_changes(judgement: Judgement, proposals: Sequence[Proposal], finding: str) -> Iterator[Change]:
     for proposal in proposals:
         yield Change(
             id=f"{finding}.{proposal.style}",

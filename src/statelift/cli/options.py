@@ -122,6 +122,7 @@ class Settled:
             is_ephemeral=self.given.get("ephemeral") is True,
             style=cast(Style, self.value("style")),
             stores=self.stores,
+            fix_original=self.value("fix-original") is True,
             bucket=str(self.value("bucket")),
             bucket_env=str(self.value("bucket-env")),
         )
@@ -164,6 +165,11 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
         click.option(
             "--style", type=Choice(get_args(Style)), help="The form of code that keeps state.  [default: store]"
+        ),
+        click.option(
+            "--fix-original/--no-fix-original",
+            default=None,
+            help="Add a missing `global`, and migrate the counter.",
         ),
         click.option("--baseline", metavar="FILE", help="Leave out the findings that are known in this file."),
         click.option("--ephemeral", is_flag=True, help="Tables and buckets go with their stack: for previews."),
