@@ -594,6 +594,131 @@ def test_a_client_with_a_secret_is_kept_until_that_changes(folder):
     ]  # fmt: skip
 
 
+OPENERS = {
+    "in the handler": """
+        def handler(event, context):
+            secret = vault.get_secret("db")
+            db = {}
+            rows = db.cursor().fetchall()
+            db.close()
+            return rows
+        """,
+    "in a function": """
+        def connect():
+            "Opens the shop."
+            secret = vault.get_secret("db")
+            return {}
+        def handler(event, context):
+            db = connect()
+            rows = db.cursor().fetchall()
+            db.close()
+            return rows
+        """,
+    "in a try": """
+        def handler(event, context):
+            try:
+                secret = vault.get_secret("db")
+                db = {}
+            except KeyError:
+                return "no secret"
+            rows = db.cursor().fetchall()
+            db.close()
+            return rows
+        """,
+}
+BY_SECRET = 'psycopg2.connect(host=secret["host"], user="app", password=secret["password"])'
+
+
+@contextlib.contextmanager
+def asked_vault(*passwords):
+    """A module that is asked for secrets; gives what it was asked."""
+    asked, left = [], iter(passwords)
+    sys.modules["vault"] = ModuleType("vault")
+
+    def get_secret(name):
+        asked.append(name)
+        return {"host": "h", "password": next(left)}
+
+    sys.modules["vault"].get_secret = get_secret
+    try:
+        yield asked
+    finally:
+        del sys.modules["vault"]
+
+
+@pytest.mark.parametrize("where", OPENERS)
+def test_a_secret_is_read_where_a_connection_is_opened(where, folder):
+    place = folder("\n        import psycopg2\n        import vault" + OPENERS[where].format(BY_SECRET))
+    migrate(place)
+    assert "secret = " not in (place / "app.py").read_text()
+    world = World()
+    with asked_vault("one", "two") as asked, imported(place, world) as app:
+        for _ in range(3):
+            app.handler({}, None)
+    assert asked == ["db"] and len(world.opened) == 1
+
+
+def test_a_rotated_secret_opens_the_next_connection(folder):
+    place = folder("\n        import psycopg2\n        import vault" + OPENERS["in the handler"].format(BY_SECRET))
+    migrate(place)
+    world = World()
+    with asked_vault("one", "two") as asked, imported(place, world) as app:
+        app.handler({}, None)
+        world.kill_all()
+        app.handler({}, None)
+        app.handler({}, None)
+    assert len(asked) == 2
+    assert [dict(options)["password"] for _, options in world.opened] == ["one", "two"]
+
+
+def test_a_secret_that_cannot_be_read_raises_where_it_did(folder):
+    place = folder("\n        import psycopg2\n        import vault" + OPENERS["in a try"].format(BY_SECRET))
+    migrate(place)
+    with asked_vault() as asked, imported(place, World()) as app:
+        sys.modules["vault"].get_secret = {}.__getitem__
+        assert app.handler({}, None) == "no secret" and not asked
+
+
+KEYED = {
+    "it is used elsewhere": ('print(secret["host"])', BY_SECRET),
+    "it is read under a test": (
+        "",
+        BY_SECRET.replace('secret["host"]', '"h" if event.get("x") else secret["host"]'),
+    ),
+    "another local": ("name = context.name", BY_SECRET.replace('"app"', "name")),
+}
+
+
+@pytest.mark.parametrize("why", KEYED)
+def test_a_secret_that_more_depends_on_is_read_in_every_call(why, folder):
+    line, call = KEYED[why]
+    body = (
+        OPENERS["in the handler"]
+        .format(call)
+        .replace("            db =", f"            {line}\n            db =", 1)
+    )
+    place = folder("\n        import psycopg2\n        import vault" + body)
+    changes = make_plan([place], Options()).changes
+    written = {each.path: each.after for each in compose_changes(changes, lambda path: read_file(place, path))}
+    text = written.get("app.py", (place / "app.py").read_bytes())
+    assert b'secret = vault.get_secret("db")' in text
+    assert bool(changes) is (why == "it is used elsewhere")
+
+
+def test_a_client_that_reconnects_by_itself_is_given_its_secret_in_every_call(folder):
+    place = folder("""
+        import redis
+        import vault
+        def handler(event, context):
+            client = redis.Redis(host="h", password=vault.get_secret("r")["password"])
+            return client.get("a")
+        """)
+    (change,) = make_plan([place], Options()).changes
+    assert change.tier is Tier.REVIEW
+    migrate(place)
+    assert 'vault.get_secret("r")' in (place / "app.py").read_text().partition("def handler")[2].replace("'", '"')
+
+
 def test_a_token_that_is_made_in_every_call_keeps_nothing(folder):
     place = folder("""
         import boto3

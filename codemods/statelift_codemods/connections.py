@@ -14,8 +14,10 @@ clear it with `_s3_client.cache_clear()`. A `with` that only closed goes, and so
 `pool_pre_ping=True`; sessions of requests and httpx are given out without the cookies of earlier calls.
 
 SQL connections come from a slot that is validated before every use, and that opens another one when an argument has
-changed (a rotated password); clients whose arguments are no keys of a cache come from such a slot, too. Where the
-package takes no new file (an image that copies single ones), the slot stands in the module itself. What ended
+changed (a rotated password); clients whose arguments are no keys of a cache come from such a slot, too. A password
+out of Secrets Manager or SSM is read where a connection is opened, and no longer in every call; clients that open
+connections by themselves (engines, redis) are given it in every call. Where the package takes no new file (an image
+that copies single ones), the slot stands in the module itself. What ended
 them stays an end of the transaction: `close()` becomes `rollback()`,
 `closing(x)` and a `with` that closes become `lent(x)`, one that commits as well `transaction(x)`. Kafka producers
 keep `flush()`. All functions that get the connection are rewritten together, in every file.
@@ -40,7 +42,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from statelift.catalogue import Library, constructors
-from statelift.facts.values import Access, Argument, Close, Connection
+from statelift.facts.values import Access, Argument, Close, Connection, Reading
+from statelift.judge.given import is_read_late, is_secret
 from statelift.judge.values import Judgement
 from statelift.keeping import SLOT, Kept, forgetting, keep_open, leave_open, leave_open_at, probe_of, slot_there
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
@@ -86,10 +89,16 @@ def _obstacles(
 
 def _is_compared(workspace: Workspace, path: str, connection: Connection) -> bool:
     """Whether its arguments can be compared, but are no keys of a cache: parts of a secret, of whatever type."""
-    local = [argument for argument in connection.arguments if argument.has_locals and not argument.is_inherited]
+    given = [argument for argument in connection.arguments if _is_given(workspace, path, argument)]
+    local = [argument for argument in given if not argument.is_inherited]
     is_plain = not any(argument.name in ("*", "**") or _is_object(workspace, path, argument) for argument in local)
     is_other = constructors()[connection.constructor].name not in COOKIES
     return is_plain and is_other and not all(_is_hashable(workspace, path, each) for each in local)
+
+
+def _is_given(workspace: Workspace, path: str, argument: Argument) -> bool:
+    """Whether a client that is never opened anew gets it in every call: a local value, or a secret."""
+    return argument.has_locals or is_secret(workspace.evidence, path, argument)
 
 
 def _is_object(workspace: Workspace, path: str, argument: Argument) -> bool:
@@ -124,14 +133,14 @@ def _flawed(proposal: Proposal, kept: Kept) -> Proposal:
 def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
     title = f"build {_short(connection.text)} once per container"
     library = constructors()[connection.constructor]
-    if connection.factory is not None and library.name not in COOKIES:
+    varying = [argument for argument in connection.arguments if _is_given(workspace, path, argument)]
+    if connection.factory is not None and library.name not in COOKIES and not varying:
         # the function is a getter already: it only has to keep what it builds
         kept = keep_open(connection, "", path, library, judgement.endings)
         cached = Edit(path, connection.factory, connection.factory, "@functools.cache\n")
         pinged = _pinged(workspace, path, connection, library)
         ops = (cached, *pinged, *_kept(kept, workspace), EnsureImport(path, "functools"))
         return _flawed(Proposal("getter", title, ops, judgement.tier), kept)
-    varying = [argument for argument in connection.arguments if argument.has_locals]
 
     def define(name: str) -> str:
         return _definition(name, path, connection, varying, workspace)
@@ -237,7 +246,8 @@ def _name(path: str, connection: Connection, workspace: Workspace, define: Calla
 
 
 def _identity(connection: Connection) -> str:
-    return connection.text + "".join(connection.local_imports)
+    read = "" if connection.reading is None else connection.reading.text
+    return connection.text + "".join(connection.local_imports) + read
 
 
 def _wished(connection: Connection) -> str:
@@ -288,8 +298,12 @@ def _close(access: Access) -> Close:
 def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
     library = constructors()[connection.constructor]
     probe, asking = (ALIVE, "") if library.is_self_healing else probe_of(connection.constructor, library)
-    varying = [argument for argument in connection.arguments if _may_vary(workspace, path, argument)]
+    reading = connection.reading if is_read_late(workspace.evidence, path, connection) else None
+    varying = [] if reading is not None else _varying(workspace, path, connection, library)
     opening = _opening(workspace, path, connection, varying)
+    if reading is not None:
+        head, tail = Span(connection.span.start, reading.first.start), Span(reading.first.end, connection.span.end)
+        opening = f"lambda: {workspace.text(path, head)}{reading.text}{workspace.text(path, tail)}"
     imports = "".join(f"{line}\n" for line in dict.fromkeys(connection.local_imports))
 
     is_own = workspace.is_left_out(judgement)
@@ -303,6 +317,7 @@ def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Con
     ops: tuple[Operation, ...] = (
         *_kept(kept, workspace),
         *([EnsureHelperPart(path, probe, asking)] if asking else []),
+        *([] if reading is None else [_without(path, reading, workspace)]),
         EnsureHelperPart(path, name, define(name)),
         *(_own_slot(path) if is_own else workspace.helper(path, "ConnectionSlot", ["connection.slot"])),
     )
@@ -315,6 +330,22 @@ def _own_slot(path: str) -> Iterator[Operation]:
     """The class in the module itself: its package takes no new file."""
     yield EnsureImport(path, "contextlib")
     yield EnsureHelperPart(path, SLOT, slot_there())
+
+
+def _without(path: str, reading: Reading, workspace: Workspace) -> Edit:
+    """The statement goes, with its lines."""
+    data = workspace.sources[path]
+    start, end = data.rfind(b"\n", 0, reading.span.start) + 1, data.find(b"\n", reading.span.end)
+    return Edit(path, start, len(data) if end < 0 else end + 1, "")
+
+
+def _varying(workspace: Workspace, path: str, connection: Connection, library: Library) -> list[Argument]:
+    """What is handed over each time; one that reconnects by itself is also given its secret."""
+    return [
+        each
+        for each in connection.arguments
+        if _may_vary(workspace, path, each) or (library.is_self_healing and _is_given(workspace, path, each))
+    ]
 
 
 def _may_vary(workspace: Workspace, path: str, argument: Argument) -> bool:

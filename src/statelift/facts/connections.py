@@ -13,6 +13,7 @@ from statelift.facts.endings import ending_of
 from statelift.facts.guards import Guards
 from statelift.facts.journeys import REGISTERING
 from statelift.facts.provenance import Provenance
+from statelift.facts.readings import reading_of
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import MODULE, Syntax
 from statelift.facts.values import Argument, Connection, Ending, Hook, Owner, Value
@@ -177,6 +178,7 @@ class Connections:
             cell=self._cell(node),
             owner=self._owner(node),
             is_dynamic=bool(self._dynamic(node)),
+            reading=reading_of(self.syntax, node),
         )
 
     def _ending(self, node: ast.Call) -> Ending:

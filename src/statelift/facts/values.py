@@ -319,6 +319,15 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A statement that reads what only the arguments of a constructor use: `text`, `first` where they use it."""
+
+    text: str
+    span: Span
+    first: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A client or connection that is built inside a function.
 
@@ -341,6 +350,7 @@ class Connection:
     factory: int | None = None
     owner: Owner | None = None
     is_dynamic: bool = False
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

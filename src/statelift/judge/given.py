@@ -34,6 +34,10 @@ OPTIONS = frozenset(
 TOKENS = frozenset(
     {"generate_db_auth_token", "generate_db_connect_admin_auth_token", "generate_db_connect_auth_token"}
 )
+SECRETS = frozenset(
+    """get_secret_value batch_get_secret_value get_secret get_secret_string get_secret_binary get_parameter
+    get_parameters get_parameters_by_path""".split()
+)  # of Secrets Manager, SSM and what asks them: another answer after a rotation
 FIXED = frozenset({"const", "env"})
 LIBRARIES = frozenset(name.partition(".")[0] for name in constructors()) - sys.stdlib_module_names
 ODD = re.compile(r"(?<![\w.])(?:super|locals|vars|globals|dir|__class__)\b|\b__(?!\w*__\b)\w+")
@@ -68,7 +72,37 @@ def _is_credential(connection: Connection, argument: Argument) -> bool:
     return argument.name in CREDENTIALS or argument.name in positions
 
 
-def doubts_of(evidence: Evidence, path: str, argument: Argument) -> Iterator[tuple[Tier, str]]:
+def is_secret(evidence: Evidence, path: str, argument: Argument) -> bool:
+    """Whether it is read out of Secrets Manager or SSM, or made of what is."""
+    sources = evidence.sources.of(path, argument.value)
+    return any(each.kind == "external" and each.detail.rpartition(".")[2] in SECRETS for each in sources)
+
+
+def is_read_late(evidence: Evidence, path: str, connection: Connection) -> bool:
+    """Whether its secret can be read where the connection is opened, and only then: one that is validated."""
+    library = constructors()[connection.constructor]
+    if library.is_self_healing or connection.constructor not in library.checks:
+        return False
+    kinds = {source.kind for each in connection.arguments for source in evidence.sources.of(path, each.value)}
+    local = [each for each in connection.arguments if each.has_locals]
+    is_whole = connection.reading is not None or not local
+    return (
+        is_whole and not kinds & UNKNOWN and any(is_secret(evidence, path, each) for each in connection.arguments)
+    )
+
+
+def _asked(evidence: Evidence, path: str, connection: Connection, argument: Argument) -> str:
+    """When the value of an argument that somebody else computes is asked for."""
+    if is_secret(evidence, path, argument) and is_read_late(evidence, path, connection):
+        return "on every call; now when a connection is opened, so a rotated one is read with the next connection"
+    if argument.has_locals or is_secret(evidence, path, argument):
+        return "on every call; another answer opens another one"
+    return "on every call; the getter asks once"
+
+
+def doubts_of(
+    evidence: Evidence, path: str, connection: Connection, argument: Argument
+) -> Iterator[tuple[Tier, str]]:
     """Tier and reason for everything that speaks against keeping what is opened with an argument."""
     text = argument.value.text
     if argument.name in ("*", "**"):
@@ -89,8 +123,8 @@ def doubts_of(evidence: Evidence, path: str, argument: Argument) -> Iterator[tup
         if source.kind == "nondet" or source.detail.rpartition(".")[2] in TOKENS:
             yield Tier.MANUAL, f"{text} is another one in every call: what is opened with it serves one call"
         if source.kind == "external" and not _is_option(source):
-            once = "another answer opens another one" if argument.has_locals else "the getter asks once"
-            yield Tier.REVIEW, f"{text} is computed by {source.detail or 'a call'}() on every call; {once}"
+            asked = _asked(evidence, path, connection, argument)
+            yield Tier.REVIEW, f"{text} is computed by {source.detail or 'a call'}() {asked}"
 
 
 def is_fixed(evidence: Evidence, path: str, values: tuple[Value, ...]) -> bool:

@@ -54,7 +54,7 @@ def obstacles(
     yield from _library(connection, library)
     yield from _ends(connection, library, holding)
     for argument in connection.arguments:
-        yield from doubts_of(evidence, path, argument)
+        yield from doubts_of(evidence, path, connection, argument)
     yield from _surroundings(evidence, path, connection, library)
     for holder in holding.holders:
         yield from _holder(evidence, holder, connection, library)
