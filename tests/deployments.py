@@ -134,6 +134,14 @@ resource "aws_iam_role" "api" {
   assume_role_policy = "{}"
 }
 """
+MODULE = """module "api" {
+  source        = "terraform-aws-modules/lambda/aws"
+  function_name = "api"
+  handler       = "app.handler"
+  runtime       = "python3.12"
+  source_path   = "${path.module}/src"
+}
+"""
 CDK = """from aws_cdk import Stack
 from aws_cdk import aws_lambda
 from constructs import Construct
@@ -199,6 +207,8 @@ PROJECTS: dict[str, dict[str, str]] = {
     "cloudformation": {"template.yaml": CLOUDFORMATION},
     "serverless": {"serverless.yml": SERVICE},
     "terraform": {"main.tf": TERRAFORM},
+    "serverless-own-roles": {"serverless.yml": SERVICE + "plugins: [serverless-iam-roles-per-function]\n"},
+    "terraform-module": {"main.tf": MODULE},
     "cdk": {"stack.py": CDK, "cdk.json": '{"app": "python stack.py"}'},
     "chalice": {
         "app.py": CHALICE,

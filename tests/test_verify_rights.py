@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployments import CDK, CLOUDFORMATION, PROGRAM, SAM, SERVICE, TERRAFORM, deploying
+from deployments import CDK, CLOUDFORMATION, MODULE, PROGRAM, SAM, SERVICE, TERRAFORM, deploying
 
 from statelift.infra.values import long_form, value_of
 from statelift.infra.yamlpatch import Document
@@ -365,6 +365,29 @@ resource "aws_iam_role_policy" "another" {
         (Condition("StringLike", "s3:prefix", ("tmp/*",)),)
     ]
     assert found.unread == ("arn:aws:iam::aws:policy/Everything",)
+
+
+def test_what_a_module_is_given_for_its_role_is_read_or_named():
+    text = MODULE.replace(
+        "}\n",
+        """  attach_policy_statements = true
+  policy_statements = {
+    orders = {
+      effect    = "Allow"
+      actions   = ["dynamodb:GetItem"]
+      resources = [aws_dynamodb_table.statelift_orders_table.arn]
+    }
+    theirs = { effect = "Allow", actions = ["s3:GetObject"], resources = [var.theirs] }
+  }
+  policy_json               = file("policy.json")
+  role_permissions_boundary = var.boundary
+}
+""",
+    )
+    found = module_deployment([read_hcl(text.encode())], "module.api", NAMES)
+    assert granted(found) == {("dynamodb:GetItem", "OrdersTable")}
+    assert found.unread == ("module.api", "policy_json of module.api")
+    assert found.unenforced == ("module.api has a permissions boundary",)
 
 
 def test_grants_of_cdk_are_read_for_their_function_only():

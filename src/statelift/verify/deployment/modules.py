@@ -24,6 +24,8 @@ def module_deployment(bodies: Sequence[Body], function: str, names: Names) -> De
         return Deployment(function, (), None, (), (reason,))
     values = {name: reader.resolved(value) for name, value in variables_of(block)}
     known = {name: text for name, text in values.items() if isinstance(text, str)}
+    if block.kind == "module":
+        reader.add_module(block)
     reader.add_role(role.rpartition(".")[0] if role.startswith("aws_iam_role.") else role)
     return reader.found.deployment(function, known)
 
@@ -94,6 +96,23 @@ class _Reader:
             if ".".join(block.labels) == role.partition("[")[0]:
                 self._add_own(block, role)
 
+    def add_module(self, block: Block) -> None:
+        """What a call of terraform-aws-modules/lambda says of the role that the module makes."""
+        where = f"module.{block.labels[0]}"
+        body = block.body
+        match body.get("policy_statements"):
+            case Table(entries=pairs):
+                self.found.add_statements([_capitalised(self.resolved(value)) for _, value in pairs], where)
+            case None:
+                pass
+            case _:
+                self.found.unread.append(f"the statements of {where}")
+        for name in ("policy", "policies", "policy_json", "policy_jsons"):
+            if body.get(name) is not None:
+                self.found.unread.append(f"{name} of {where}")
+        if body.get("role_permissions_boundary") is not None:
+            self.found.unenforced.append(f"{where} has a permissions boundary")
+
     def _resources(self, kind: str) -> Iterator[Block]:
         for body in self.bodies:
             yield from body.blocks("resource", kind)
@@ -150,6 +169,17 @@ class _Reader:
 def _is_of(block: Block, role: str) -> bool:
     named = _dotted(block.body.get("role"))
     return named in (role, f"{role}.id", f"{role}.name")
+
+
+def _capitalised(statement: Plain) -> Plain:
+    """A statement as the module wants it, as IAM does."""
+    given = statement if isinstance(statement, dict) else {}
+    found: dict[str, Plain] = {
+        "Effect": given.get("effect", "Allow"),
+        "Action": given.get("actions"),
+        "Resource": given.get("resources"),
+    }
+    return found | ({"Condition": given["condition"]} if "condition" in given else {})
 
 
 def _loaded(text: str) -> Plain:
