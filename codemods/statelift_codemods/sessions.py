@@ -10,7 +10,9 @@ Every container has its own copy, and loses it without notice: sessions "expire"
 `SESSIONS = {}` becomes `SESSIONS = Store("SESSIONS_TABLE_NAME")`, and every use an explicit operation on one
 item of a DynamoDB table: `SESSIONS.put(key, value)`, `.get(key)`, `.require(key)` for `SESSIONS[key]` (it
 raises KeyError like the dict), `.contains(key)`, `.delete(key)`, `.pop(key)`. A value that is changed in
-place is read, changed and written back in one block: `with SESSIONS.edit(key) as session:`. Reads are
+place is read, changed and written back in one block: `with SESSIONS.edit(key) as session:`. A value that is
+computed from the entry that it replaces is one step, too, tried again where another call wrote meanwhile:
+`BEST.mutate(user, lambda best: max(best, points), 0)` for `BEST[user] = max(BEST.get(user, 0), points)`. Reads are
 strongly consistent, values keep their exact Python type or are refused with a TypeError.
 
 That is the style `store`. With `--style inline`, or for single cells in the configuration, boto3's own calls
@@ -46,6 +48,7 @@ from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, table_id
 from statelift.inlining import NotInlineError, inline
 from statelift.judge.blocks import put_backs, serves
+from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.styles import asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
@@ -66,6 +69,7 @@ PARTS = {
     "setdefault": "store.setdefault",
     "nested": "store.edit",
     "alias": "store.edit",
+    "renewal": "store.mutate",
     "items": "store.items",
     "len": "store.count",
 }
@@ -98,11 +102,17 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
             return
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
-    calls = [(path, use.function, PARTS[_form(use)]) for path, use in written]
+    renewed, served = renewals(judgement.accesses), inner_reads(judgement.accesses)
+    forms = [
+        (path, use, "renewal" if id(use) in renewed else _form(use))
+        for path, use in written
+        if id(use) not in served
+    ]
+    calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
     edits = [*_definition(key[0], cell, _made(variable, asked), workspace)]
     try:
-        for path, use in written:
-            edits += REWRITES[_form(use)](path, use, workspace)
+        for path, use, form in forms:
+            edits += REWRITES[form](path, use, workspace)
     except NotReproducedError:
         return
     ops: tuple[Operation, ...] = (
@@ -194,6 +204,22 @@ def _put(path: str, use: Access, workspace: Workspace) -> Edits:
     before_value, after_value = _around(value)
     yield Edit(path, use.key.span.end, use.value.span.start, f"{after}, {before_value}")
     yield Edit(path, use.value.span.end, use.span.end, f"{after_value})")
+
+
+def _renewal(path: str, use: Access, workspace: Workspace) -> Edits:
+    """`d[k] = d.get(k, 0) + n` becomes `d.mutate(k, lambda value: value + n, 0)`."""
+    assert use.key is not None and use.value is not None
+    reads = renewals(workspace.program.accesses[_home(path, use, workspace)])[id(use)]
+    name, default = _value_name(path, use, workspace), reads[0].default
+    is_required = reads[0].op == "require"
+    tail = "" if is_required else f", {'None' if default is None else default.text}"
+    before, after = _around(workspace.text(path, use.key.span))
+    yield Edit(path, use.name.end, use.key.span.start, f".mutate({before}")
+    before_value, after_value = _around(workspace.text(path, use.value.span))
+    yield Edit(path, use.key.span.end, use.value.span.start, f"{after}, lambda {name}: {before_value}")
+    for read in reads:
+        yield Edit(path, read.span.start, read.span.end, name)
+    yield Edit(path, use.value.span.end, use.span.end, f"{after_value}{tail})")
 
 
 def _is_exchangeable(one: Value, other: Value) -> bool:
@@ -338,6 +364,7 @@ REWRITES: dict[str, Callable[[str, Access, Workspace], Edits]] = {
     "setdefault": _same,
     "nested": _nested,
     "alias": _alias,
+    "renewal": _renewal,
     "items": _same,
     "len": _count,
 }

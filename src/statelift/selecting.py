@@ -1,6 +1,6 @@
 """A plan and a tier -> the changes to write."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from statelift.model import Change, Plan, Tier
@@ -35,13 +35,13 @@ def _with_all_needs(chosen: list[Change]) -> list[Change]:
 
 
 def selections(changes: Sequence[Change]) -> Iterator[list[Change]]:
-    """Sets of changes that go together: everything, with the first of each alternatives, then the second, …"""
-    ranks: Counter[str] = Counter()
-    ranked: list[tuple[int | None, Change]] = []
+    """Sets of changes that go together: everything, with the first of each alternatives, then the second, …
+
+    Where there are fewer, it is the last one.
+    """
+    groups: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        group = change.alternatives_of
-        ranked.append((None if group is None else ranks[group], change))
-        if group is not None:
-            ranks[group] += 1
-    for number in range(max(ranks.values(), default=1 if changes else 0)):
-        yield [change for rank, change in ranked if rank is None or rank == number]
+        groups[change.alternatives_of or change.id].append(change)
+    for number in range(max(map(len, groups.values()), default=0)):
+        chosen = {group[min(number, len(group) - 1)].id for group in groups.values()}
+        yield [change for change in changes if change.id in chosen]

@@ -28,10 +28,10 @@ def _is_back(edited: Access, use: Access) -> bool:
     if edited.alias is None or not _is_inside(edited, use.function, use.span.start) or use.op != "put":
         return False
     is_same = use.value is not None and use.value.text == edited.alias.name and use.is_statement
-    return is_same and _has_same_key(edited, use) and _is_fixed(use.key) and _is_fixed(edited.key)
+    return is_same and _has_same_key(edited, use) and is_fixed(use.key) and is_fixed(edited.key)
 
 
-def _is_fixed(key: Value | None) -> bool:
+def is_fixed(key: Value | None) -> bool:
     """Whether an expression gives the same all through the block."""
     return (
         key is not None and key.is_pure and not any(each.startswith(("mutated", "inside")) for each in key.threats)

@@ -10,6 +10,7 @@ from statelift.facts.values import Access, Value
 from statelift.judge.blocks import conflicts, put_backs
 from statelift.judge.evidence import Evidence
 from statelift.judge.local_meaning import local_meaning
+from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.values import Judgement
 from statelift.link.dangers import CHANGED
 from statelift.link.program import CellKey, Target
@@ -34,6 +35,10 @@ ADVICE = {
     "keys": "reading all keys needs a scan of the table",
 }
 EDITED = "changes the stored value: read first, then changed and written back; raises if another call came between"
+RENEWED = (
+    "computes the new value from the stored one: in one step, and once more where another call wrote in between"
+)
+UNKNOWN = "the type of {} is not known; one that JSON cannot hold would raise"
 MAKERS = frozenset("client resource connect cursor Lock RLock Thread open StringIO BytesIO".split())
 EXCEPTIONS = frozenset(name for name, each in vars(builtins).items() if isinstance(each, type)
                        and issubclass(each, BaseException))  # fmt: skip
@@ -68,13 +73,16 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     yield from _unkeyed(evidence, uses)
     assert judgement.cell is not None
     yield from ((Tier.MANUAL, each) for each in conflicts(evidence, judgement.cell[0], list(judgement.accesses)))
-    dropped = put_backs(list(judgement.accesses))
+    dropped = put_backs(list(judgement.accesses)) | inner_reads(judgement.accesses)
     done = [(path, use) for path, use in uses if id(use) not in dropped]
-    yield from _key_and_value(evidence, judgement.cell[0], done)
+    renewed = frozenset(renewals(judgement.accesses))
+    yield from _key_and_value(evidence, judgement.cell[0], [each for each in done if id(each[1]) not in renewed])
+    yield from _renewed(evidence, [each for each in done if id(each[1]) in renewed])
     yield from _twice(evidence, done)
     yield from _check_then_act(evidence, judgement, done)
     yield from _read_then_written(evidence, done)
-    yield from _read_results(evidence, uses)
+    inner = inner_reads(judgement.accesses)
+    yield from _read_results(evidence, [(path, use) for path, use in uses if id(use) not in inner])
 
 
 def _definition(judgement: Judgement) -> Iterator[Lowered]:
@@ -193,7 +201,7 @@ def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator
     if kind not in STORABLE:
         yield (
             Tier.REVIEW,
-            f"line {line}: the type of {given.text} is not known; one that JSON cannot hold would raise",
+            f"line {line}: {UNKNOWN.format(given.text)}",
         )
     if kind not in IMMUTABLE:
         here = evidence.sources.dangers.stored_in(path, use.subject)
@@ -204,6 +212,15 @@ def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator
             Tier.REVIEW,
             f"line {line}: the new value depends on stored state; two invocations may do that at once",
         )
+
+
+def _renewed(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
+    """Values that are computed from the entries that they replace."""
+    for path, use in uses:
+        assert use.value is not None
+        yield Tier.REVIEW, f"line {use.place.line} {RENEWED}"
+        if evidence.sources.types.of(path, use.value.type) not in STORABLE:
+            yield Tier.REVIEW, f"line {use.place.line}: {UNKNOWN.format(use.value.text)}"
 
 
 def _holds_code(given: Value) -> bool:
