@@ -42,7 +42,7 @@ AP-10 global state assumptions, AP-21 in-memory session management.
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, table_id
@@ -89,12 +89,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     asked = asked_of(workspace.options, workspace.program, key)
     existing = table_of(asked)
     variable = asked.table_env or env_name(table)
-    dropped = put_backs(list(judgement.accesses))
-    written = [
-        (path, use)
-        for path, use in judgement.accesses
-        if id(use) not in dropped and not _is_inside_edit(use, judgement)
-    ]
+    written = _written(judgement)
     told: list[str] = []
     if asked.style == "inline":
         try:
@@ -102,12 +97,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
             return
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
-    renewed, served = renewals(judgement.accesses), inner_reads(judgement.accesses)
-    forms = [
-        (path, use, "renewal" if id(use) in renewed else _form(use))
-        for path, use in written
-        if id(use) not in served
-    ]
+    forms = _forms(judgement, written)
     calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
     edits = [*_definition(key[0], cell, _made(variable, asked), workspace)]
     try:
@@ -122,6 +112,24 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     )
     proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier, tuple(told))
     yield _guarded(proposal, judgement, workspace, existing, asked.ttl_seconds)
+
+
+def _written(judgement: Judgement) -> list[tuple[str, Access]]:
+    """The uses that become operations; the others are served by the block that they stand in."""
+    dropped = put_backs(list(judgement.accesses))
+    return [
+        (path, use)
+        for path, use in judgement.accesses
+        if id(use) not in dropped and not _is_inside_edit(use, judgement)
+    ]
+
+
+def _forms(judgement: Judgement, uses: Iterable[tuple[str, Access]]) -> list[tuple[str, Access, str]]:
+    """The operation that each use becomes. What a value is computed from is no operation of its own."""
+    renewed, served = renewals(judgement.accesses), inner_reads(judgement.accesses)
+    return [
+        (path, use, "renewal" if id(use) in renewed else _form(use)) for path, use in uses if id(use) not in served
+    ]
 
 
 def _guarded(
