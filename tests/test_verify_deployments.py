@@ -9,8 +9,9 @@ from deployments import CLOUDFORMATION, EVENTS, PROGRAM, PROJECTS, SAM, SERVICE,
 from repositories import written
 
 from statelift.model import EnsureGrant
+from statelift.verify.deployment.reading import variables_of
 from statelift.verify.events.steps import START, Memory, Step, event_of
-from statelift.verify.examine import Effort, examine
+from statelift.verify.judging import Evidence, result_of
 from statelift.verify.machine.guard import granted_rights
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.machine.world import World
@@ -110,6 +111,18 @@ def test_what_is_refused_is_a_difference_that_names_the_right(sandbox, projects,
     assert f"Api may not {action} on " in found.difference.found
 
 
+def test_without_a_variable_the_difference_is_seen(sandbox, projects):
+    project = projects("sam")
+    gone = b"          SESSIONS_TABLE_NAME: !Ref SessionsTable\n"
+    template = project.files["template.yaml"]
+    assert template.count(gone) == 1
+    fewer = replace(project, files={**project.files, "template.yaml": template.replace(gone, b"")}).deployed()
+    setting = replace(project.pair.setting, environment=variables_of(fewer), deployed=fewer)
+    found = course_of(sandbox, project, replace(project.pair, setting=setting)).divergence
+    assert found is not None
+    assert "the environment variable SESSIONS_TABLE_NAME is not set" in found.difference.found
+
+
 def verified(said, folder, events, *options):
     code, out, err = said(
         *("verify", folder, "--yes", "--runs", 0, "--concurrency", 1, "--format", "json"),
@@ -144,8 +157,9 @@ def test_a_right_that_was_taken_out_of_the_applied_template_is_named(tmp_path, s
 
 
 def examined(sandbox, project: Deploying, *more: Step):
-    effort = Effort(runs=0, events=4, concurrency=1)
-    return examine(sandbox, project.subject, [*project.steps, *more], effort, lambda *_: None)
+    """What one run says of the project: it is a part of what `examine` does."""
+    course = run_steps(sandbox, project.pair, [*project.steps, *more], FRESH, 0)
+    return result_of(project.subject, Evidence([course], telling=course), None, {})
 
 
 def test_functions_that_share_a_role_show_what_they_do_not_need(tmp_path, sandbox):

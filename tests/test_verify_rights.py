@@ -500,6 +500,14 @@ def test_a_function_whose_role_is_elsewhere_keeps_its_variables_from_the_snippet
     assert set(project.pair.setting.environment) == set(dict(function.variables))
 
 
+def test_a_boundary_in_another_file_of_the_module_is_named(tmp_path):
+    cut = TERRAFORM.index('resource "aws_iam_role"')
+    role = TERRAFORM[cut:].replace("}\n", "  permissions_boundary = var.boundary\n}\n")
+    project = deploying(tmp_path, {"main.tf": TERRAFORM[:cut], "iam.tf": role})
+    [function] = project.pair.setting.deployed.all
+    assert function.unenforced == ("aws_lambda_function.api has a permissions boundary",)
+
+
 def test_chalice_projects_are_judged_by_the_printed_stack(tmp_path):
     program = PROGRAM.replace("def handler", "app = Chalice(app_name='a')\n\n\n@app.lambda_function()\ndef handler")
     files = {

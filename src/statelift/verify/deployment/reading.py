@@ -52,8 +52,16 @@ def _deployments(ref: FunctionRef, names: Names, read: Read) -> list[Deployment]
         reason = f"{reason}: {error}"
     else:
         if found:
-            return found
+            return [_bounded(each, ref) for each in found]
     return [Deployment(ref.logical_id, (), None, (), (reason,))]
+
+
+def _bounded(deployment: Deployment, ref: FunctionRef) -> Deployment:
+    """A boundary may stand in a file that is not read here: then the function's settings tell of it."""
+    is_named = any("permissions boundary" in reason for reason in deployment.unenforced)
+    if is_named or not ref.settings.is_bounded:
+        return deployment
+    return replace(deployment, unenforced=(*deployment.unenforced, f"{ref.logical_id} has a permissions boundary"))
 
 
 def _found(ref: FunctionRef, names: Names, read: Read) -> list[Deployment]:
