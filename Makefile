@@ -6,7 +6,7 @@ GOAL ?= fixtures/projects/shop
 DIR ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test test-all mutants torture check field fixtures clean
+.PHONY: help setup servers validators demo test test-all mutants torture check field fixtures clean
 
 help:
 	@echo "make demo      a dry-run migration of $(GOAL): findings, diff, infrastructure"
@@ -19,6 +19,7 @@ help:
 	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
 	@echo "make setup     only create .venv"
 	@echo "make servers   a second DynamoDB for the tests: node (from PyPI where there is none) and dynalite, in .venv"
+	@echo "make validators  checkov for the tests, which is large, in an environment of its own in .venv"
 	@echo "make clean     remove .venv, the demo and caches"
 
 setup: $(READY)
@@ -54,6 +55,11 @@ servers: .venv/servers/ready
 	mkdir -p .venv/servers && cp tests/servers/* .venv/servers/; \
 	cd .venv/servers && npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+# Its dependencies are many and pinned: they stay apart from those of the tests.
+validators: $(READY)
+	$(BIN)/python -m venv .venv/validators
+	.venv/validators/bin/python -m pip install --quiet --disable-pip-version-check 'checkov>=3.2'
 
 # scan and plan leave with 1 where they find something: that is the expected answer here.
 demo: $(READY)
