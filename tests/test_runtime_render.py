@@ -41,6 +41,8 @@ NAMES = {
     "files.write_bytes": "FileStore.write_bytes",
     "files.write_text": "FileStore.write_text",
     "metric.count": "count_metric",
+    "metric.unit": "count_metric",
+    "metric.dimensions": "count_metric",
     "stateless.handler": "stateless",
     **{name: f"Store.{name.removeprefix('store.')}" for name in PARTS if name.startswith("store.")},
 }
@@ -196,6 +198,8 @@ CALLS = {
     "counter.value": [lambda m: m.Counter(TABLE, "c").value()],
     "stateless.handler": [lambda m: m.stateless(TABLE, "random:seed_of_this_test")(kept)()],
     "metric.count": [lambda m: m.count_metric("Orders")],
+    "metric.unit": [lambda m: m.count_metric("Orders", unit="Bytes")],
+    "metric.dimensions": [lambda m: m.count_metric("Orders", dimensions={"service": "shop"})],
     "files.open_read": [lambda m: m.FileStore(BUCKET).open("/tmp/a")],
     "files.open_write": [lambda m: m.FileStore(BUCKET).open("/tmp/b", "w").close()],
     "files.open_append": [lambda m: appended(m, "x")],

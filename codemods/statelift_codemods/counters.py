@@ -9,8 +9,9 @@ Each container counts for itself and starts again with the next one: the number 
 ## Becomes
 A counter that nobody reads becomes a metric, which adds up over all containers: `requests += 1` becomes
 `count_metric("Requests", 1)`, one line in CloudWatch's embedded metric format on stdout, without a call or a
-right. A counter that code reads becomes an atomic counter in DynamoDB whose returned value is the one used:
-`requests += 1` becomes `requests = _requests.add(1)`, and the code behind it stays as it is.
+right; namespace, unit and dimensions can be configured. A counter that code reads becomes an atomic counter in
+DynamoDB whose returned value is the one used: `requests += 1` becomes `requests = _requests.add(1)`, and the code
+behind it stays as it is.
 
 ## Left alone
 Local counters, counters that are reset before every use.
@@ -29,6 +30,7 @@ says that the program behaves differently.
 AP-02 stateful operations, AP-10 global state assumptions.
 """
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -38,7 +40,7 @@ from statelift.judge.counters import NUMBERS, increment_of, is_own_operand, numb
 from statelift.judge.steps import as_step
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
-from statelift.model import Edit, EnsureHelperPart, Operation, Tier
+from statelift.model import Edit, EnsureHelperPart, Operation, Options, Tier
 from statelift.runtime import render_inline_metric
 from statelift.stepping import keep
 from statelift.workspace import Proposal, Workspace, line_of
@@ -112,6 +114,8 @@ def _doubtful_name(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, s
     """Why the number might be added to another one, or not be found by a person."""
     path, name = key
     metric = _metric_name(key, workspace)
+    if any(each.partition("=")[0] == metric for each in workspace.options.metric_dimensions):
+        yield Tier.MANUAL, f"{metric} is also a dimension of the configuration: rename one of them"
     for home, other in _namesakes(key, workspace):
         if home == path:
             yield Tier.MANUAL, f"{name} and {other} would be one metric, {metric}: rename one of them"
@@ -160,7 +164,7 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     metric = _metric_name((path, name), workspace)
     edits = [Edit(path, *line_of(cell, workspace.sources[path]), "")]
     for where, use in uses:
-        text = f'{function}("{metric}", {step_of(use)})'
+        text = f'{function}("{metric}", {step_of(use)}{_said(workspace.options)})'
         edits.append(Edit(where, use.span.start, use.span.end, text))
     edits += _without_globals(path, name, workspace)
     title = f"count {name} as a CloudWatch metric"
@@ -172,10 +176,22 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
 
 def _emitter(path: str, workspace: Workspace) -> tuple[str, tuple[Operation, ...]]:
     """The metric function: from the helper file where that is provably deployed, otherwise in the module itself."""
+    options = workspace.options
+    asked = ["metric.unit"] if options.metric_unit != "Count" else []
+    asked += ["metric.dimensions"] if options.metric_dimensions else []
     if workspace.is_packaged:
-        return "count_metric", workspace.helper(path, "count_metric", ["metric.count"])
-    name, text = render_inline_metric()
+        return "count_metric", workspace.helper(path, "count_metric", ["metric.count", *asked])
+    name, text = render_inline_metric(asked)
     return name, (EnsureHelperPart(path, name, text),)
+
+
+def _said(options: Options) -> str:
+    """What the configuration says of metrics, as arguments; "" where it says nothing."""
+    said = [("namespace", options.metric_namespace)] if options.metric_namespace else []
+    said += [("unit", options.metric_unit)] if options.metric_unit != "Count" else []
+    text = "".join(f", {name}={json.dumps(value)}" for name, value in said)
+    dimensions = dict(each.split("=", 1) for each in options.metric_dimensions)
+    return f"{text}, dimensions={json.dumps(dimensions)}" if dimensions else text
 
 
 def _without_globals(path: str, name: str, workspace: Workspace) -> list[Edit]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import TypeAlias
 
+from statelift.config_metrics import UNITS, dimensions_flaw, namespace_flaw
 from statelift.config_stores import name_flaw, stores_flaw, stores_of, variable_flaw
 from statelift.judge.rules import nearest, rule_flaw
 from statelift.model import CellOptions
@@ -124,6 +125,9 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "bucket": Key("", name_flaw, "a bucket that exists, for files of /tmp"),
         "bucket-env": Key("", variable_flaw, "the variable that holds its name"),
         "fix-original": Key(False, _flag_flaw, "repair what raises in every call, then migrate it"),
+        "metric-namespace": Key("", namespace_flaw, "the namespace of new metrics"),
+        "metric-unit": Key("Count", _choice(*UNITS), "their unit"),
+        "metric-dimensions": Key((), dimensions_flaw, "their dimensions, each name=value"),
         "baseline": Key(None, _inside_flaw, "findings that are known already"),
     }
 )

@@ -341,7 +341,7 @@ class Options:
     `is_ephemeral`: tables and buckets go with their stack, as is right for previews and tests only.
     `style` is the form of the code that keeps state in a table; `stores` says it for single cells. `bucket` names a
     bucket that exists, `bucket_env` the variable that holds such a name. `fix_original`: what raises in every call
-    is repaired first.
+    is repaired first. `metric_dimensions` are texts `name=value`.
     """
 
     strict_handlers: bool = False
@@ -355,6 +355,9 @@ class Options:
     bucket: str = ""
     bucket_env: str = ""
     fix_original: bool = False
+    metric_namespace: str = ""
+    metric_unit: str = "Count"
+    metric_dimensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,7 +261,7 @@ _READERS: dict[str, Reader[object]] = {
     "properties": _properties,
     **dict.fromkeys(("line", "end_line", "column", "start", "end"), _count),
     **dict.fromkeys(("reasons", "handlers", "changes", "needs", "actions"), _list_of(_text)),
-    **dict.fromkeys(("select", "ignore", "codemods"), _list_of(_text)),
+    **dict.fromkeys(("select", "ignore", "codemods", "metric_dimensions"), _list_of(_text)),
     **dict.fromkeys(("alternatives_of", "key_prefix", "condition"), _MAYBE),
 }
 """How a field is read, by its name, wherever it stands. A name that is not here is text."""

@@ -64,6 +64,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "counter.value": Part((*_TABLE, "counter"), (_GET,)),
         "stateless.handler": Part((*_STEP, "conflict", "stateless"), (_GET, _UPDATE)),
         "metric.count": Part(("metric",)),
+        "metric.unit": Part(("metric",)),
+        "metric.dimensions": Part(("metric",)),
         "files.open_read": Part(_BUCKET, _LOOK),
         "files.open_write": Part(_BUCKET, ("s3:PutObject",)),
         "files.open_append": Part((*_BUCKET, "conflict"), (*_LOOK, "s3:PutObject")),
@@ -147,13 +149,13 @@ def is_pristine(text: str) -> bool:
     return parts is not None and parts <= PARTS.keys() and text == render_helper(parts)
 
 
-def render_inline_metric() -> tuple[str, str]:
+def render_inline_metric(parts: Iterable[str] = ()) -> tuple[str, str]:
     """Write the metric function, name and text, for a module that no helper file can be packaged with.
 
     The text is one top-level definition that imports what it needs by itself.
     """
     name = "count_metric"
-    return name, _render("metric.py.j2", name=name, inline=True)
+    return name, _render("metric.py.j2", name=name, inline=True, parts=frozenset(parts))
 
 
 def _resolve(asked: Iterable[str]) -> frozenset[str]:

@@ -123,6 +123,9 @@ class Settled:
             style=cast(Style, self.value("style")),
             stores=self.stores,
             fix_original=self.value("fix-original") is True,
+            metric_namespace=str(self.value("metric-namespace")),
+            metric_unit=str(self.value("metric-unit")),
+            metric_dimensions=self.words("metric-dimensions"),
             bucket=str(self.value("bucket")),
             bucket_env=str(self.value("bucket-env")),
         )
