@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from deployments import CDK, CLOUDFORMATION, MODULE, PROGRAM, SAM, SERVICE, TERRAFORM, deploying
 
+from statelift.infra.patching import patch_file
 from statelift.infra.values import long_form, value_of
 from statelift.infra.yamlpatch import Document
 from statelift.locate.hcl import read_hcl
-from statelift.model import EnsureResource
+from statelift.model import EnsureGrant, EnsureResource
 from statelift.runtime import PARTS, render_helper
 from statelift.verify.deployment.modules import module_deployment
 from statelift.verify.deployment.names import names_of
@@ -365,6 +366,50 @@ resource "aws_iam_role_policy" "another" {
         (Condition("StringLike", "s3:prefix", ("tmp/*",)),)
     ]
     assert found.unread == ("arn:aws:iam::aws:policy/Everything",)
+
+
+@pytest.mark.parametrize(
+    ("given", "role", "unread"),
+    [
+        ("aws_iam_role.api.arn", "aws_iam_role.api.id", ()),
+        ('"${aws_iam_role.api.arn}"', "aws_iam_role.api.id", ()),
+        ("aws_iam_role.api.arn", "aws_iam_role.api.name", ()),
+        ("aws_iam_role.api[0].arn", "aws_iam_role.api[0].id", ()),
+        ("aws_iam_role.api[0].arn", "aws_iam_role.api[0].name", ()),
+        ('aws_iam_role.api["a"].arn', 'aws_iam_role.api["a"].id', ()),
+        ("var.role", "basename(var.role)", ("the other policies of basename(var.role)",)),
+    ],
+)
+def test_what_is_added_for_a_terraform_role_is_read_back(given, role, unread):
+    function = f'resource "aws_lambda_function" "api" {{\n  role = {given}\n}}\n'
+    name = "aws_lambda_function.api"
+    asked = [
+        EnsureResource("OrdersTable", "table"),
+        EnsureGrant(name, "OrdersTable", ("dynamodb:GetItem", "dynamodb:PutItem"), role=role),
+    ]
+    bodies = [read_hcl(function.encode()), read_hcl(patch_file("statelift.tf", None, asked))]
+    found = module_deployment(bodies, name, NAMES)
+    assert granted(found) == {("dynamodb:GetItem", "OrdersTable"), ("dynamodb:PutItem", "OrdersTable")}
+    assert found.unread == unread
+
+
+def test_policies_of_every_copy_of_a_role_are_those_of_one():
+    text = """resource "aws_lambda_function" "api" {
+  role = aws_iam_role.api[0].arn
+}
+resource "aws_iam_role_policy" "own" {
+  role   = aws_iam_role.api[count.index].id
+  policy = jsonencode({ Statement = { Effect = "Allow", Action = "dynamodb:Scan",
+    Resource = aws_dynamodb_table.statelift_orders_table.arn } })
+}
+resource "aws_iam_role_policy" "another" {
+  role   = aws_iam_role.api[1].id
+  policy = jsonencode({ Statement = { Effect = "Allow", Action = "dynamodb:Query",
+    Resource = aws_dynamodb_table.statelift_orders_table.arn } })
+}
+"""
+    found = module_deployment([read_hcl(text.encode())], "aws_lambda_function.api", NAMES)
+    assert granted(found) == {("dynamodb:Scan", "OrdersTable")}
 
 
 def test_what_a_module_is_given_for_its_role_is_read_or_named():

@@ -1,6 +1,7 @@
 """Terraform files of a folder + function -> Deployment: its variables, and the policies of its role."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ from statelift.infra.names import kind_of
 from statelift.infra.terraform import address_of, variables_of
 from statelift.locate.hcl import Block, Body, Call, Expression, Items, Literal, Reference, Text
 from statelift.locate.hcl import Mapping as Table
-from statelift.locate.hclsites import function_block, principal
+from statelift.locate.hclsites import function_block, is_behind, principal
 from statelift.verify.deployment.names import Names, Plain
 from statelift.verify.deployment.policies import Reading
 from statelift.verify.values import Deployment
@@ -27,6 +28,8 @@ def module_deployment(bodies: Sequence[Body], function: str, names: Names) -> De
     if block.kind == "module":
         reader.add_module(block)
     reader.add_role(role.rpartition(".")[0] if role.startswith("aws_iam_role.") else role)
+    if is_behind(role):
+        reader.found.unread.append(f"the other policies of {role}")
     return reader.found.deployment(function, known)
 
 
@@ -42,18 +45,20 @@ def _addresses(names: Names) -> dict[str, str]:
 
 
 def _dotted(expression: Expression | None) -> str:
-    """`aws_iam_role.x[0].id` as it is written, "" for what is no plain reference."""
-    if not isinstance(expression, Reference):
-        return ""
-    words = [expression.root]
-    for step in expression.steps:
-        if isinstance(step, str):
-            words.append(f".{step}")
-        elif isinstance(step, Literal):
-            words.append(f"[{step.value}]")
-        else:
+    """`aws_iam_role.x[0].id` as it is written, `[*]` for an index that is reckoned, "" for what names nothing."""
+    match expression:
+        case Text(parts=(Reference() as only,)):
+            return _dotted(only)
+        case Call(name="basename", arguments=(Reference() as only,)):
+            return f"basename({_dotted(only)})"
+        case Reference(root=root, steps=steps):
+            return root + "".join(f".{step}" if isinstance(step, str) else _index(step) for step in steps)
+        case _:
             return ""
-    return "".join(words)
+
+
+def _index(step: Expression) -> str:
+    return f"[{json.dumps(step.value)}]" if isinstance(step, Literal) else "[*]"
 
 
 @dataclass(slots=True)
@@ -122,12 +127,14 @@ class _Reader:
             self.found.unenforced.append(f"{role} has a permissions boundary")
         for inner in block.body.blocks("inline_policy"):
             self._add_policy(inner.body.get("policy"), f"a policy of {role}")
+        if any(True for _ in block.body.blocks("dynamic", "inline_policy")):
+            self.found.unread.append(f"policies of {role}")
         managed = block.body.get("managed_policy_arns")
         for item in managed.items if isinstance(managed, Items) else ():
             self._add_attached(item)
 
     def _add_attached(self, arn: Expression | None) -> None:
-        name = _dotted(arn).removeprefix("aws_iam_policy.").removesuffix(".arn")
+        name = _dotted(arn).removeprefix("aws_iam_policy.").removesuffix(".arn").partition("[")[0]
         for block in self._resources("aws_iam_policy"):
             if block.labels[-1] == name:
                 self._add_policy(block.body.get("policy"), ".".join(block.labels))
@@ -167,7 +174,8 @@ class _Reader:
 
 
 def _is_of(block: Block, role: str) -> bool:
-    named = _dotted(block.body.get("role"))
+    index = re.search(r"\[.*\]", role)
+    named = _dotted(block.body.get("role")).replace("[*]", index[0] if index else "[*]")
     return named in (role, f"{role}.id", f"{role}.name")
 
 
