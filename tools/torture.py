@@ -50,6 +50,7 @@ CHECKS = ("crashes", "hangs", "told", "compiles", "untouched", "settles", "same"
 REFUSALS = frozenset({"newlines", "encoding", "too-deep", "too-large", "too-branched"})  # of what Python can parse
 PROGRAM = "app.py"
 SOURCES = ("library", "tests", "folders", "generated", "disguised")
+SHARE = 600  # programs that a pool of processes looks at
 PAUSE = 5.0  # seconds between two lines of progress
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -327,27 +328,36 @@ def tasks_of(files: Iterable[Path], twins: int = 1) -> list[Task]:
 
 
 def group_of(name: str, tasks: Sequence[Task], jobs: int, seconds: int) -> Outcome:
-    """The sum of the outcomes of a group's tasks. A process that dies is a failure, and ends the group."""
-    total, start = Outcome(name), time.perf_counter()
+    """The sum of the outcomes of a group's tasks. A process that dies is a failure, and ends its share."""
+    total, start, shown = Outcome(name), time.perf_counter(), 0.0
     waiting = [replace(task, seconds=seconds) for task in tasks]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=500) as pool:
-        results, shown = pool.map(tortured, waiting), start
-        for number in range(len(waiting)):
-            try:
-                found = next(results)
-            except BrokenProcessPool:
-                total += Outcome("", failures=(Failure("crashes", waiting[number].name, "a process died"),))
-                break
-            total += found
-            for failure in found.failures:
-                sys.stderr.write(f"\r{failure.check}: {failure.place}\n")
-            if time.perf_counter() > shown + PAUSE:
-                shown = time.perf_counter()
-                sys.stderr.write(f"\r{name}: {number + 1} of {len(waiting)}, {len(total.failures)} failures ")
-                sys.stderr.flush()
+    for number, found in enumerate(_outcomes(waiting, jobs), 1):
+        total += found
+        for failure in found.failures:
+            sys.stderr.write(f"\r{failure.check}: {failure.place}\n")
+        if time.perf_counter() > shown + PAUSE:
+            shown = time.perf_counter()
+            sys.stderr.write(f"\r{name}: {number} of {len(waiting)}, {len(total.failures)} failures ")
+            sys.stderr.flush()
     took = time.perf_counter() - start
     sys.stderr.write(f"\r{name}: {len(waiting)} files in {took:.0f} s, {len(total.failures)} failures\n")
     return total
+
+
+def _outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
+    """The outcomes in the order of the tasks. Processes that grow old are replaced share by share: a pool that
+    does so by itself (`max_tasks_per_child`) may wait for ever (https://github.com/python/cpython/issues/115634).
+    """
+    for at in range(0, len(tasks), SHARE):
+        share = tasks[at : at + SHARE]
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+            results = pool.map(tortured, share)
+            for task in share:
+                try:
+                    yield next(results)
+                except BrokenProcessPool:
+                    yield Outcome("", failures=(Failure("crashes", task.name, "a process died"),))
+                    break
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

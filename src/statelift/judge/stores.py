@@ -23,6 +23,7 @@ REVIEW_OPERATIONS = frozenset({"items", "len"})
 READS = frozenset({"get", "require", "contains", "lacks"})
 REMOVING = frozenset({"delete", "pop"})
 WRITES = frozenset({"put", "delete", "pop", "setdefault"})
+FILLING = frozenset({"put", "setdefault", "nested", "augment_key", "update", "method:update", "augment", "rebind"})
 GIVEN_BACK = frozenset({"returned", "copy returned"})
 ADVICE = {
     "nested": "the stored value is changed in place: read it, change it and put it back in one step",
@@ -57,7 +58,7 @@ def judge_store(evidence: Evidence, make: Callable[..., Judgement], uses: Uses) 
 
 
 def _why(uses: Uses) -> str:
-    writes = sorted({use.place.line for _, use in uses if use.op in ("put", "setdefault", "nested", "augment_key")})
+    writes = sorted({use.place.line for _, use in uses if use.op in FILLING})
     reads = sorted({use.place.line for _, use in uses if use.op not in ("put", "nested", "augment_key")})
     return f"rule 10: written in line {_lines(writes)}, read in line {_lines(reads)} without any other source"
 
