@@ -181,6 +181,28 @@ def test_a_role_behind_a_variable_is_one_of_this_project(given, reason):
 
 
 @pytest.mark.parametrize(
+    ("role", "principal"),
+    [
+        ("module.roles.arn", "basename(module.roles.arn)"),
+        ("aws_iam_role.here.arn", "aws_iam_role.here.id"),
+        ("aws_iam_role.closed.arn", "aws_iam_role.closed.name"),
+        ("var.role", ""),
+        ("module.roles.name", ""),
+        ("data.aws_iam_role.other.arn", ""),
+    ],
+)
+def test_the_role_that_a_module_is_given_is_one_of_this_project(role, principal):
+    text = (
+        'variable "role" {}\nresource "aws_iam_role" "here" {\n  name = "h"\n}\n'
+        'resource "aws_iam_role" "closed" {\n  inline_policy {}\n}\nmodule "roles" {\n  source = "./roles"\n}\n'
+        + MODULES["module"].replace("source_path", f"create_role = false\n  lambda_role = {role}\n  source_path")
+    )
+    files = {"main.tf": text, "roles/main.tf": BEHIND["roles/main.tf"], "src/app.py": ""}
+    (function,) = locate(files).functions
+    assert (function.principal, bool(function.patchable)) == (principal, not principal)
+
+
+@pytest.mark.parametrize(
     ("count", "given", "is_patchable"),
     [("var.n", "1", True), ("var.n", "true ? 0 : 1", True), ("var.n", "2", False), ("length(var.n)", "[]", False)],
 )

@@ -34,7 +34,8 @@ def opened(block: Block, scope: Scope, address: str, folders: Folders) -> Module
 def rights_of(block: Block, scope: Scope, folders: Folders) -> tuple[str, str, Block | None]:
     """Why nothing can be added to a function ("" where it can), what its role is called, and the role's block."""
     name = ".".join(block.labels)
-    role = role_behind(scope.value(block.body.get("role")), folders)
+    named = block.body.get("lambda_role" if block.kind == "module" else "role")
+    role = role_behind(scope.value(named), folders) if named is not None else None
     called = principal(block, role)
     reason = why_not_patchable(block, role)
     if not reason and role is None and is_behind(called):

@@ -12,7 +12,7 @@ from statelift.locate.deployed import Deployed, Files
 from statelift.locate.evaluate import UNKNOWN, Module, Scope, Symbol, Value
 from statelift.locate.hcl import Block, Body, MissingParserError, read_hcl
 from statelift.locate.hclmodules import Folders, local_source, opened, rights_of
-from statelift.locate.hclsites import principal, resources_file, why_not_patchable
+from statelift.locate.hclsites import resources_file
 from statelift.locate.paths import text_only
 from statelift.locate.tree import TemplateError
 from statelift.model import Problem, Settings
@@ -228,7 +228,7 @@ def _call(
     if inner is not None and depth < _MOST_CALLS:
         yield from _functions(inner, folders, files, depth + 1)
     elif _COMMUNITY.search(source) and "//modules/" not in source:
-        yield from _community(path, block, scope, files)
+        yield from _community(path, block, scope, folders, files)
     elif target is None and (scope.text(block.body.get("runtime")) or "").startswith("python"):
         yield replace(
             _resource(path, block, scope, folders, files), logical_id=address, patchable=_stranger(source)
@@ -239,11 +239,12 @@ def _stranger(source: str) -> str:
     return f"The module {source} is not known, so nothing is added to its call."
 
 
-def _community(path: str, block: Block, scope: Scope, files: Files) -> Iterator[Deployed]:
+def _community(path: str, block: Block, scope: Scope, folders: Folders, files: Files) -> Iterator[Deployed]:
     """A function of terraform-aws-modules/lambda; the module makes layers as well."""
     body = block.body
     if scope.value(body.get("create_layer")) is True or scope.value(body.get("create_function")) is False:
         return
+    reason, called, role = rights_of(block, scope, folders)
     yield Deployed(
         tool="terraform",
         template=path,
@@ -252,9 +253,9 @@ def _community(path: str, block: Block, scope: Scope, files: Files) -> Iterator[
         runtime=scope.text(body.get("runtime")),
         handler=scope.text(body.get("handler")),
         code=code_of_module(block, scope, files),
-        patchable=why_not_patchable(block),
+        patchable=reason,
         resources=resources_file(path),
-        principal=principal(block),
+        principal=called,
         settings=Settings(
             role=_named(scope.value(body.get("lambda_role"))) if body.get("lambda_role") is not None else "",
             environment=_texts(scope.value(body.get("environment_variables"))),
@@ -262,6 +263,6 @@ def _community(path: str, block: Block, scope: Scope, files: Files) -> Iterator[
             timeout=_whole(scope.value(body.get("timeout"))),
             has_vpc=body.get("vpc_subnet_ids") is not None,
             has_snap_start=body.get("snap_start") is not None,
-            is_bounded=body.get("role_permissions_boundary") is not None,
+            is_bounded=body.get("role_permissions_boundary") is not None or _is_bounded(role),
         ),
     )
