@@ -10,7 +10,16 @@ ITERATORS = frozenset(
     """iter map filter zip enumerate reversed open io.open csv.reader csv.DictReader re.finditer os.scandir os.walk
     glob.iglob""".split()
 )  # and all of itertools
+FILES = frozenset({"open", "io.open"})
+CONSUMING = frozenset({"contains", "lacks", "read", "escape"})  # `x in pairs`, `dict(pairs)`
+GENERATING = frozenset({"iterate", "unknown:send", "unknown:__next__"})
 _FILE = dict.fromkeys("read readline readlines write writelines seek truncate".split(), "advance")
+_BUFFER = _FILE | {
+    "truncate": "clear",
+    "seek": "attribute",
+    "escape": "advance",
+}  # a writer gets it: csv.writer(buf)
+_INSTRUMENT = dict.fromkeys("labels inc dec set observe".split(), "append")
 _SQLITE = dict.fromkeys("execute executemany executescript".split(), "advance")
 _LOGGER = dict.fromkeys("addHandler addFilter".split(), "append") | dict.fromkeys(
     "append_keys append_context_keys structure_logs set_correlation_id".split(), "nested"
@@ -25,8 +34,12 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "numpy.random.RandomState": {ANY: "advance"},
     "open": _FILE,
     "io.open": _FILE,
-    "io.StringIO": _FILE,
-    "io.BytesIO": _FILE,
+    "io.StringIO": _BUFFER,
+    "io.BytesIO": _BUFFER,
+    "prometheus_client.Counter": _INSTRUMENT,
+    "prometheus_client.Gauge": _INSTRUMENT,
+    "prometheus_client.Histogram": _INSTRUMENT,
+    "prometheus_client.Summary": _INSTRUMENT,
     "sqlite3.connect": _SQLITE,
     "logging.getLogger": _LOGGER,
     "aws_lambda_powertools.Logger": _LOGGER,
@@ -38,16 +51,22 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "multiprocessing.Queue": _QUEUE,
     "asyncio.Queue": _QUEUE,
 }  # fmt: skip
+WRAPPERS = frozenset(
+    "csv.writer csv.DictWriter io.TextIOWrapper gzip.GzipFile zipfile.ZipFile tarfile.open".split()
+)  # what is done to what they make, is done to the stream that they are given
 CHANGING = frozenset({"rebind", "unbind", "append", "nested", "advance"})
 
 
 def effect_of(constructor: str, op: str) -> str:
     """What an operation of the facts does to an object made by `constructor`: the operation itself if unknown."""
-    if op == "iterate" and (constructor in ITERATORS or constructor.startswith("itertools.")):
+    is_iterator = constructor in ITERATORS or constructor.startswith("itertools.")
+    if is_iterator and op in ("iterate", "unknown:__next__"):
         return "advance"
+    if is_iterator and op in CONSUMING and constructor not in FILES:
+        return "nested"
     known = METHODS.get(constructor)
     if known is None:
         return op
     method = op.rpartition(":")[2]
-    is_method = ":" in op or method in known
+    is_method = ":" in op or op in known
     return known.get(method, known.get(ANY, op)) if is_method else op

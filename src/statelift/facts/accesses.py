@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from statelift.facts.cells import defaults_of, whole_line
 from statelift.facts.editing import alias_of, is_editable
-from statelift.facts.fates import fates_of, fates_of_copy, fates_of_variable, steers
+from statelift.facts.fates import fates_of, fates_of_copy, fates_of_variable, renews, steers
 from statelift.facts.guards import Guards
 from statelift.facts.operations import Operation, operation_of
 from statelift.facts.provenance import Provenance
-from statelift.facts.scopes import FUNCTIONS
+from statelift.facts.scopes import FUNCTIONS, names_bound
 from statelift.facts.subjects import LOGGER, PROCESS, Subjects
 from statelift.facts.syntax import MODULE, Syntax
 from statelift.facts.values import Access, GlobalStatement
@@ -20,13 +20,23 @@ BY_NAME = frozenset({"getattr", "setattr", "delattr", "hasattr"})
 IGNORED = frozenset({*sys.stdlib_module_names, "boto3", "botocore"})
 WRITES = frozenset({"put", "rebind", "augment", "augment_key", "delete", "nested", "unpacked"})  # evaluated last
 COPIES = frozenset({"copy", "slice", "made", "len", "items", "keys", "values"})  # they give a new object
+CALLED = "unknown:__call__"
 NOT_AN_ACCESS = frozenset({"call"})
 
 
 class Accesses:
     """Collects the uses of cells in one module."""
 
-    def __init__(self, syntax: Syntax, provenance: Provenance, subjects: Subjects, guards: Guards) -> None:
+    def __init__(
+        self,
+        syntax: Syntax,
+        provenance: Provenance,
+        subjects: Subjects,
+        guards: Guards,
+        called: frozenset[str] = frozenset(),
+    ) -> None:
+        """`called` are the cells of which a call is a use: bound methods, partial functions."""
+        self.called = called
         self.syntax = syntax
         self.provenance = provenance
         self.subjects = subjects
@@ -51,6 +61,30 @@ class Accesses:
                         yield self._made(node, LOGGER, operation_of(self.syntax, node))
                 case _:
                     pass
+        yield from self._captures()
+
+    def _captures(self) -> Iterator[Access]:
+        """`case {"mode": mode}` and `except E as mode` in a function that says `global mode`."""
+        for node in self.syntax.walk.only(ast.match_case, ast.ExceptHandler):
+            match node:
+                case ast.match_case(pattern=pattern, body=body):
+                    names = {each for part in ast.walk(pattern) for each in names_bound(part)}
+                case ast.ExceptHandler(name=str(name), body=body):
+                    names = {name}
+                case _:
+                    continue
+            for name in sorted(names & self.subjects.cells):
+                scope = self.syntax.scope(body[0]).binding(name)
+                if scope is not None and scope.kind == "module" and self.syntax.function(body[0]) != MODULE:
+                    yield self._captured(body[0], name)
+
+    def _captured(self, first: ast.stmt, name: str) -> Access:
+        """A name that is bound in front of this statement, where that runs."""
+        span = self.syntax.span(first)
+        return Access(
+            name, "rebind", self.syntax.function(first), self.syntax.place(first), span, span, span,
+            span.start, self.guards.of(first), spelled=name,
+        )  # fmt: skip
 
     def _is_interesting(self, node: ast.Name | ast.Attribute, subject: str) -> bool:
         if subject == LOGGER and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -67,6 +101,8 @@ class Accesses:
 
     def _access(self, node: ast.Name | ast.Attribute, subject: str) -> Iterator[Access]:
         operation = _environment(self.syntax, node) or operation_of(self.syntax, node)
+        if operation.op == "call" and subject in self.called:
+            operation = Operation(CALLED, operation.whole, result=self.syntax.parents[node])  # type: ignore[arg-type]
         if operation.op not in NOT_AN_ACCESS:
             made = self._made(node, subject, operation)
             yield made
@@ -118,6 +154,8 @@ class Accesses:
         if operation.op in ("contains", "lacks"):
             is_aside = not steers(self.syntax, operation.result, own) and not _prints(self.syntax, node)
             return found | {"aside"} if is_aside else found
+        if operation.op == "read" and found == {"read"}:
+            return found | {"renews"} if renews(self.syntax, operation.result) else found
         is_decisive = operation.op == "truth" and steers(self.syntax, operation.result, own)
         return found | {"decides"} if is_decisive else found
 

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from statelift.catalogue.objects import effect_of
 from statelift.facts.callees import run_by
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
@@ -14,10 +15,12 @@ from statelift.model import Span
 
 CONTAINERS: dict[str, CellKind] = {"dict": "dict", "list": "list", "set": "set", "collections.OrderedDict": "call"}
 DATACLASSES = frozenset({"dataclasses.dataclass", "attr.s", "attrs.define", "attr.dataclass"})
+RECORDS = frozenset({"pydantic.BaseModel", "typing.NamedTuple"})
 FIELDS = frozenset({"dataclasses.field", "attr.ib", "attrs.field", "pydantic.Field"})
 DEFINING: tuple[type[ast.AST], ...] = (
     ast.Assign, ast.AnnAssign, ast.AugAssign, ast.FunctionDef, ast.AsyncFunctionDef,
 )  # fmt: skip
+PARTIAL = "functools.partial"
 Stored = ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
@@ -81,10 +84,15 @@ def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[_Definition]:
                     yield from _stored(syntax, node, name, given if is_known else None)
         case ast.AnnAssign(target=target, value=ast.expr() as value):
             yield from _stored(syntax, node, target, value)
+        case ast.AnnAssign(target=ast.Name(id=name) as target, value=None):
+            scope = syntax.scope(target)
+            if scope.kind == "class" and is_lasting_class(scope) and _is_dataclass(syntax, scope):
+                yield _Definition(f"{scope.qualname}.{name}", "instance", node, None)
         case ast.AugAssign(target=ast.Attribute() as target):
             yield from _attribute(syntax, node, target, None)
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             yield from _defaults(syntax, node)
+            yield from _kept_property(syntax, node)
         case _:
             pass
 
@@ -126,7 +134,7 @@ def _is_dataclass(syntax: Syntax, scope: Scope) -> bool:
     assert isinstance(scope.node, ast.ClassDef)
     names = {syntax.dotted(each.func if isinstance(each, ast.Call) else each) for each in scope.node.decorator_list}
     bases = {syntax.dotted(base) for base in scope.node.bases}
-    return bool(names & DATACLASSES) or "pydantic.BaseModel" in bases
+    return bool(names & DATACLASSES) or not bases.isdisjoint(RECORDS)
 
 
 def _attribute(
@@ -137,6 +145,9 @@ def _attribute(
     if owner is not None:
         home: Home = "class" if syntax.is_class_of(target.value) else "instance"
         yield _Definition(f"{owner}.{target.attr}", home, node, value)
+    elif _is_application_state(syntax, target.value):
+        known = value if syntax.function(node) == MODULE else None
+        yield _Definition(f"{ast.unparse(target.value)}.{target.attr}", "object", node, known)
     elif isinstance(target.value, ast.Name) and target.value.id in syntax.open_objects:
         yield _Definition(f"{target.value.id}.{target.attr}", "object", node, None)
     elif inner := syntax.inner_function(target.value):
@@ -145,6 +156,15 @@ def _attribute(
     elif syntax.module_function(target.value) is not None:
         known = value if syntax.function(node) == MODULE else None
         yield _Definition(f"{ast.unparse(target.value)}.{target.attr}", "function", node, known)
+
+
+def _is_application_state(syntax: Syntax, owner: ast.expr) -> bool:
+    """`app.state`, where Starlette and FastAPI keep what all requests share."""
+    match owner:
+        case ast.Attribute(value=ast.Name() as application, attr="state"):
+            return not syntax.is_local(application) and not syntax.outside(application)
+        case _:
+            return False
 
 
 def _instance_attributes(syntax: Syntax) -> Iterator[str]:
@@ -165,6 +185,18 @@ def _defaults(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> I
     for default, name in defaults_of(node.args).items():
         if _is_changeable(syntax, default):
             yield _Definition(f"{scope.qualname}({name})", "default", default, default)
+
+
+def _kept_property(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Definition]:
+    """A cached property that makes an empty collection: an attribute, made when it is asked for first."""
+    scope = syntax.scope(node)
+    is_kept = any(syntax.dotted(each) == "functools.cached_property" for each in node.decorator_list)
+    match node.body[-1]:
+        case ast.Return(value=ast.expr() as value) if is_kept and scope.kind == "class":
+            if _kind(syntax, value) in ("dict", "list", "set") and is_lasting_class(scope):
+                yield _Definition(f"{scope.qualname}.{node.name}", "instance", node, value)
+        case _:
+            pass
 
 
 def defaults_of(arguments: ast.arguments) -> dict[ast.expr, str]:
@@ -191,7 +223,7 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
     )
     return Cell(
         name=definition.name,
-        kind="other" if value is None else _kind(syntax, value),
+        kind=_declared(node) if value is None else _kind(syntax, value),
         place=syntax.place(node),
         value=None if value is None else provenance.value_of(value),
         definition_count=1,
@@ -208,6 +240,19 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         home=definition.home,
         runs=() if value is None else tuple(run_by(syntax, value)),
     )
+
+
+def is_function_object(cell: Cell) -> bool:
+    """Whether the cell holds a function that remembers: a method of an iterator or stream, a partial function."""
+    text = "" if cell.value is None else cell.value.text
+    is_partial = cell.callee == PARTIAL and not {"{", "["}.isdisjoint(text)
+    return is_partial or (cell.kind == "other" and any(map(_is_remembering, cell.runs)))
+
+
+def _is_remembering(method: str) -> bool:
+    """`itertools.count.__next__`"""
+    maker, _, name = method.rpartition(".")
+    return effect_of(maker, f"unknown:{name}") != f"unknown:{name}"
 
 
 def _is_shared(node: ast.AST) -> bool:
@@ -234,6 +279,15 @@ def _files(paths: Paths, value: ast.expr) -> Iterator[tuple[str, str]]:
         file = paths.pattern(each)
         if file and isinstance(name, str):
             yield name, file
+
+
+def _declared(node: ast.AST) -> CellKind:
+    """What the annotation of a field promises."""
+    match node:
+        case ast.AnnAssign(annotation=ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name))):
+            return CONTAINERS.get(name.lower(), "other")
+        case _:
+            return "other"
 
 
 def _kind(syntax: Syntax, value: ast.expr) -> CellKind:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from statelift.facts.accesses import Accesses, global_statements, unbound_accesses
 from statelift.facts.callees import callee_of, may_be_own
-from statelift.facts.cells import cells_of
+from statelift.facts.cells import cells_of, is_function_object
 from statelift.facts.connections import Connections
 from statelift.facts.endings import ending_of
 from statelift.facts.environment import environment_writes
@@ -49,7 +49,8 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
     names = frozenset({cell.name for cell in cells} | rebound)
     subjects = Subjects(syntax, paths, names)
     guards = Guards(syntax, subjects, FileTests(syntax, paths))
-    accesses = Accesses(syntax, provenance, subjects, guards)
+    called = frozenset(cell.name for cell in cells if is_function_object(cell))
+    accesses = Accesses(syntax, provenance, subjects, guards, called)
     connections = Connections(syntax, provenance, subjects, guards)
     return ModuleFacts(
         path=parsed.path,
@@ -77,6 +78,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         environment_writes=tuple(environment_writes(syntax, provenance)),
         mentions=frozenset(_handed_on(syntax)),
         unnamed=frozenset(changed_unnamed(syntax)),
+        entered=tuple(_entered(syntax, guards)),
     )
 
 
@@ -177,6 +179,12 @@ def _function(
         has_generator=has_generator,
         body=_body(syntax, node),
         always=frozenset() if has_generator else _always(syntax, node, own),
+        rest=frozenset(
+            fate
+            for each in (node.args.vararg, node.args.kwarg)
+            if each is not None
+            for fate in fates_of_variable(syntax, scope, each.arg)
+        ),
         bound=frozenset(name for name in scope.bound - scope.nonlocals if (scope, name) not in syntax.imports),
     )
 
@@ -264,6 +272,27 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
                 is_decorator=_is_decorator(syntax.parents[node], node),
                 ending=_ending(syntax, provenance, node),
             )
+
+
+def _entered(syntax: Syntax, guards: Guards) -> Iterator[Call]:
+    """What `with timer:` and `with Timer():` call, where they begin and end."""
+    for node in syntax.walk.only(ast.With):
+        for item in node.items if isinstance(node, ast.With) else ():
+            manager = item.context_expr
+            owner = callee_of(syntax, manager) if isinstance(manager, ast.Call) else syntax.dotted(manager)
+            fates = fates_of(syntax, manager)
+            moments = (("__enter__", syntax.span(manager).end), ("__exit__", syntax.span(node).end))
+            for method, order in moments if owner else ():
+                yield Call(
+                    callee=f"{owner}.{method}",
+                    function=syntax.function(node),
+                    place=syntax.place(manager),
+                    span=syntax.span(manager),
+                    order=order,
+                    guards=guards.of(node),
+                    arguments=(),
+                    fates=fates if method == "__enter__" else frozenset(),
+                )
 
 
 def _ending(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending | None:

@@ -15,6 +15,7 @@ LOOKING_CALLS = frozenset(
 SHALLOW_COPIES = frozenset(
     "dict list tuple set frozenset sorted copy.copy reversed enumerate zip iter min max".split()
 )  # what they give holds the same elements
+PICKING = frozenset({"min", "max", "next", "random.choice"})  # what they give is one of the elements
 LOOKING_NODES = (
     ast.Compare, ast.BinOp, ast.UnaryOp, ast.FormattedValue, ast.Subscript, ast.Slice, ast.If, ast.While, ast.IfExp,
     ast.Assert, ast.Raise, ast.MatchValue, ast.AugAssign, ast.comprehension, ast.Delete, ast.For,
@@ -101,6 +102,8 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
 
 def _operated(syntax: Syntax, parent: ast.AST, node: ast.expr, depth: int) -> frozenset[str]:
     match parent:
+        case ast.withitem(optional_vars=ast.expr() as target):
+            return _bound(syntax, target, depth) | {"unknown"}
         case ast.BinOp(op=ast.Add() | ast.Mult() | ast.BitOr()) if not _has_scalar(parent):
             return _of_joined(fates_of(syntax, parent, depth - 1))
         case ast.Compare(ops=[ast.Is() | ast.IsNot()], left=left, comparators=[right]):
@@ -265,6 +268,28 @@ def steers(syntax: Syntax, node: ast.expr, own: str = "") -> bool:
     return not all(_is_aside(syntax, each, bool(skipped)) for each in decided)
 
 
+def renews(syntax: Syntax, node: ast.expr) -> bool:
+    """Whether a test decides about nothing but variables of the container that are set anew, and its memory."""
+    child: ast.AST = node
+    inner: ast.AST = node
+    while not isinstance(child, ast.stmt):
+        child, inner = syntax.parents[child], child
+    is_test = isinstance(child, ast.If) and inner is child.test and not child.orelse
+    return is_test and isinstance(child, ast.If) and all(_is_renewal(syntax, each) for each in child.body)
+
+
+def _is_renewal(syntax: Syntax, statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Assign(targets=[ast.Name() as name]):
+            return not syntax.is_local(name)
+        case ast.Expr(value=ast.Call(func=function)):
+            return syntax.outside(function) == "gc.collect"
+        case ast.Global() | ast.Pass():
+            return True
+        case _:
+            return False
+
+
 def _is_entry(statement: ast.stmt, own: str) -> bool:
     """`own.add(x)`, `own[x] = y`."""
     match statement:
@@ -334,6 +359,12 @@ def _argument(syntax: Syntax, call: ast.Call, given: ast.AST, depth: int) -> fro
     if is_key or syntax.outside(call.func) in LOOKING_CALLS or name.partition(".")[0] in LOGS | syntax.loggers:
         return frozenset({"read"})
     if syntax.outside(call.func) in CHANGING_CALLS and call.args[:1] == [given]:
+        return frozenset({"mutated"})
+    if syntax.outside(call.func) in PICKING and call.args[:1] == [given]:
+        if len(call.args) > 1 and syntax.outside(call.func) != "next":
+            return frozenset({"read"})  # `min(limit, count)`: numbers
+        return _within(fates_of(syntax, call, depth - 1), "*") | {"read"}
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "shuffle" and call.args[:1] == [given]:
         return frozenset({"mutated"})
     if syntax.outside(call.func) in SHALLOW_COPIES:
         return fates_of_copy(fates_of(syntax, call, depth - 1)) | {"read"}

@@ -54,6 +54,9 @@ def operation_of(syntax: Syntax, node: ast.expr) -> Operation:
             return Operation("call", parent)
         case ast.Call(func=ast.Name(id=name) as called) if syntax.outside(called) in WHOLE_READS:
             return Operation("len" if name == "len" else "read", parent, result=node)
+        case ast.Call(func=ast.Name(id="vars") as called, args=[first]) if first is node:
+            is_changed = syntax.outside(called) == "vars" and _changes_inside(syntax, parent)
+            return Operation("dynamic" if is_changed else "escape", parent)
         case ast.Call(func=ast.Name(id="next") as called, args=[first, *_]) if first is node:
             return Operation("advance" if syntax.outside(called) else "escape", parent, result=parent)
         case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[first, *_]) if first is node:
@@ -168,10 +171,14 @@ def _changes_inside(syntax: Syntax, node: ast.expr) -> bool:
 
 def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
     call = syntax.parents[attribute]
+    if attribute.attr == "__dict__" and _changes_inside(syntax, attribute):
+        return Operation("dynamic", syntax.statement(attribute))
     if not isinstance(attribute.ctx, ast.Load):
         return Operation("nested", syntax.statement(attribute), value=_assigned(syntax, attribute))
     if not (isinstance(call, ast.Call) and call.func is attribute):
         is_bound = attribute.attr in NESTED_CHANGES and not isinstance(call, (ast.Attribute, ast.Subscript))
+        if isinstance(call, ast.Call) and syntax.outside(call.func) == "atexit.register":
+            return Operation("read", attribute, result=attribute)  # it runs behind the last call
         return Operation(f"{BOUND}{attribute.attr}", attribute) if is_bound else _part(syntax, attribute)
     has_plain = not call.keywords and not any(isinstance(each, ast.Starred) for each in call.args)
     operands: list[ast.expr] = call.args if has_plain else []

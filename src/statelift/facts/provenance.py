@@ -112,6 +112,9 @@ class Provenance:
                 return replace(self._known(value, depth), is_pure=False)
             case ast.Starred(value=value):
                 return self._known(value, depth)
+            case ast.ListComp(elt=element) | ast.SetComp(elt=element) | ast.DictComp(value=element):
+                made = (atom for atom in self._known(element, depth - 1).atoms if atom.kind == "call")
+                return replace(_OPAQUE, atoms=_OPAQUE.atoms.union(made))
             case ast.Lambda(body=body):
                 return replace(self._known(body, depth), type="unknown", is_pure=False)
             case _:

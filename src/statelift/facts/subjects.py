@@ -62,11 +62,27 @@ class Subjects:
         match owner:
             case ast.Name(id=base):
                 return self._named(owner, base, attribute)
+            case ast.Attribute(value=application, attr="state"):
+                return self._of_application(application, attribute) or self._dotted(owner, attribute)
             case ast.Attribute():
-                dotted = self.syntax.outside(owner)
-                return f"{dotted}.{attribute}" if dotted else ""
+                return self._dotted(owner, attribute)
             case ast.Call(func=function):
                 return self._of_result(function, attribute)
+            case _:
+                return ""
+
+    def _dotted(self, owner: ast.expr, attribute: str) -> str:
+        dotted = self.syntax.outside(owner)
+        return f"{dotted}.{attribute}" if dotted else ""
+
+    def _of_application(self, application: ast.expr, attribute: str) -> str:
+        """`app.state.visits`, also as `request.app.state.visits`."""
+        match application:
+            case ast.Name(id=name) if not self.syntax.is_local(application):
+                return self._own(f"{name}.state.{attribute}")
+            case ast.Attribute(attr="app"):
+                found = [each for each in self.cells if each.endswith(f".state.{attribute}")]
+                return found[0] if len(found) == 1 else ""
             case _:
                 return ""
 
@@ -98,6 +114,8 @@ class Subjects:
         scope = self.syntax.scope(owner).binding(owner.id)
         given = [] if scope is None else self.syntax.assigned(scope, owner.id)
         match given:
+            case [ast.Subscript(value=modules, slice=ast.Name(id="__name__"))]:
+                return self._own(attribute) if self.syntax.dotted(modules) == "sys.modules" else ""
             case [ast.Call(func=function)]:
                 own = self._own(f"{self.syntax.dotted(function)}.{attribute}")
                 return own or self._of_result(function, attribute)

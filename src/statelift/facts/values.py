@@ -444,7 +444,7 @@ class Function:
     `given` are those among them that are not only called: they stand as values. `body` is what stands in
     front of the first statement behind the docstring, in its line; None where more than white space does.
     `always` are the conditions (kind, place, whether it holds) on every way on which it does not raise. `bound` are
-    its variables, imported names not included.
+    its variables, imported names not included. `rest` are the fates of `*args` and `**kwargs`.
     """
 
     qualname: str
@@ -463,6 +463,7 @@ class Function:
     body: Span | None = None
     always: frozenset[tuple[str, int, bool]] = frozenset()
     bound: frozenset[str] = frozenset()
+    rest: frozenset[str] = frozenset()
 
     @property
     def shift(self) -> int:
@@ -488,7 +489,8 @@ class ModuleFacts:
     `mentions` are the dotted names that code at import hands on as values: in tables, in arguments of calls.
     `unnamed` are the modules, classes and objects of which functions change attributes that are not named there
     (`vars(config).update(…)`): "" for the file itself, `*` for any module. `setting` is an SQL text of the file
-    that changes the session of a database: `SET search_path …`.
+    that changes the session of a database: `SET search_path …`. `entered` are the calls of `__enter__` and
+    `__exit__` that `with` makes.
     """
 
     path: str
@@ -514,3 +516,4 @@ class ModuleFacts:
     hooks: tuple[Hook, ...] = ()
     unnamed: frozenset[str] = frozenset()
     setting: str = ""
+    entered: tuple[Call, ...] = ()

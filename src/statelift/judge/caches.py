@@ -114,12 +114,12 @@ def _is_mark(evidence: Evidence, key: CellKey, way: Way) -> bool:
     marks = [
         (site, each) for site, each in evidence.reached(key) if is_write(evidence.program.cells.get(key), each.op)
     ]
-    if not marks or any(each.op != "rebind" or each.value is None for _, each in marks):
+    if not marks or any(each.op not in ("rebind", "augment") or each.value is None for _, each in marks):
         return False
     if any(each.kind in ("event", "context", "cell") or each == ANY_ARGUMENT for each in _sources(evidence, marks)):
         return False
     places = {(frame.path, frame.function, frame.guards) for frame in way}
-    return any((site, each.function, each.guards) in places for site, each in marks)
+    return any(each.op == "rebind" and (site, each.function, each.guards) in places for site, each in marks)
 
 
 def _is_stamp(sources: set[Source]) -> bool:

@@ -10,18 +10,18 @@ from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, is_stale, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
+from statelift.judge.scoped import scoped_reasons
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.program import CellKey
-from statelift.link.trace import Step, dominated, dominates
 from statelift.link.writes import is_container, is_write
 from statelift.model import Tier, Verdict
 
-WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
-KILLS = frozenset({"rebind", "clear"})
-CHANGES = ("mutated", "augmented", "inside:")
+PULLED = "prometheus_client."
+SCRAPED = "rule 4: nobody can scrape a container of a function: emit metrics (EMF) instead"
 MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
+STREAMS = frozenset({"io.StringIO", "io.BytesIO"})
 LOGGERS = "logging.getLogger"
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
 OWN_OPERATIONS = frozenset({"dynamic", "rebind", "unbind", "truth", "read", "escape"})
@@ -50,12 +50,19 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
     lifetimes = evidence.lifetimes
-    if evidence.program.class_of(key) is not None or (cell.callee in OPEN_OBJECTS and cell.home == "module"):
+    cell = replace(cell, callee=evidence.program.constructor_of(key))
+    collection = evidence.collections.kind_of(key)
+    if collection is not None:
+        cell = replace(cell, kind=collection)
+        uses = [(path, evidence.collections.as_done(key, use)) for path, use in uses]
+    elif evidence.program.class_of(key) is not None or (cell.callee in OPEN_OBJECTS and cell.home == "module"):
         uses = [
             (path, use) for path, use in uses if use.op in OWN_OPERATIONS
         ]  # what it holds are cells of their own
-    if not lifetimes.lasts(key, cell):
+    if not lifetimes.lasts(key, cell) or _is_descriptor(evidence, key):
         return None
+    if cell.callee in STREAMS:  # where it stands is no use of what it holds, if it is emptied
+        uses = [(path, use) for path, use in uses if use.op != "attribute"]
     uses = [(path, use) for path, use in uses if not lifetimes.is_building(key, cell, use)]
     reachable = [(path, use) for path, use in uses if _may_run(evidence, path, use)]
     cell = _filled(cell, reachable)
@@ -64,14 +71,18 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     make = _Maker(key, cell, subject, uses)
     if not writes:
         return _unwritten(evidence, make, uses, reachable)
+    if not any(is_write(cell, use.op) for _, use in writes) and _names_cells(evidence, key, cell):
+        reason = "rule 1: it always names the same objects; what changes in them is told there"
+        return make("SL101", Verdict.CONSTANT, "is never changed after import", (reason,))
     is_logger = cell.callee == LOGGERS
     if cell.home == "process" and (is_logger or not any(_is_plain_read(use) for _, use in reachable)):
         is_growing = cell.kind == "list" or is_logger
         return _registry(make) if is_growing and not _is_set_up_once(evidence, key, writes) else None
     for reasons, verdict in (
         (kept_reasons(evidence, key, subject.handlers), Verdict.REQUEST_SCOPED),
-        (_request_scoped(evidence, key, reachable), Verdict.REQUEST_SCOPED),
+        (scoped_reasons(evidence, key, cell, reachable, writes), Verdict.REQUEST_SCOPED),
         (_latch(cell, reachable), Verdict.LATCH),
+        (_renewal(evidence, key, cell, reachable), Verdict.LATCH),
         (lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT),
         (cache_reasons(evidence, key, cell, reachable), Verdict.CACHE),
         (companion_reasons(evidence, cell, reachable), Verdict.CACHE),
@@ -91,10 +102,28 @@ _LEFT = {
 }
 
 
+def _is_descriptor(evidence: Evidence, key: CellKey) -> bool:
+    """Whether what is set by its name is kept where `__set__` says."""
+    made = evidence.program.class_of(key)
+    return made is not None and evidence.program.method_of(made, "__set__") is not None
+
+
+def _names_cells(evidence: Evidence, key: CellKey, cell: Cell) -> bool:
+    """`SINKS = (a, b)`, `TABLES = {"users": users}`: a collection of what has names of its own."""
+    match ast.parse(cell.value.text, mode="eval").body if cell.value is not None else None:
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Dict(values=elements):
+            names = [each.id if isinstance(each, ast.Name) else "" for each in elements]
+            targets = [evidence.program.resolve(key[0], name) if name else None for name in names]
+            return bool(targets) and all(each is not None and each.kind == "cell" for each in targets)
+        case _:
+            return False
+
+
 def _may_run(evidence: Evidence, path: str, use: Access) -> bool:
     """Whether a handler can come there; nobody knows who calls a lambda or bound method that is made at import."""
     if not use.function:
-        return use.op.startswith(BOUND) or evidence.sources.is_result_changed(path, use)
+        is_given = use.op == "advance" and any(fate.startswith("passed") for fate in use.fates)
+        return use.op.startswith(BOUND) or is_given or evidence.sources.is_result_changed(path, use)
     return use.function.endswith("<lambda>") or evidence.is_reachable(path, use.function)
 
 
@@ -156,94 +185,7 @@ def _is_frozen(evidence: Evidence, key: CellKey, cell: Cell, depth: int = 4) -> 
     )
 
 
-# ---------------------------------------------------------------- rules 3 and 5
-
-
-def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, ...]:
-    """Rule 3: on every entry point, a kill of the same key or the whole cell lies before every read."""
-    mine = {id(use) for _, use in uses}
-    if _is_left_clean(evidence, mine):
-        return (f"rule 3: {key[1]} is emptied again on every way out of the call, also after an exception",)
-    kills = reads = 0
-    for trace in evidence.traces:
-        steps = [step for step in trace.steps if id(step.item) in mine]
-        for step in steps:
-            if _is_kill(step):
-                kills += 1
-                continue
-            reads += 1
-            matching = [kill for kill in steps if _is_kill(kill) and _is_meant(kill, step)]
-            if not (dominated(matching, step) or _is_refilled(step, steps, uses)):
-                return ()
-    is_complete = {id(s.item) for t in evidence.traces for s in t.steps} >= mine
-    if not (kills and reads and is_complete):
-        return ()
-    return (f"rule 3: {key[1]} is set anew before every use, on every path of every handler",)
-
-
-def _is_left_clean(evidence: Evidence, mine: set[int]) -> bool:
-    """Whether a `finally` empties the cell, and every other use lies in the `try` that it belongs to."""
-    seen: set[int] = set()
-    for trace in evidence.traces:
-        steps = [step for step in trace.steps if id(step.item) in mine]
-        seen |= {id(step.item) for step in steps}
-        ends = {end for step in steps if _empties(step) for end in step.conditions if end[1] == "finally"}
-        if steps and not any(all(_is_within(step, end) for step in steps) for end in ends):
-            return False
-    return bool(seen) and seen >= mine
-
-
-def _empties(step: Step) -> bool:
-    use = step.item
-    if not isinstance(use, Access):
-        return False
-    is_constant = use.value is not None and {atom.kind for atom in use.value.atoms} <= {"const"}
-    return use.op in ("clear", "unbind") or (use.op == "rebind" and is_constant)
-
-
-def _is_within(step: Step, end: tuple[tuple[int, ...], str, int, bool]) -> bool:
-    """Whether a step lies in the body, a handler or the `finally` of the statement that `end` marks."""
-    chain, _, at, _ = end
-    return any(each[0] == chain and each[2] == at for each in step.conditions)
-
-
-def _is_kill(step: Step) -> bool:
-    use = step.item
-    return isinstance(use, Access) and (use.op in KILLS or use.op == "put")
-
-
-def _is_refilled(step: Step, steps: list[Step], uses: Uses) -> bool:
-    """Whether every key that is ever put was put before, in this invocation: the whole is new."""
-    fills = [use for _, use in uses if use.op == "put" and use.key is not None]
-    is_fixed = all(use.key is not None and _is_literal(use.key.text) for use in fills)
-    others = [use for _, use in uses if use.op not in WHOLE_READS | {"put", "get", "require", "contains"}]
-    if not (fills and is_fixed) or others:
-        return False
-    before = [s.item for s in steps if _is_kill(s) and dominates(s, step) and isinstance(s.item, Access)]
-    return {use.key.text for use in fills if use.key} <= {use.key.text for use in before if use.key}
-
-
-def _is_meant(kill: Step, step: Step) -> bool:
-    """Whether a kill replaces what a read would see: the whole cell, or the same key."""
-    one, other = kill.item, step.item
-    assert isinstance(one, Access) and isinstance(other, Access)
-    return one.op in KILLS or (other.op != "put" and _is_same_key(one, other))
-
-
-def _is_same_key(one: Access, other: Access) -> bool:
-    """Whether two keys are equal, not only alike: no variable of theirs is bound again or changed between."""
-    if one.key is None or other.key is None or one.key.text != other.key.text:
-        return False
-    if _is_literal(one.key.text):
-        return True
-    is_fixed = (
-        one.key.is_pure and other.key.is_pure and not any(each.startswith(CHANGES) for each in one.key.threats)
-    )
-    return is_fixed and one.function == other.function
-
-
-def _is_literal(text: str) -> bool:
-    return isinstance(ast.parse(text, mode="eval").body, ast.Constant)
+# ---------------------------------------------------------------- rule 5
 
 
 def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
@@ -261,6 +203,34 @@ def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
     if is_container(cell) and reads and all(use.op in ASKS and "aside" in use.fates for use in reads):
         return ("rule 5: it is only asked what it has seen, in order to log or to set something up once",)
     return ()
+
+
+def _renewal(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tuple[str, ...]:
+    """Rule 5: a count of calls that only decides when something of the container is built anew."""
+    reads = [use for _, use in uses if not is_write(cell, use.op)]
+    is_count = cell.kind == "int" and all(use.op in ("read", "rebind", "augment") for _, use in uses)
+    if not (is_count and reads and all(use.fates == {"read", "renews"} for use in reads)):
+        return ()
+    renewed = {
+        other
+        for other, others in evidence.program.accesses.items()
+        for path, use in others
+        if other != key
+        and is_write(evidence.program.cells.get(other), use.op)
+        and _is_decided(evidence, key, path, use)
+    }
+    if not all(
+        lazy_reasons(evidence, each, evidence.program.cells[each], evidence.reached(each)) for each in renewed
+    ):
+        return ()
+    return ("rule 5: it only decides when something of the container is built anew, which no reply shows",)
+
+
+def _is_decided(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
+    """Whether a use lies under a test of the cell."""
+    tests = {test.subject for guard in use.guards for test in guard.tests}
+    targets = [evidence.program.resolve(path, each) for each in tests]
+    return any(each is not None and (each.path, each.name) == key for each in targets)
 
 
 ASKS = frozenset({"contains", "lacks"})
@@ -336,6 +306,8 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
         return judge_store(evidence, make, uses)
     if is_container(make.cell) and any(use.op in GROWING for _, use in uses):
         return _accumulator(evidence, make, uses, bool(reads))
+    if make.cell.callee.startswith(PULLED):
+        return make("SL104", Verdict.WRITE_ONLY, "counts where nobody asks", (SCRAPED,), Tier.MANUAL)
     return make(
         "SL103", Verdict.STATE, "remembers a value of one invocation for the next",
         (

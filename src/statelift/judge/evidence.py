@@ -6,6 +6,7 @@ from functools import cached_property
 
 from statelift.facts.values import Access, Guard, Value
 from statelift.link.beside import functions_beside
+from statelift.link.derivations import Collections
 from statelift.link.filepaths import FilePaths
 from statelift.link.lifetime import Lifetimes
 from statelift.link.program import CellKey, FunctionKey, Program
@@ -38,6 +39,7 @@ class Evidence:
         self.reach = Reach(program)
         self.sources = Sources(program)
         self.lifetimes = Lifetimes(program)
+        self.collections = Collections(program)
         self.ways = Ways(program)
         self.files = FilePaths(program, self.lifetimes)
 

@@ -204,7 +204,8 @@ def _replaced(judgement: Judgement, cell: Cell) -> Iterator[str]:
 
 
 def _unkeepable(evidence: Evidence, judgement: Judgement, key: CellKey, cell: Cell) -> Iterator[str]:
-    if cell.home not in HOMES or (cell.home == "function" and key[1].count(".") > 1):
+    is_deep = cell.home in ("function", "object") and key[1].count(".") > 1
+    if cell.home not in HOMES or is_deep:
         yield "it has no name that a decorator could use"
     elif cell.home == "default" and cell.kind not in ("dict", "list", "set"):
         yield "a default that is no list, dict or set cannot be put back in place"
@@ -212,6 +213,10 @@ def _unkeepable(evidence: Evidence, judgement: Judgement, key: CellKey, cell: Ce
         yield "a table cannot hold what it starts with"
     if cell.callee == "collections.defaultdict" and not _has_plain_elements(cell):
         yield "a table cannot hold what its missing keys are filled with"
+    if evidence.collections.kind_of(key) is not None:
+        yield "it is an object of a class of the program: a table would give a plain dict, list or set back"
+    if cell.home == "instance" and _is_field_of_tuple(evidence.program, key):
+        yield "no field of a tuple can be given another value"
     if cell.home == "class" and _has_subclass(evidence.program, key):
         yield "subclasses may have an attribute of their own of that name"
     yield from _opened(evidence.program, key)
@@ -219,6 +224,11 @@ def _unkeepable(evidence: Evidence, judgement: Judgement, key: CellKey, cell: Ce
     for path, module in sorted(evidence.program.modules.items()):
         if STARTING & (module.identifiers | {name for name, _ in module.attributes}):
             yield f"{path} starts threads or tasks, which may go on after the call"
+
+
+def _is_field_of_tuple(program: Program, key: CellKey) -> bool:
+    known = program.classes.get((key[0], key[1].rpartition(".")[0]))
+    return known is not None and "typing.NamedTuple" in known.bases
 
 
 def _has_plain_elements(cell: Cell) -> bool:

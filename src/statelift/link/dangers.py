@@ -1,7 +1,8 @@
 """Fates of the facts -> who may still change an object, or keep it: followed through the whole program."""
 
+from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 
 from statelift.facts.fates import fates_of_copy
 from statelift.facts.values import Call, Value
@@ -12,7 +13,7 @@ from statelift.link.valuetypes import IMMUTABLE, Types
 
 CHANGED = "it is changed in place"
 AUGMENTED = "an augmented assignment changes it in place, if it is a list, set or dict"
-HARMLESS = frozenset({"read", "returned", "copy returned", "dropped", "called"})
+HARMLESS = frozenset({"read", "returned", "copy returned", "dropped", "called", "renews"})
 # Methods of clients and loggers that send or print what they are given, and change nothing of it.
 SINKS = frozenset(
     """execute executemany put_item get_item update_item delete_item query scan publish send_message put_object
@@ -105,7 +106,9 @@ class Dangers:
         key = self.program.callee(path, callee)
         if key is None and callee.rpartition(".")[2] in SINKS:
             return set()
-        if key is None or depth == 0:
+        if key is None:
+            return self._given_to_record(path, callee, argument) or unknown
+        if depth == 0:
             return unknown
         function = self.program.functions[key]
         shift = shift_of(function)
@@ -113,7 +116,17 @@ class Dangers:
             if argument in (parameter.name, str(position - shift)):
                 found = set(self.of(key[0], parameter.fates, depth - 1))
                 return found | (self._given_back(key, depth - 1) if "returned" in parameter.fates else set())
-        return unknown
+        return unknown | ({CHANGED} if any(fate.startswith("inside:") for fate in function.rest) else set())
+
+    def _given_to_record(self, path: str, callee: str, argument: str) -> set[str]:
+        """`Repo(_store)`, a dataclass without a constructor of its own: the object is the value of a field."""
+        made = self.program.resolve(path, callee)
+        fields = [] if made is None else self.program.fields_of(made)
+        name = argument if not argument.isdigit() else "".join(fields[int(argument) : int(argument) + 1])
+        is_changed = (
+            made is not None and name in fields and self._is_field_changed(made.path, f"{made.name}.{name}")
+        )
+        return {CHANGED} if is_changed else set()
 
     def _given_back(self, key: FunctionKey, depth: int) -> set[str]:
         """Dangers of what a function returns, at every place that calls it."""
@@ -147,8 +160,18 @@ class Dangers:
     def _takers(self, key: FunctionKey) -> Iterator[tuple[str, Call]]:
         """The calls that get what a function returns: those of decorators are among them."""
         yield from self.program.call_sites.get(key, ())
+        yield from self._entered.get(key, ())
         for wrapper in self.program.wrappers.get(key, ()):
             yield from ((wrapper[0], call) for call in self.program.wrapped_calls.get(wrapper, ()))
+
+    @cached_property
+    def _entered(self) -> dict[FunctionKey, list[tuple[str, Call]]]:
+        """The calls that no parentheses show, by what they call."""
+        found: dict[FunctionKey, list[tuple[str, Call]]] = defaultdict(list)
+        for (path, _), calls in self.program.implicit_calls.items():
+            for call, callee in calls:
+                found[callee].append((path, call))
+        return dict(found)
 
     def _unseen_takers(self, key: FunctionKey) -> Iterator[str]:
         """Who else gets what a function returns, and may change it."""

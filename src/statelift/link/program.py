@@ -1,12 +1,15 @@
 """ModuleFacts of one code root -> Program: what every name means across its files."""
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from statelift.catalogue import CONSTRUCTORS
-from statelift.catalogue.objects import CHANGING, effect_of
+from statelift.catalogue.objects import CHANGING, GENERATING, WRAPPERS, effect_of
+from statelift.facts.cells import PARTIAL, is_function_object
+from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import (
     Access,
     Atom,
@@ -19,6 +22,7 @@ from statelift.facts.values import (
     Function,
     Import,
     ModuleFacts,
+    Value,
 )
 from statelift.model import CodeRoot, EntryPoint
 
@@ -27,6 +31,10 @@ CellKey = tuple[str, str]  # path, name
 HOPS = 6  # how many re-exports are followed
 DEPTH = 6  # how many calls a value is followed through
 HELPER = "statelift_state"  # the module that the changes bring
+PROPERTIES = frozenset({"property", "functools.cached_property"})
+LOGGING = frozenset("debug info warning error exception critical log".split())
+LOG_HOOKS = {"logging.Filter": "filter", "logging.Formatter": "format", "logging.Handler": "emit"}
+COLLECTIONS = (ast.Dict, ast.List, ast.Set)
 GENERATED = f"{HELPER}.stateless"
 LOGGER = "logging.getLogger()"
 PROCESS = frozenset({"os.environ", "sys.path", "globals()", LOGGER})
@@ -60,8 +68,31 @@ class Program:
     @cached_property
     def cells(self) -> dict[CellKey, Cell]:
         """Every cell of the program, those of the process included."""
-        own = {(path, cell.name): cell for path, module in self.modules.items() for cell in module.cells}
-        return {**own, **self._process_cells}
+        return {**self._open_cells, **self._own_cells, **self._process_cells}
+
+    @cached_property
+    def _own_cells(self) -> dict[CellKey, Cell]:
+        """The cells that a file defines by itself."""
+        return {(path, cell.name): cell for path, module in self.modules.items() for cell in module.cells}
+
+    @cached_property
+    def _open_cells(self) -> dict[CellKey, Cell]:
+        """Attributes that other files set on objects of no class of ours: `store.local.user = …`."""
+        found: dict[CellKey, Cell] = {}
+        for path, module in self.modules.items():
+            for access in module.accesses:
+                key = self._open_attribute(path, access) if access.op == "rebind" else None
+                if key is not None and key not in self._own_cells:
+                    where = (access.place, None, 1, access.statement, None)
+                    found[key] = Cell(key[1], "other", *where, home="object")
+        return found
+
+    def _open_attribute(self, path: str, access: Access) -> CellKey | None:
+        owner, _, attribute = access.subject.rpartition(".")
+        target = self.resolve(path, owner) if access.is_attribute and owner else None
+        holder = None if target is None else self._own_cells.get((target.path, target.name))
+        is_open = holder is not None and holder.callee in OPEN_OBJECTS and holder.home == "module"
+        return (target.path, f"{target.name}.{attribute}") if target is not None and is_open else None
 
     @cached_property
     def _process_cells(self) -> dict[CellKey, Cell]:
@@ -152,7 +183,7 @@ class Program:
     def _found(self, path: str, name: str, hops: int) -> Target | None:
         if (path, name) in self.functions:
             return Target("function", path, name)
-        if (path, name) in self.cells:
+        if (path, name) in self._own_cells or (path, name) in self._process_cells:
             return Target("cell", path, name)
         if (path, name) in self.classes:
             return Target("class", path, name)
@@ -190,7 +221,18 @@ class Program:
                 key = self._cell_of(path, access, rebound)
                 if key is not None:
                     found[key].append((path, self._as_object(key, access)))
+        for key, cell in self.cells.items():
+            if cell.callee in WRAPPERS and cell.value is not None:
+                self._wrap(found, key, cell.value)
         return dict(found)
+
+    def _wrap(self, found: dict[CellKey, list[tuple[str, Access]]], key: CellKey, value: Value) -> None:
+        """`writer = csv.writer(buffer)`: each call of the one changes the other."""
+        for name in (atom.detail for atom in value.atoms if atom.kind in ("name", "import")):
+            target = self.resolve(key[0], name)
+            if target is not None and target.kind == "cell":
+                uses = [(path, use) for path, use in found.get(key, ()) if ":" in use.op]
+                found[target.path, target.name] += [(path, replace(use, op="advance")) for path, use in uses]
 
     def _cell_of(self, path: str, access: Access, rebound: set[str]) -> CellKey | None:
         if (path, access.subject) in self.cells:
@@ -202,6 +244,9 @@ class Program:
             return target.path, target.name
         if access.subject in rebound:
             return path, access.subject
+        opened = self._open_attribute(path, access)
+        if opened in self._open_cells:
+            return opened
         return self._field(path, access.subject)
 
     def _field(self, path: str, name: str) -> CellKey | None:
@@ -275,6 +320,12 @@ class Program:
         """The cell that an attribute of an object of this class is, its bases included."""
         return self._inherited(owner, attribute, HOPS)
 
+    def fields_of(self, made: Target) -> list[str]:
+        """Names of the fields of a dataclass or NamedTuple, in order."""
+        names = [name for path, name in self.cells if path == made.path] if made.kind == "class" else []
+        own = [name.rpartition(".") for name in names]
+        return [field for owner, _, field in own if owner == made.name]
+
     def _inherited(self, owner: Target, attribute: str, hops: int) -> CellKey | None:
         key = (owner.path, f"{owner.name}.{attribute}")
         if key in self.cells or hops == 0:
@@ -287,10 +338,36 @@ class Program:
 
     def _as_object(self, key: CellKey, access: Access) -> Access:
         cell = self.cells.get(key)
+        if cell is not None and is_function_object(cell):
+            return self._as_function(key[0], cell, access)
         op = access.op if cell is None else effect_of(self._constructor(key[0], cell.callee, HOPS), access.op)
-        if op == "iterate" and cell is not None and self._is_generator(key[0], cell.callee):
+        if op in GENERATING and cell is not None and self._is_generator(key[0], cell.callee):
             op = "advance"
         return access if op == access.op else replace(access, op=op)
+
+    def _as_function(self, path: str, cell: Cell, access: Access) -> Access:
+        """A call of a bound method does what the method does; a partial function changes what it was given."""
+        is_given = not access.function and any(fate.startswith("passed") for fate in access.fates)
+        if access.op != "unknown:__call__" and not is_given:
+            return access
+        if cell.callee == PARTIAL:
+            return replace(access, op="nested") if self._changes_given(path, cell) else access
+        maker, _, method = cell.runs[0].rpartition(".") if cell.runs else ("", "", "")
+        return replace(access, op=effect_of(maker, f"unknown:{method}"))
+
+    def _changes_given(self, path: str, cell: Cell) -> bool:
+        """Whether a partial function changes one of the collections that it was made with."""
+        call = ast.parse(cell.value.text, mode="eval").body if cell.value is not None else None
+        if not isinstance(call, ast.Call) or not call.args:
+            return False
+        key = self.callee(path, ast.unparse(call.args[0]))
+        taken = self.functions[key].parameters if key is not None else ()
+        pairs = zip(taken, call.args[1:], strict=False)
+        return any(isinstance(given, COLLECTIONS) and "mutated" in one.fates for one, given in pairs)
+
+    def constructor_of(self, key: CellKey) -> str:
+        """What makes the object that a cell holds at first, also where a function of the program gives it."""
+        return self._constructor(key[0], self.cells[key].callee, HOPS)
 
     def _constructor(self, path: str, callee: str, hops: int) -> str:
         """What makes the object that a call gives: `sqlite3.connect` for a function that returns such a one."""
@@ -324,6 +401,34 @@ class Program:
                 if callee is not None:
                     found[path, call.function].append((call, callee))
         return dict(found)
+
+    @cached_property
+    def implicit_calls(self) -> dict[FunctionKey, list[tuple[Call, FunctionKey]]]:
+        """Calls that no parentheses show: of context managers, of properties, of what a log record goes through."""
+        found: dict[FunctionKey, list[tuple[Call, FunctionKey]]] = defaultdict(list)
+        for path, module in self.modules.items():
+            asked = [each for each in module.accesses if each.subject.rpartition(".")[2] in self._properties]
+            for call in (*module.entered, *map(_as_call, asked)):
+                callee = self.callee(path, call.callee)
+                if callee is not None:
+                    found[path, call.function].append((call, callee))
+            for call in module.calls if self._log_hooks else ():
+                if call.callee.rpartition(".")[2] in LOGGING and self.callee(path, call.callee) is None:
+                    found[path, call.function] += [(call, hook) for hook in self._log_hooks]
+        return dict(found)
+
+    @cached_property
+    def _properties(self) -> frozenset[str]:
+        """Names of the attributes that are properties of some class."""
+        known = ((key, each.name) for key, function in self.functions.items() for each in function.decorators)
+        return frozenset(name.rpartition(".")[2] for (_, name), decorator in known if decorator in PROPERTIES)
+
+    @cached_property
+    def _log_hooks(self) -> list[FunctionKey]:
+        """The methods of the program that every log record goes through."""
+        kept = [(key, base) for key, each in self.classes.items() for base in each.bases if base in LOG_HOOKS]
+        methods = [(path, f"{name}.{LOG_HOOKS[base]}") for (path, name), base in kept]
+        return [each for each in methods if each in self.functions]
 
     def callee(self, path: str, name: str) -> FunctionKey | None:
         """The program function that a call of `name` runs (`__init__` for a class)."""
@@ -542,6 +647,13 @@ class Program:
                     target = ".".join([import_target(imported), *parts[size + 1 :]])
                     return target if target in CONSTRUCTORS else self._handed_on(module, target, hops - 1)
         return ""
+
+
+def _as_call(access: Access) -> Call:
+    """`ctx.user`, if that is a property."""
+    return Call(
+        access.subject, access.function, access.place, access.span, access.order, access.guards, (), access.fates
+    )
 
 
 def _changes_process(access: Access) -> bool:

@@ -14,7 +14,7 @@ from statelift.link.objects import REQUEST, Objects, is_plain
 from statelift.link.program import DEPTH, FunctionKey, Program, Target, shift_of
 from statelift.link.reach import ASSUMED
 from statelift.link.valuetypes import Types
-from statelift.link.writes import ANSWERS, is_container, is_write
+from statelift.link.writes import ANSWERS, is_container, is_tuple, is_write, may_hold_others
 
 # What the context says of the function, not of the request: the same for every call of a container.
 FUNCTION_CONSTANTS = (
@@ -279,7 +279,9 @@ class Sources:
         """Whether a use changes the cell: by its operation, or by what is done to the object that it gives."""
         if is_write(cell, use.op):
             return not self._is_always_alike(cell, path, use)
-        may_hold = cell is not None and (is_container(cell) or use.op == "require")
+        if cell is not None and is_tuple(cell):  # `+=` makes another tuple
+            return CHANGED in self.dangers.of_returned(path, use.function, use.fates)
+        may_hold = cell is not None and (is_container(cell) or may_hold_others(cell, use.op))
         return may_hold and self.is_result_changed(path, use)
 
     def _is_always_alike(self, cell: Cell | None, path: str, use: Access) -> bool:

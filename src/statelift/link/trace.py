@@ -76,7 +76,7 @@ def traces_of(program: Program, files: Files, starts: Iterable[FunctionKey] = ()
 def _touching(program: Program, files: Files) -> set[FunctionKey]:
     """The functions that touch a cell or file, themselves or through what they call: others are not followed."""
     callers: dict[FunctionKey, list[FunctionKey]] = defaultdict(list)
-    for caller, calls in program.calls.items():
+    for caller, calls in (*program.calls.items(), *program.implicit_calls.items()):
         for _, callee in calls:
             callers[callee].append(caller)
     found: set[FunctionKey] = set()
@@ -193,7 +193,7 @@ class _Tracer:
     def _items(self, key: FunctionKey) -> list[_Item]:
         """The calls and effects of a function in program order."""
         if key not in self._known:
-            items: list[_Item] = [*self.program.calls.get(key, ())]
+            items: list[_Item] = [*self.program.calls.get(key, ()), *self.program.implicit_calls.get(key, ())]
             items += [(call, None) for call in self.program.wrapped_calls.get(key, ())]
             items += [(access, None) for access in self.program.accesses_in.get(key, ())]
             items += [(effect, None) for effect in self.files[key[0]] if effect.function == key[1]]

@@ -16,13 +16,26 @@ CONTAINER_CALLS = frozenset(
     """collections.defaultdict collections.Counter collections.OrderedDict collections.deque queue.Queue
     queue.SimpleQueue queue.LifoQueue queue.PriorityQueue array.array collections.ChainMap
     weakref.WeakValueDictionary weakref.WeakKeyDictionary collections.UserDict dict list set cachetools.Cache
-    cachetools.TTLCache cachetools.LRUCache cachetools.LFUCache cachetools.FIFOCache cachetools.TLRUCache""".split()
+    cachetools.TTLCache cachetools.LRUCache cachetools.LFUCache cachetools.FIFOCache cachetools.TLRUCache
+    json.load json.loads yaml.safe_load tomllib.load tomllib.loads""".split()
 )
 
 
 def is_container(cell: Cell) -> bool:
     """Whether the cell holds a collection, as far as its definition tells."""
     return cell.kind in ("dict", "list", "set") or (cell.kind == "call" and cell.callee in CONTAINER_CALLS)
+
+
+def is_tuple(cell: Cell) -> bool:
+    """Whether the cell holds a tuple, as it is written: what that holds may change."""
+    return cell.kind == "other" and cell.value is not None and cell.value.text.startswith("(")
+
+
+def may_hold_others(cell: Cell, op: str) -> bool:
+    """Whether what an operation gives is an object that the cell holds: of a ContextVar, a field."""
+    is_given = cell.kind == "other" and cell.home == "instance" and op == "read"
+    is_default = cell.callee == "contextvars.ContextVar" and op == "method:get"
+    return op == "require" or is_given or is_default
 
 
 def is_write(cell: Cell | None, op: str) -> bool:

@@ -11,7 +11,7 @@ from statelift.model import CodeRoot, EntryPoint, FunctionRef
 
 EVENT_NAMES = frozenset({"event", "evt", "events", "lambda_event", "payload", "e"})
 CONTEXT_NAMES = frozenset({"context", "ctx", "contex", "lambda_context", "_", "__", "c"})
-TEST_FOLDERS = frozenset({"test", "tests", "testing", "e2e"})
+TEST_FOLDERS = frozenset({"test", "tests", "e2e"})
 VERBS = frozenset("get post put delete patch head options dispatch_request".split())
 ROUTERS = frozenset("route websocket schedule lambda_function on_s3_event on_sqs_message resolver tool".split())
 VIEWS = frozenset({"Resource", "MethodView", "View", "HTTPEndpoint"})
