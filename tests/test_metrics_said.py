@@ -9,7 +9,7 @@ from repositories import written
 
 from statelift.compose import compose
 from statelift.discover import read_file
-from statelift.model import Options
+from statelift.model import Options, Tier
 from statelift.planning import make_plan
 from statelift.runtime import render_helper, render_inline_metric
 
@@ -74,6 +74,64 @@ def test_a_dimension_of_the_metric_s_own_name_is_told(tmp_path):
     root = written(tmp_path / "project", {"app.py": APP})
     plan = make_plan([root], Options(metric_dimensions=("Requests=1",)))
     assert plan.changes == ()
+
+
+KEYED = """{imports}
+
+KINDS = {made}
+
+
+def handler(event, context):
+    {use}
+    return {answer}
+"""
+FORMS = {
+    ("import collections", "collections.defaultdict(int)", 'KINDS[event["kind"]] += 1'): ("1", 'event["kind"]'),
+    ("import collections", "collections.Counter()", "KINDS[event['kind']] += 3"): ("3", "event['kind']"),
+    ("", "{}", 'KINDS[event["kind"]] = KINDS.get(event["kind"], 0) + 2'): ("2", 'event["kind"]'),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_tally_that_nobody_reads_is_a_metric_with_a_dimension(tmp_path, form):
+    imports, made, use = form
+    text = KEYED.format(imports=imports, made=made, use=use, answer="None")
+    root = written(tmp_path / "project", {"app.py": text})
+    plan = make_plan([root], Options())
+    [write] = compose(plan, {change.id for change in plan.changes}, lambda path: read_file(root, path))
+    step, key = FORMS[form]
+    assert f'    count_metric("Kinds", {step}, dimensions={{"key": str({key})}})\n' in write.after.decode()
+    assert "KINDS" not in write.after.decode()
+    [change] = plan.changes
+    assert (change.rule, change.tier) == ("SL201", Tier.REVIEW)
+    again = make_plan([written(tmp_path / "again", {"app.py": write.after.decode()})], Options())
+    assert again.changes == ()
+
+
+OTHERS = {
+    "a missing key raises": ("", "{}", 'KINDS[event["kind"]] += 1', "None"),
+    "somebody reads it": (
+        "import collections",
+        "collections.Counter()",
+        'KINDS[event["kind"]] += 1',
+        "dict(KINDS)",
+    ),
+    "it counts down": ("import collections", "collections.Counter()", 'KINDS[event["kind"]] -= 1', "None"),
+    "the step is not known": ("import collections", "collections.Counter()", 'KINDS["a"] += event["n"]', "None"),
+    "it begins with something": ("", '{"a": 1}', 'KINDS["a"] = KINDS.get("a", 0) + 1', "None"),
+    "its key does something": ("import collections", "collections.Counter()", "KINDS[print(event)] += 1", "None"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_other_tally_is_no_metric(tmp_path, name):
+    imports, made, use, answer = OTHERS[name]
+    root = written(
+        tmp_path / "project", {"app.py": KEYED.format(imports=imports, made=made, use=use, answer=answer)}
+    )
+    plan = make_plan([root], Options())
+    assert [change for change in plan.changes if change.id.endswith(".metric")] == []
+    assert [finding.symbol for finding in plan.findings] == ["KINDS"]
 
 
 def test_nothing_said_nothing_written(tmp_path):

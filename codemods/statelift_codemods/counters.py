@@ -13,6 +13,9 @@ right; namespace, unit and dimensions can be configured. A counter that code rea
 DynamoDB whose returned value is the one used: `requests += 1` becomes `requests = _requests.add(1)`, and the code
 behind it stays as it is.
 
+A dict of counters that nobody reads becomes a metric with a dimension: `kinds[kind] += 1` of a `defaultdict(int)`,
+a `Counter()` or by `get(kind, 0)` becomes `count_metric("Kinds", 1, dimensions={"key": str(kind)})`, always REVIEW.
+
 ## Left alone
 Local counters, counters that are reset before every use.
 
@@ -36,7 +39,16 @@ from collections.abc import Iterator
 
 from statelift.facts.values import Access, Cell
 from statelift.infra.names import camel, env_name, table_id
-from statelift.judge.counters import NUMBERS, increment_of, is_own_operand, numbers_of, settled, step_of
+from statelift.judge.counters import (
+    NUMBERS,
+    apart,
+    increment_of,
+    is_own_operand,
+    numbers_of,
+    settled,
+    step_of,
+    tally_of,
+)
 from statelift.judge.steps import as_step
 from statelift.judge.values import Judgement
 from statelift.link.program import CellKey
@@ -57,7 +69,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     if judgement.is_step or judgement.tier is Tier.MANUAL or judgement.cell is None:
         return
     known = settled(workspace.evidence.sources, list(judgement.accesses))
-    uses = [(path, use) for path, use in known if not is_own_operand(use, known)]
+    uses = [(path, use) for path, use in apart(known) if not is_own_operand(use, known)]
     make = _metric if judgement.rule == "SL201" else _numbers if _is_iterator(judgement) else _counter
     proposal = make(judgement, workspace, uses)
     for tier, reason in _obstacles(judgement, workspace, uses):
@@ -85,7 +97,7 @@ def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterat
             yield Tier.MANUAL, f"line {line} uses it at import time"
         elif path != home or (use.is_attribute and not is_tallied):
             yield Tier.MANUAL, f"{path}:{line} uses it as an attribute of a module"
-        elif judgement.rule == "SL201" and step_of(use) is None:
+        elif judgement.rule == "SL201" and step_of(use) is None and tally_of(cell, use) is None:
             yield Tier.MANUAL, f"line {line} reads it, although no handler comes there"
         elif step_of(use) is not None and use.value is not None and not use.value.is_pure:
             yield (
@@ -160,11 +172,13 @@ def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]
 def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     assert judgement.cell is not None
     (path, name), cell = judgement.cell
-    function, helper = _emitter(path, workspace)
+    function, helper = _emitter(path, workspace, is_keyed=cell.kind not in ("int", "number"))
     metric = _metric_name((path, name), workspace)
     edits = [Edit(path, *line_of(cell, workspace.sources[path]), "")]
     for where, use in uses:
-        text = f'{function}("{metric}", {step_of(use)}{_said(workspace.options)})'
+        step = tally_of(cell, use)
+        key = "" if step is None or use.key is None else f"str({workspace.text(where, use.key.span)})"
+        text = f'{function}("{metric}", {step or step_of(use)}{_said(workspace.options, key)})'
         edits.append(Edit(where, use.span.start, use.span.end, text))
     edits += _without_globals(path, name, workspace)
     title = f"count {name} as a CloudWatch metric"
@@ -174,24 +188,26 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     return proposal
 
 
-def _emitter(path: str, workspace: Workspace) -> tuple[str, tuple[Operation, ...]]:
+def _emitter(path: str, workspace: Workspace, *, is_keyed: bool) -> tuple[str, tuple[Operation, ...]]:
     """The metric function: from the helper file where that is provably deployed, otherwise in the module itself."""
     options = workspace.options
     asked = ["metric.unit"] if options.metric_unit != "Count" else []
-    asked += ["metric.dimensions"] if options.metric_dimensions else []
+    asked += ["metric.dimensions"] if options.metric_dimensions or is_keyed else []
     if workspace.is_packaged:
         return "count_metric", workspace.helper(path, "count_metric", ["metric.count", *asked])
     name, text = render_inline_metric(asked)
     return name, (EnsureHelperPart(path, name, text),)
 
 
-def _said(options: Options) -> str:
-    """What the configuration says of metrics, as arguments; "" where it says nothing."""
+def _said(options: Options, key: str) -> str:
+    """What the configuration says of metrics, and the key of an entry, as arguments; "" where there is nothing."""
     said = [("namespace", options.metric_namespace)] if options.metric_namespace else []
     said += [("unit", options.metric_unit)] if options.metric_unit != "Count" else []
     text = "".join(f", {name}={json.dumps(value)}" for name, value in said)
-    dimensions = dict(each.split("=", 1) for each in options.metric_dimensions)
-    return f"{text}, dimensions={json.dumps(dimensions)}" if dimensions else text
+    pairs = [each.split("=", 1) for each in options.metric_dimensions]
+    entries = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in pairs]
+    entries += [f'"key": {key}'] if key else []
+    return f"{text}, dimensions={{{', '.join(entries)}}}" if entries else text
 
 
 def _without_globals(path: str, name: str, workspace: Workspace) -> list[Edit]:

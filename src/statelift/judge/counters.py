@@ -139,11 +139,48 @@ def judge_tally(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:
     fills = [use for _, use in uses if use.op in ("put", "augment_key", "setdefault")]
     if not fills or not all(_is_tally(use) for use in fills):
         return None
+    if all(tally_of(make.cell, use) is not None for _, use in apart(uses)):  # type: ignore[attr-defined]
+        reason = "rule 4: it is only ever incremented, key by key; no statement of the program reads it"
+        return make("SL201", Verdict.WRITE_ONLY, _KEYED, (reason, BY_KEY), Tier.REVIEW)
     reasons = (
         "rule 8: each value is the stored one plus a whole number: one atomic update per key on a table",
         "a dict of counters is not rewritten yet: give each counter a name of its own, or use a table's ADD",
     )
     return make("SL202", Verdict.STATE, "counts one container only, key by key", reasons, Tier.MANUAL)
+
+
+_KEYED = "counts one container only, key by key, and nobody reads it"
+BY_KEY = (
+    "the key becomes the value of the dimension `key`: text of 1 to 1,024 characters, keys of equal text are one;"
+    " each is a metric of its own, and is paid for as one"
+)
+COUNTING = ("collections.defaultdict", "collections.Counter")
+
+
+def apart(uses: Uses) -> Uses:
+    """The uses without those that only read what the same statement puts back."""
+    spans = [use.span for _, use in uses if use.op == "put"]
+    return [
+        (path, use)
+        for path, use in uses
+        if use.op != "get" or not any(span.start < use.span.start and use.span.end <= span.end for span in spans)
+    ]
+
+
+def tally_of(cell: Cell, use: Access) -> str | None:
+    """The positive number that a statement adds to an entry that may be missing; None for anything else."""
+    text = "" if cell.value is None else cell.value.text
+    is_counting = cell.callee in COUNTING and text.endswith(("(int)", "Counter()"))
+    if not use.is_statement or use.key is None or not use.key.is_pure or not _is_tally(use):
+        return None
+    if use.value is None or not (is_counting or text in ("{}", "dict()")):
+        return None
+    if use.op == "augment_key":
+        is_plain = use.operator == "Add" and use.value.text.isdecimal()
+        return use.value.text if is_counting and is_plain else None
+    sum_ = ast.parse(use.value.text, mode="eval").body
+    is_added = isinstance(sum_, ast.BinOp) and isinstance(sum_.op, ast.Add) and isinstance(sum_.left, ast.Call)
+    return ast.unparse(sum_.right) if is_added and isinstance(sum_, ast.BinOp) else None
 
 
 def _is_tally(use: Access) -> bool:

@@ -29,6 +29,8 @@ def read(module, name):
     value = sys.modules.get(module)
     for part in name.split("."):
         value = getattr(value, part, 0)
+    if isinstance(value, dict):
+        value = sum(value.values())
     return value if isinstance(value, (int, float)) else 0
 """
 
