@@ -216,3 +216,31 @@ def test_processes_bring_the_same_as_one(tmp_path):
         here.changes,
         here.problems,
     )
+
+
+MEMO = b"""from functools import lru_cache
+
+SEEN = {}
+
+
+@lru_cache
+def seen(key):
+    return SEEN.get(key)
+
+
+def handler(event, context):
+    SEEN[event["key"]] = event["value"]
+    return seen(event["key"])
+"""
+
+
+def test_what_the_first_plan_leaves_to_the_second_is_no_failure():
+    outcome = tortured(Task("x", MEMO, has_twin=False))
+    assert (outcome.changed, outcome.failures) == (True, ())
+    with torture._folder(MEMO, None) as folder:
+        assert torture._waiting(torture.planned(folder)) == {("SL101", "SEEN")}
+
+
+def test_a_change_that_nothing_announced_is_a_failure(monkeypatch):
+    monkeypatch.setattr(torture, "_waiting", lambda plan: set())
+    assert [each.check for each in tortured(Task("x", MEMO, has_twin=False)).failures] == ["settles"]
