@@ -150,6 +150,7 @@ def test_a_right_that_was_taken_out_of_the_applied_template_is_named(tmp_path, s
     assert (code, result["verdict"]) == (4, "DIVERGES")
     arn = "arn:aws:dynamodb:us-east-1:123456789012:table/SessionsTable"
     assert result["reason"] == f"a right is missing: Api may not dynamodb:UpdateItem on {arn}"
+    assert [part["reason"] for part in result["handlers"]] == [f"Api may not dynamodb:UpdateItem on {arn}"]
     assert len(result["counterexample"]["events"]) == 1
     assert {part["name"][:5]: part["verdict"] for part in result["changes"]} == {
         "SL101": "DIVERGES", "SL301": "EQUIVALENT",

@@ -165,7 +165,8 @@ def _handler(call: str, evidence: Evidence) -> Part:
 def _handler_verdict(call: str, evidence: Evidence, answers: Sequence[Seen]) -> Judged:
     found = evidence.divergence
     if found is not None and found.event.call == call:
-        return Verdict.DIVERGES, found.difference.aspect
+        is_refused = found.difference.aspect == PERMISSION
+        return Verdict.DIVERGES, found.difference.found if is_refused else found.difference.aspect
     if call in evidence.silent:
         return Verdict.INCONCLUSIVE, evidence.silent[call]
     if call in evidence.kept:
