@@ -19,7 +19,7 @@ code, the beginning of one (`SL1`) or a name.
 ADVICE = """\
 ## Advice only
 
-These are told with what to do about them, and never rewritten:
+These are told with what to do about them, and not rewritten (SL203 is, with `--fix-original`):
 """
 FOREIGN = """\
 ## Foreign
