@@ -4,9 +4,10 @@ import ast
 from collections.abc import Iterator
 from itertools import takewhile
 
+from statelift.facts.fates import CHANGING_METHODS
 from statelift.facts.values import Access, Cell, Guard, Value
 from statelift.judge.evidence import KEY_ERRORS, MISSES, Evidence, is_hit, is_miss
-from statelift.link.program import CellKey, FunctionKey
+from statelift.link.program import CellKey, FunctionKey, Target
 from statelift.link.sources import ANY_ARGUMENT, Source
 from statelift.link.ways import Frame, Way
 from statelift.link.writes import is_container, is_write
@@ -17,6 +18,7 @@ FILLS = frozenset({"put", "setdefault", "unpacked"})
 ATTEMPTS = frozenset({"read", "attribute", "escape"})
 NAME_ERRORS = frozenset({"AttributeError", "NameError"})
 ELEMENTS = frozenset({"put", "append", "add"})
+WORDS = frozenset({"get", "values", "items", *CHANGING_METHODS})
 VALUE_READS = frozenset({"get", "require", "setdefault"})
 CLOCKS = ("time.", "datetime.")  # the stamp of an entry that expires
 PLAIN_READS = frozenset({"get", "require", "contains", "lacks", "truth", "len", "read"})
@@ -69,10 +71,20 @@ def _is_changed_later(evidence: Evidence, cell: Cell, uses: Uses, fills: Uses) -
     """
     if any(_holds_state(evidence, path, use.value) for path, use in fills if use.value is not None):
         return False
-    is_own = is_container(cell) or any(
-        evidence.classes_made(path, use.value) for path, use in fills if use.value is not None
-    )
+    made = [each for path, use in fills if use.value is not None for each in _made(evidence, path, use.value)]
+    is_own = is_container(cell) or (bool(made) and not any(_has_words_of_dicts(evidence, each) for each in made))
     return is_own and any(evidence.sources.is_result_changed(path, use) for path, use in uses)
+
+
+def _made(evidence: Evidence, path: str, value: Value) -> list[Target]:
+    """The classes of the program of which a value may be an object."""
+    found = [evidence.program.resolve(path, atom.detail) for atom in value.atoms if atom.kind == "call"]
+    return [each for each in found if each is not None and each.kind == "class"]
+
+
+def _has_words_of_dicts(evidence: Evidence, made: Target) -> bool:
+    """Whether a class has a method `get` or `update` of its own, which says nothing of what it holds."""
+    return any(evidence.program.method_of(made, name) is not None for name in WORDS)
 
 
 def _is_built_once(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
