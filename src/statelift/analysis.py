@@ -20,6 +20,7 @@ from statelift.judge.connections import judge_connections
 from statelift.judge.derived import hold_derived
 from statelift.judge.evidence import Evidence
 from statelift.judge.files import judge_files
+from statelift.judge.leftovers import judge_leftovers
 from statelift.judge.memos import judge_memos
 from statelift.judge.once import tell_once
 from statelift.judge.styles import restyled
@@ -207,7 +208,8 @@ def _judge(evidence: Evidence, options: Options) -> Iterator[Judgement]:
     public = {entry.function for entry in evidence.program.root.entries if entry.origin in ASSUMED}
     cells = [restyled(evidence, each, options) for each in judge_cells(evidence)]
     kept = [*hold_derived(evidence, cells), *judge_memos(evidence)]
-    judgements = [*tell_once(evidence, kept), *judge_files(evidence), *judge_connections(evidence)]
+    files = [*judge_files(evidence), *judge_leftovers(evidence)]
+    judgements = [*tell_once(evidence, kept), *files, *judge_connections(evidence)]
     for judgement in judgements:
         name = judgement.subject.symbol.rpartition(".")[2].rpartition("/")[2]
         unread = None if judgement.connection else evidence.mentioning_unread(name)

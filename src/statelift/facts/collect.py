@@ -14,6 +14,7 @@ from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
 from statelift.facts.filetests import FileTests
 from statelift.facts.guards import Guards
+from statelift.facts.leftovers import leftovers
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
@@ -65,6 +66,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         files=tuple(Files(syntax, provenance, paths, guards).collect()),
         connections=tuple(connections.collect()),
         hooks=tuple(connections.hooks()),
+        leftovers=tuple(leftovers(syntax)),
         setting=connections.setting(),
         globals=tuple(global_statements(syntax)),
         exports=frozenset(syntax.scopes.module.bound),

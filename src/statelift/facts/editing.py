@@ -46,7 +46,7 @@ def alias_of(syntax: Syntax, operation: Operation) -> Alias | None:
         return None
     loads = _loads_of_parts(syntax, scope, name, frozenset({name}))
     last = None if loads is None else _last_use(syntax, statement, loads)
-    return None if last is None else Alias(name, syntax.span(last), _top(syntax, scope.node))
+    return None if last is None else Alias(name, syntax.span(last), top_of(syntax, scope.node))
 
 
 def _loads_of_parts(syntax: Syntax, scope: Scope, name: str, known: frozenset[str]) -> list[ast.Name] | None:
@@ -115,7 +115,7 @@ def _home(syntax: Syntax, node: ast.AST, block: list[ast.stmt]) -> ast.stmt | No
     return None
 
 
-def _top(syntax: Syntax, node: ast.AST) -> Span:
+def top_of(syntax: Syntax, node: ast.AST) -> Span:
     """The whole lines of the top-level statement around a node, decorators included."""
     while not isinstance(syntax.parents[node], ast.Module):
         node = syntax.parents[node]

@@ -373,6 +373,23 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """A statement that makes a new folder, which nothing removes: `last` is the last statement that uses it.
+
+    `top` spans the whole lines of the top-level statement around it.
+    """
+
+    name: str
+    function: str
+    place: Place
+    span: Span
+    callee: Span
+    call: Span
+    last: Span
+    top: Span
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentWrite:
     """A function changes an environment variable.
 
@@ -514,6 +531,7 @@ class ModuleFacts:
     environment_writes: tuple[EnvironmentWrite, ...]
     mentions: frozenset[str] = frozenset()
     hooks: tuple[Hook, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
     unnamed: frozenset[str] = frozenset()
     setting: str = ""
     entered: tuple[Call, ...] = ()

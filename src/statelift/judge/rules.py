@@ -31,6 +31,13 @@ RULES = (
         "SL203", "counter-without-global", "counter", "A global is incremented without `global`: every call raises."
     ),
     Rule("SL301", "file-kept-in-tmp", "tmp", "A file in /tmp is written in one invocation and read in another."),
+    Rule(
+        "SL302",
+        "scratch-left-behind",
+        "tmp",
+        "A new folder in /tmp is left behind by every call.",
+        is_default=False,
+    ),
     Rule("SL401", "client-per-call", "connection", "A self-healing client is built on every call."),
     Rule("SL402", "connection-per-call", "connection", "A database connection is opened on every call."),
     Rule("SL403", "unvalidated-connection", "connection", "A connection is opened at import and never validated."),

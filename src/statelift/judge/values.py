@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from statelift.facts.values import Access, Cell, Connection, Ending, FileEffect, Hook
+from statelift.facts.values import Access, Cell, Connection, Ending, FileEffect, Hook, Leftover
 from statelift.judge.rules import BY_CODE
 from statelift.link.program import CellKey
 from statelift.model import Finding, Place, Tier, Use, Verdict
@@ -47,6 +47,7 @@ class Judgement:
     connection: tuple[str, Connection] | None = None
     endings: tuple[tuple[str, Ending], ...] = ()
     hook: tuple[str, Hook] | None = None
+    leftover: tuple[str, Leftover] | None = None
     ordinal: int = field(default=0)
     is_step: bool = False
     assumed: tuple[str, ...] = ()
