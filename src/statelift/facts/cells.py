@@ -326,11 +326,11 @@ def _made(syntax: Syntax, call: ast.Call) -> CellKind:
 
 
 def whole_line(syntax: Syntax, node: ast.stmt) -> Span | None:
-    """The statement's lines with their line end, where they hold nothing else (not even a comment)."""
+    """The statement's lines with their line end, where they hold nothing else: no comment, at most a semicolon."""
     parsed = syntax.parsed
     span = syntax.span(node)
     last = node.end_lineno or node.lineno
     start = parsed.line_starts[node.lineno - 1]
     following = parsed.line_starts[last] if last < len(parsed.line_starts) else len(parsed.data)
-    around = parsed.data[start : span.start] + parsed.data[span.end : following]
-    return Span(start, following) if not around.strip() else None
+    before, behind = parsed.data[start : span.start], parsed.data[span.end : following]
+    return Span(start, following) if not before.strip() and behind.strip() in (b"", b";") else None
