@@ -51,7 +51,7 @@ from statelift.judge.counters import (
 )
 from statelift.judge.steps import as_step
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 from statelift.model import Edit, EnsureHelperPart, Operation, Options, Tier
 from statelift.runtime import render_inline_metric
 from statelift.stepping import keep

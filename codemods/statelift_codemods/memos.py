@@ -30,7 +30,7 @@ from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.values import Function
 from statelift.judge.memos import KEEPERS, PROPERTY
 from statelift.judge.values import Judgement
-from statelift.link.program import FunctionKey
+from statelift.link.names import FunctionKey
 from statelift.model import Edit, Tier
 from statelift.workspace import Proposal, Workspace
 

@@ -51,7 +51,7 @@ from statelift.judge.blocks import put_backs, serves
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.styles import asked_of, not_possible
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 from statelift.model import CellOptions, Edit, Operation, Tier, Verdict
 from statelift.stepping import keep
 from statelift.structural import NotReproducedError, wrap_in_with

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, getter_name
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 from statelift.model import CellOptions, Edit, EnsureHelperPart, EnsureImport, Operation, Tier
 from statelift.workspace import Proposal, Workspace, line_of, table_of
 

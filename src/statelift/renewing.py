@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from statelift.judge.steps import function_of
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey, FunctionKey
+from statelift.link.names import CellKey, FunctionKey
 from statelift.model import Edit, EntryPoint, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 

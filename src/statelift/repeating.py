@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
-from statelift.link.program import CellKey, FunctionKey
+from statelift.link.names import CellKey, FunctionKey
 from statelift.link.writes import is_container
 from statelift.workspace import Workspace
 

@@ -4,7 +4,7 @@ from statelift.infra.names import env_name, table_id
 from statelift.judge.steps import decorators_of, function_of, name_in
 from statelift.judge.styles import asked_of
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey, FunctionKey
+from statelift.link.names import CellKey, FunctionKey
 from statelift.model import Edit, EntryPoint, Operation
 from statelift.repeating import is_repeatable
 from statelift.workspace import Proposal, Workspace

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from statelift.facts.values import Access, Cell, Guard
 from statelift.judge.evidence import Evidence
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 
 UNDOING = {
     "put": frozenset({"delete", "pop"}),

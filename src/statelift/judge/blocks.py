@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from statelift.facts.values import Access, Value
 from statelift.judge.evidence import Evidence
-from statelift.link.program import CellKey, FunctionKey
+from statelift.link.names import CellKey, FunctionKey
 
 Uses = list[tuple[str, Access]]
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from statelift.facts.fates import CHANGING_METHODS
 from statelift.facts.values import Access, Cell, Guard, Value
 from statelift.judge.evidence import KEY_ERRORS, MISSES, Evidence, is_hit, is_miss
-from statelift.link.program import CellKey, FunctionKey, Target
+from statelift.link.names import CellKey, FunctionKey, Target
 from statelift.link.sources import ANY_ARGUMENT, Source
 from statelift.link.ways import Frame, Way
 from statelift.link.writes import is_container, is_write

@@ -14,7 +14,7 @@ from statelift.judge.scoped import scoped_reasons
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import judge_store
 from statelift.judge.values import Judgement, Subject
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 from statelift.link.writes import is_container, is_write
 from statelift.model import Tier, Verdict
 

@@ -13,7 +13,8 @@ from statelift.facts.values import Access, Cell, Guard, Test
 from statelift.judge.evidence import MISSES, Evidence
 from statelift.judge.memos import memoised, uses_below
 from statelift.judge.values import Judgement
-from statelift.link.program import GENERATED, CellKey, FunctionKey
+from statelift.link.names import CellKey, FunctionKey
+from statelift.link.program import GENERATED
 from statelift.link.writes import is_write
 from statelift.model import Tier, Verdict
 

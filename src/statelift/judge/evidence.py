@@ -9,7 +9,8 @@ from statelift.link.beside import functions_beside
 from statelift.link.derivations import Collections
 from statelift.link.filepaths import FilePaths
 from statelift.link.lifetime import Lifetimes
-from statelift.link.program import CellKey, FunctionKey, Program
+from statelift.link.names import CellKey, FunctionKey
+from statelift.link.program import Program
 from statelift.link.reach import Reach
 from statelift.link.sources import Sources
 from statelift.link.trace import Trace, traces_of

@@ -9,7 +9,7 @@ from statelift.facts.values import Argument, Connection, EnvironmentWrite, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.running import doubts
 from statelift.link.arguments import argument_of
-from statelift.link.program import shift_of
+from statelift.link.names import shift_of
 from statelift.link.sources import Source
 from statelift.model import Tier
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from statelift.facts.values import Call, Connection, Ending, Function
 from statelift.judge.evidence import Evidence
-from statelift.link.program import FunctionKey
+from statelift.link.names import FunctionKey
 
 DEPTH = 5  # how many functions hand a connection on with return
 MANAGERS = frozenset({"contextlib.contextmanager"})

@@ -3,7 +3,7 @@
 from statelift.facts.values import Access, Call, Connection, Guard, Test
 from statelift.judge.caches import FILLS, cache_reasons, lazy_reasons
 from statelift.judge.evidence import MISSES, Evidence, is_miss
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 
 KEEPING = FILLS | {"rebind"}
 CACHING = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})

@@ -7,7 +7,7 @@ from statelift.facts.values import Access, Call, Connection, Ending, Hook
 from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.kept import caching_function
 from statelift.judge.values import Judgement, Subject
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 from statelift.model import Tier, Use, Verdict
 
 PROBES = frozenset({"ping", "is_connected", "reconnect"})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from statelift.facts.values import Value
 from statelift.judge.evidence import Evidence
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 
 # Each process counts these from a start of its own.
 OF_PROCESS = (

@@ -7,7 +7,7 @@ from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement, Subject
 from statelift.link.dangers import CHANGED
 from statelift.link.lifetime import CACHES
-from statelift.link.program import CellKey, FunctionKey
+from statelift.link.names import CellKey, FunctionKey
 from statelift.link.writes import is_write
 from statelift.model import Tier, Use, Verdict
 

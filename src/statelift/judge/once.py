@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 
 
 def tell_once(evidence: Evidence, judgements: Sequence[Judgement]) -> Iterator[Judgement]:

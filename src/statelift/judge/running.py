@@ -9,7 +9,7 @@ from typing import Literal
 
 from statelift.facts.values import Argument, Atom, Function
 from statelift.judge.evidence import Evidence
-from statelift.link.program import FunctionKey, Target
+from statelift.link.names import FunctionKey, Target
 
 DEPTH = 3  # how many functions that call others are followed
 PURE = frozenset(

@@ -5,7 +5,7 @@ import ast
 from statelift.facts.values import Access, Cell
 from statelift.judge.balanced import balanced_reasons
 from statelift.judge.evidence import Evidence
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 from statelift.link.trace import Step, dominated, dominates
 
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})

@@ -10,7 +10,8 @@ from statelift.judge.holding import Holder, Holding, is_manager
 from statelift.judge.kept import is_kept
 from statelift.judge.replacing import replacing_test
 from statelift.link.beside import starters
-from statelift.link.program import HELPER, FunctionKey, shift_of
+from statelift.link.names import FunctionKey, shift_of
+from statelift.link.program import HELPER
 from statelift.model import Tier
 
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})

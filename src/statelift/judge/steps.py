@@ -14,7 +14,8 @@ from statelift.facts.values import Access, Argument, Call, Cell, Function, Modul
 from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import live_value
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey, FunctionKey, Program
+from statelift.link.names import CellKey, FunctionKey
+from statelift.link.program import Program
 from statelift.link.valuetypes import STORABLE
 from statelift.link.writes import is_container, is_write
 from statelift.model import EntryPoint, Tier, Verdict

@@ -13,7 +13,7 @@ from statelift.judge.local_meaning import local_meaning
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.values import Judgement
 from statelift.link.dangers import CHANGED
-from statelift.link.program import CellKey, Target
+from statelift.link.names import CellKey, Target
 from statelift.link.trace import Step, excludes
 from statelift.link.valuetypes import IMMUTABLE, STORABLE
 from statelift.model import Tier, Verdict

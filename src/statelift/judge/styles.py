@@ -5,7 +5,8 @@ from dataclasses import replace
 from statelift.judge.evidence import Evidence
 from statelift.judge.steps import RULES, as_step
 from statelift.judge.values import Judgement
-from statelift.link.program import CellKey, Program
+from statelift.link.names import CellKey
+from statelift.link.program import Program
 from statelift.model import CellOptions, Options, Tier, Verdict
 
 

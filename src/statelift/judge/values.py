@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from statelift.facts.values import Access, Cell, Connection, Ending, FileEffect, Hook, Leftover
 from statelift.judge.rules import BY_CODE
-from statelift.link.program import CellKey
+from statelift.link.names import CellKey
 from statelift.model import Finding, Place, Tier, Use, Verdict
 
 LEFT_ALONE = frozenset(

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from statelift.facts.values import Call, Function, Value
-from statelift.link.program import FunctionKey, Program, shift_of
+from statelift.link.names import FunctionKey, shift_of
+from statelift.link.program import Program
 
 
 def argument_of(call: Call, name: str, position: int) -> Value | None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from statelift.facts.values import Function, ModuleFacts
-from statelift.link.program import FunctionKey, Program
+from statelift.link.names import FunctionKey
+from statelift.link.program import Program
 from statelift.link.reach import Reach
 
 STARTING = frozenset(

@@ -8,7 +8,8 @@ from statelift.facts.fates import fates_of_copy
 from statelift.facts.values import Call, Value
 from statelift.link.arguments import given_by_callers
 from statelift.link.decorators import is_foreign
-from statelift.link.program import DEPTH, FunctionKey, Program, shift_of
+from statelift.link.names import DEPTH, FunctionKey, shift_of
+from statelift.link.program import Program
 from statelift.link.valuetypes import IMMUTABLE, Types
 
 CHANGED = "it is changed in place"

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from statelift.facts.provenance import NONDETERMINISTIC
 from statelift.facts.values import Access, CellKind, Function
-from statelift.link.program import CellKey, Program, Target
+from statelift.link.names import CellKey, Target
+from statelift.link.program import Program
 
 HOPS = 6
 BASES: dict[str, CellKind] = {

@@ -12,7 +12,8 @@ from posixpath import normpath
 from statelift.facts.pieces import MARKERS, is_fresh, is_temporary, pieces_of, remembered
 from statelift.facts.values import Argument, Call, Cell, FileEffect, ModuleFacts, Value
 from statelift.link.lifetime import CACHES, Lifetimes
-from statelift.link.program import FunctionKey, Program, Target, shift_of
+from statelift.link.names import FunctionKey, Target, shift_of
+from statelift.link.program import Program
 from statelift.link.trace import Frame, Step
 from statelift.link.writes import is_write
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from statelift.facts.values import Access, Call, Cell, Function, Value
-from statelift.link.program import CellKey, FunctionKey, Program, Target, shift_of
+from statelift.link.names import CellKey, FunctionKey, Target, shift_of
+from statelift.link.program import Program
 from statelift.link.reach import BUILDERS
 
 CACHES = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_property"})

@@ -8,7 +8,8 @@ from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.unnamed import ANY, SELF
 from statelift.facts.values import Access, Cell, Function
 from statelift.link.lifetime import Lifetimes
-from statelift.link.program import CellKey, FunctionKey, Program, Target
+from statelift.link.names import CellKey, FunctionKey, Target
+from statelift.link.program import Program
 
 REQUEST = re.compile(r"current_\w+|request|lambda_context|context")  # what a framework's object has of the call
 PLAIN = frozenset(

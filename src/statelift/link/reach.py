@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from statelift.facts.values import Decorator, Function
-from statelift.link.program import HELPER, FunctionKey, Program, Target
+from statelift.link.names import FunctionKey, Target
+from statelift.link.program import HELPER, Program
 
 HOPS = 6  # how many bases of bases are looked at
 ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request

@@ -10,8 +10,9 @@ from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.values import Access, Atom, Cell, Value
 from statelift.link.arguments import arguments_of, place_of, position_of
 from statelift.link.dangers import AUGMENTED, CHANGED, Dangers
+from statelift.link.names import DEPTH, FunctionKey, Target, shift_of
 from statelift.link.objects import REQUEST, Objects, is_plain
-from statelift.link.program import DEPTH, FunctionKey, Program, Target, shift_of
+from statelift.link.program import Program
 from statelift.link.reach import ASSUMED
 from statelift.link.valuetypes import Types
 from statelift.link.writes import ANSWERS, is_container, is_tuple, is_write, may_hold_others

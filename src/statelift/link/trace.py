@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from statelift.facts.values import Access, Call, FileEffect, Guard
-from statelift.link.program import FunctionKey, Program
+from statelift.link.names import FunctionKey
+from statelift.link.program import Program
 
 DEPTH = 10
 LIMIT = 3_000  # steps; a longer trace is cut, and says so

@@ -4,7 +4,8 @@ from functools import cache
 
 from statelift.link.arguments import argument_of, arguments_of, place_of
 from statelift.link.decorators import is_foreign
-from statelift.link.program import DEPTH, FunctionKey, Program
+from statelift.link.names import DEPTH, FunctionKey
+from statelift.link.program import Program
 from statelift.link.reach import ASSUMED
 
 STORABLE = frozenset({"str", "int", "float", "bool", "none", "bytes", "json", "codec"})

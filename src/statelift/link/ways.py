@@ -8,7 +8,8 @@ from functools import cached_property
 from statelift.facts.renaming import in_names_of_caller, names_in
 from statelift.facts.values import Access, Call, Guard
 from statelift.link.arguments import argument_of
-from statelift.link.program import CellKey, FunctionKey, Program, shift_of
+from statelift.link.names import CellKey, FunctionKey, shift_of
+from statelift.link.program import Program
 from statelift.link.reach import INERT_DECORATORS
 
 DEPTH = 3  # calls that are followed back
