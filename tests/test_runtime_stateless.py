@@ -1,6 +1,7 @@
 """The generated decorator: variables that outlive the container, a call as one step."""
 
 import collections
+import fractions
 import json
 import random
 import sys
@@ -227,8 +228,21 @@ def test_types_that_a_table_cannot_hold_are_refused_by_name():
     program = started(source)
     called(program, (1, {2: b"3"}))
     assert called(started(source), [1]) is None
-    with pytest.raises(TypeError, match=r"collections\.deque"):
-        called(program, collections.deque())
+    with pytest.raises(TypeError, match=r"fractions\.Fraction"):
+        called(program, fractions.Fraction(1, 2))
     with pytest.raises(ValueError, match="too large for an item of 400 KB: program:last"):
         called(program, "x" * 400_001)
     assert rows()[0]["program:last"] == {"S": "[1]"}
+
+
+def test_queues_inside_of_a_dict_keep_their_length_and_who_shares_them():
+    source = (
+        "import collections\nfrom statelift_state import stateless\n"
+        "hits = collections.defaultdict(lambda: collections.deque(maxlen=2))\n"
+        "@stateless(TABLE, 'hits')\ndef handler(event):\n"
+        "    hits[event[0]].append(event[1])\n    hits['again'] = hits['a']\n"
+        "    return hits['a'] is hits['again'], {key: list(queue) for key, queue in hits.items()}\n"
+    )
+    assert called(started(source), ["a", 1]) == (True, {"a": [1], "again": [1]})
+    assert called(started(source), ["a", 2]) == (True, {"a": [1, 2], "again": [1, 2]})
+    assert called(started(source), ["a", 3]) == (True, {"a": [2, 3], "again": [2, 3]})

@@ -178,3 +178,16 @@ def test_an_answer_that_a_second_run_would_not_see_is_not_given(tmp_path):
         assert make_plan([tmp_path], Options()).changes == ()
         (tmp_path / "app.py").write_text(PIPES)
         (tmp_path / "statelift_state.py").unlink(missing_ok=True)
+
+
+COUNTING = "n = 0\n\n\ndef handler(event, context):\n    global n{end}\n    n += 1\n    return n\n"
+
+
+@pytest.mark.parametrize("end", ["", " ;", ";"])
+def test_a_global_statement_goes_with_its_semicolon(tmp_path, end):
+    """With one, the counter was kept around each call instead of becoming an atomic one."""
+    (tmp_path / "app.py").write_text(COUNTING.format(end=end))
+    plan = make_plan([tmp_path], Options())
+    assert [change.id.rpartition(".")[2] for change in plan.changes] == ["counter"]
+    (write, _) = compose_changes(plan.changes, lambda path: read_file(tmp_path, path))
+    assert b"global" not in write.after

@@ -235,8 +235,9 @@ def _is_field_of_tuple(program: Program, key: CellKey) -> bool:
 def _has_plain_elements(cell: Cell) -> bool:
     """Whether a defaultdict makes its elements by a plain type, or by a function that is written out."""
     match ast.parse(cell.value.text, mode="eval").body if cell.value is not None else None:
-        case ast.Call(args=[ast.Name(id=name), *_]):
-            return name in PLAIN
+        case ast.Call(args=[ast.Name() | ast.Attribute() as made, *_]):
+            named = {atom.detail for atom in cell.value.atoms if atom.kind == "import"} if cell.value else set()
+            return ast.unparse(made) in PLAIN or "collections.deque" in named
         case ast.Call(args=[ast.Lambda(), *_]):
             return True
         case _:
