@@ -1,7 +1,6 @@
 """Terraform files of a folder + function -> Deployment: its variables, and the policies of its role."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -174,8 +173,8 @@ class _Reader:
 
 
 def _is_of(block: Block, role: str) -> bool:
-    index = re.search(r"\[.*\]", role)
-    named = _dotted(block.body.get("role")).replace("[*]", index[0] if index else "[*]")
+    start, end = role.find("["), role.rfind("]")
+    named = _dotted(block.body.get("role")).replace("[*]", role[start : end + 1] if 0 <= start < end else "[*]")
     return named in (role, f"{role}.id", f"{role}.name")
 
 

@@ -21,7 +21,7 @@ _PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
 }
-_HOLE = re.compile(r"\$\{(!?)([^}]*)\}")
+_HOLE = re.compile(r"\$\{(!?)([^${}]*+)\}")
 _LONG = {"Ref": "!Ref", "Fn::GetAtt": "!GetAtt", "Fn::Sub": "!Sub", "Fn::Join": "!Join"}
 
 
