@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from test_red_team import plan_of, rewritten
+from test_red_team import finding_of, plan_of, rewritten
 
 from statelift.analysis import analyse
-from statelift.model import Options
+from statelift.model import Options, Tier
 from statelift.planning import plan_of as plan_of_analysis
 from statelift.verify.events.steps import Step
 from statelift.verify.examine import Effort, examine
@@ -73,3 +73,26 @@ def test_nothing_is_lost_where_calls_run_at_the_same_time(tmp_path: Path) -> Non
         effort = Effort(runs=0, events=24, concurrency=3, shrinking=100)
         result = examine(sandbox, subject, steps, effort, lambda *_: None)
     assert result.verdict is Verdict.EQUIVALENT, result.reason
+
+
+KEPT = """import boto3
+
+S = {}
+
+
+def handler(event, context):
+    k = str(event["k"])
+    made = MADE
+    S[k] = S.get(k) or made
+    AFTER
+    return bool(S.get(k))
+"""
+
+
+def test_what_an_entry_is_set_to_is_still_looked_at(tmp_path: Path) -> None:
+    live = KEPT.replace("MADE", 'boto3.client("s3")').replace("AFTER", "print(k)")
+    assert finding_of(plan_of(tmp_path, live), "S").tier is Tier.MANUAL
+    changed = KEPT.replace("MADE", '{"n": 1}').replace("AFTER", 'made["n"] = 2')
+    found = finding_of(plan_of(tmp_path, changed), "S")
+    assert found.tier in (Tier.REVIEW, Tier.MANUAL)
+    assert "is stored as a copy, but it is changed in place" in str(found.reasons)

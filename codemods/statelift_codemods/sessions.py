@@ -126,7 +126,8 @@ def _written(judgement: Judgement) -> list[tuple[str, Access]]:
 
 def _forms(judgement: Judgement, uses: Iterable[tuple[str, Access]]) -> list[tuple[str, Access, str]]:
     """The operation that each use becomes. What a value is computed from is no operation of its own."""
-    renewed, served = renewals(judgement.accesses), inner_reads(judgement.accesses)
+    renewed = renewals(judgement.accesses)
+    served = inner_reads(renewed)
     return [
         (path, use, "renewal" if id(use) in renewed else _form(use)) for path, use in uses if id(use) not in served
     ]

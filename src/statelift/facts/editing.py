@@ -101,13 +101,14 @@ def _last_use(syntax: Syntax, statement: ast.stmt, loads: list[ast.Name]) -> ast
     owner = syntax.parents[statement]
     block = next((b for b in (getattr(owner, n, []) for n in BLOCKS) if statement in b), [])
     following = block[block.index(statement) + 1 :] if block else []
-    homes = [_home(syntax, load, following) for load in loads]
+    homes = [home_in(syntax, load, following) for load in loads]
     if not homes or any(home is None for home in homes):
         return None
     return max((home for home in homes if home is not None), key=lambda each: each.lineno)
 
 
-def _home(syntax: Syntax, node: ast.AST, block: list[ast.stmt]) -> ast.stmt | None:
+def home_in(syntax: Syntax, node: ast.AST, block: list[ast.stmt]) -> ast.stmt | None:
+    """The statement of a block that a node stands in."""
     while node in syntax.parents:
         if isinstance(node, ast.stmt) and node in block:
             return node

@@ -88,6 +88,12 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
             return _in_display(syntax, parent, node, depth)
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             return _of_element(fates_of(syntax, parent, depth - 1), "*")
+        case _:
+            return _operated(syntax, parent, node, depth)
+
+
+def _operated(syntax: Syntax, parent: ast.AST, node: ast.expr, depth: int) -> frozenset[str]:
+    match parent:
         case (
             ast.For(target=target, iter=iterated)
             | ast.AsyncFor(target=target, iter=iterated)
@@ -96,12 +102,6 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
             return _within(_bound(syntax, target, depth), "*") | {"read"}
         case ast.Match():
             return _matched(syntax, parent, depth)
-        case _:
-            return _operated(syntax, parent, node, depth)
-
-
-def _operated(syntax: Syntax, parent: ast.AST, node: ast.expr, depth: int) -> frozenset[str]:
-    match parent:
         case ast.withitem(optional_vars=ast.expr() as target):
             return _bound(syntax, target, depth) | {"unknown"}
         case ast.BinOp(op=ast.Add() | ast.Mult() | ast.BitOr()) if not _has_scalar(parent):

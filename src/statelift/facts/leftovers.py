@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 
-from statelift.facts.editing import top_of
+from statelift.facts.editing import home_in, top_of
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Leftover
@@ -38,7 +38,7 @@ def _leftover(syntax: Syntax, statement: ast.Assign, target: ast.Name, call: ast
     if names is None or block is None or _is_generator(scope.node):
         return None
     used = [each for name in names for each in syntax.loads(scope, name)]
-    homes = [_home(syntax, each, block) for each in [*used, *_results(syntax, scope, used)]]
+    homes = [home_in(syntax, each, block) for each in [*used, *_results(syntax, scope, used)]]
     if not homes or any(home is None for home in homes) or not all(_stays(syntax, each, names) for each in used):
         return None
     last = max((home for home in homes if home is not None), key=lambda each: each.lineno)
@@ -148,14 +148,6 @@ def _block(syntax: Syntax, statement: ast.stmt) -> list[ast.stmt] | None:
     for block in (getattr(owner, name, []) for name in ("body", "orelse", "finalbody")):
         if isinstance(block, list) and statement in block:
             return block[block.index(statement) + 1 :]
-    return None
-
-
-def _home(syntax: Syntax, node: ast.AST, block: list[ast.stmt]) -> ast.stmt | None:
-    while node in syntax.parents:
-        if isinstance(node, ast.stmt) and node in block:
-            return node
-        node = syntax.parents[node]
     return None
 
 

@@ -31,9 +31,9 @@ def renewals(uses: Uses) -> Mapping[int, tuple[Access, ...]]:
     return {key: reads for key, reads in found.items() if reads}
 
 
-def inner_reads(uses: Uses) -> frozenset[int]:
+def inner_reads(renewed: Mapping[int, tuple[Access, ...]]) -> frozenset[int]:
     """Ids of the reads that such puts have inside."""
-    return frozenset(id(read) for reads in renewals(uses).values() for read in reads)
+    return frozenset(id(read) for reads in renewed.values() for read in reads)
 
 
 def _reads_inside(path: str, put: Access, uses: Uses) -> tuple[Access, ...]:

@@ -3,7 +3,7 @@
 import ast
 import builtins
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.values import Access, Value
@@ -23,7 +23,7 @@ REVIEW_OPERATIONS = frozenset({"items", "len"})
 READS = frozenset({"get", "require", "contains", "lacks"})
 REMOVING = frozenset({"delete", "pop"})
 WRITES = frozenset({"put", "delete", "pop", "setdefault"})
-FILLING = frozenset({"put", "setdefault", "nested", "augment_key", "update", "method:update", "augment", "rebind"})
+FILLING = frozenset({"put", "setdefault", "nested", "augment_key", "method:update"})
 GIVEN_BACK = frozenset({"returned", "copy returned"})
 ADVICE = {
     "nested": "the stored value is changed in place: read it, change it and put it back in one step",
@@ -59,7 +59,7 @@ def judge_store(evidence: Evidence, make: Callable[..., Judgement], uses: Uses) 
 
 def _why(uses: Uses) -> str:
     writes = sorted({use.place.line for _, use in uses if use.op in FILLING})
-    reads = sorted({use.place.line for _, use in uses if use.op not in ("put", "nested", "augment_key")})
+    reads = sorted({use.place.line for _, use in uses if use.op not in FILLING - {"setdefault"}})
     return f"rule 10: written in line {_lines(writes)}, read in line {_lines(reads)} without any other source"
 
 
@@ -74,15 +74,14 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     yield from _unkeyed(evidence, uses)
     assert judgement.cell is not None
     yield from ((Tier.MANUAL, each) for each in conflicts(evidence, judgement.cell[0], list(judgement.accesses)))
-    dropped = put_backs(list(judgement.accesses)) | inner_reads(judgement.accesses)
+    renewed = renewals(judgement.accesses)
+    inner = inner_reads(renewed)
+    dropped = put_backs(list(judgement.accesses)) | inner
     done = [(path, use) for path, use in uses if id(use) not in dropped]
-    renewed = frozenset(renewals(judgement.accesses))
-    yield from _key_and_value(evidence, judgement.cell[0], [each for each in done if id(each[1]) not in renewed])
-    yield from _renewed(evidence, [each for each in done if id(each[1]) in renewed])
+    yield from _key_and_value(evidence, judgement.cell[0], done, renewed.keys())
     yield from _twice(evidence, done)
     yield from _check_then_act(evidence, judgement, done)
     yield from _read_then_written(evidence, done)
-    inner = inner_reads(judgement.accesses)
     yield from _read_results(evidence, [(path, use) for path, use in uses if id(use) not in inner])
 
 
@@ -137,7 +136,7 @@ def _unkeyed(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
         )
 
 
-def _key_and_value(evidence: Evidence, store: CellKey, uses: Uses) -> Iterator[Lowered]:
+def _key_and_value(evidence: Evidence, store: CellKey, uses: Uses, renewed: Collection[int]) -> Iterator[Lowered]:
     for path, use in uses:
         line = use.place.line
         if use.key is not None:
@@ -155,6 +154,7 @@ def _key_and_value(evidence: Evidence, store: CellKey, uses: Uses) -> Iterator[L
         given = use.value if use.op == "put" else use.default if use.op == "setdefault" else None
         if given is not None:
             yield from _value(evidence, path, use, given)
+            yield from _computed(evidence, store, path, use, given, is_renewed=id(use) in renewed)
             for reason in local_meaning(evidence, store, path, given):
                 yield Tier.REVIEW, f"line {line}: {given.text}: {reason}"
 
@@ -206,22 +206,23 @@ def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator
         )
     if kind not in IMMUTABLE:
         here = evidence.sources.dangers.stored_in(path, use.subject)
-        for danger in sorted(evidence.sources.dangers.of_held(path, use.function, given) - {here}):
+        known = {here, f"{use.subject}.get() may keep what it returns"}  # the store gives copies
+        for danger in sorted(evidence.sources.dangers.of_held(path, use.function, given) - known):
             yield Tier.REVIEW, f"line {line}: {given.text} is stored as a copy, but {danger}"
-    if any(source.kind == "cell" for source in evidence.sources.of(path, given)):
+
+
+def _computed(
+    evidence: Evidence, store: CellKey, path: str, use: Access, given: Value, *, is_renewed: bool
+) -> Iterator[Lowered]:
+    """A value that depends on what is stored: on the entry that it replaces, or on others."""
+    line, own = use.place.line, {store[1]} if is_renewed else set()
+    if is_renewed:
+        yield Tier.REVIEW, f"line {line} {RENEWED}"
+    if {source.detail for source in evidence.sources.of(path, given) if source.kind == "cell"} - own:
         yield (
             Tier.REVIEW,
             f"line {line}: the new value depends on stored state; two invocations may do that at once",
         )
-
-
-def _renewed(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
-    """Values that are computed from the entries that they replace."""
-    for path, use in uses:
-        assert use.value is not None
-        yield Tier.REVIEW, f"line {use.place.line} {RENEWED}"
-        if evidence.sources.types.of(path, use.value.type) not in STORABLE:
-            yield Tier.REVIEW, f"line {use.place.line}: {UNKNOWN.format(use.value.text)}"
 
 
 def _holds_code(given: Value) -> bool:
