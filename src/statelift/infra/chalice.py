@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from yaml.nodes import SequenceNode
 
-from statelift.infra.entries import position_before, with_resource
+from statelift.infra.entries import position_before, with_all, with_resource
 from statelift.infra.fragments import resource_bodies
 from statelift.infra.limits import check_environment
 from statelift.infra.names import kind_of
@@ -20,7 +20,7 @@ from statelift.infra.values import Tagged, Value, value_of
 from statelift.infra.wanted import check_actions, merged
 from statelift.infra.yamlpatch import Document, Refusal
 from statelift.locate.chalicesites import CONFIG_FILE, FOLDER, PREFIX, RESOURCES_FILE, prefix_of
-from statelift.locate.sites import Path, UnpatchableError, check_duplicates, check_mapping
+from statelift.locate.sites import Path, check_duplicates, check_mapping
 from statelift.locate.tree import entries, string
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
 
@@ -67,17 +67,7 @@ def patch_chalice(path: str, before: bytes | None, operations: Sequence[InfraOpe
     if before is None and name != RESOURCES_FILE:
         raise Refusal(f"{path} does not exist.")
     document = Document.parse(_START if before is None else before)
-    try:
-        check_duplicates(document.tree)
-        for resource in wanted.resources:
-            document = _with_table(document, resource)
-        for variable in wanted.variables:
-            document = _with_variable(document, variable)
-        for grant in wanted.grants:
-            document = _with_grant(document, grant)
-    except UnpatchableError as error:
-        raise Refusal(str(error)) from error
-    return document.tree.data
+    return with_all(document, wanted, check_duplicates, _with_table, _with_variable, _with_grant)
 
 
 def table_name(prefix: str, resource: str) -> str:

@@ -1,17 +1,42 @@
-"""Document + resource or variable -> Document: beside those that are there, found again by their mark.
+"""Document + resources, variables, rights -> Document: beside those that are there, found again by their mark.
 
 What statelift added carries `Metadata.statelift`; its entries are sorted among themselves.
 """
+
+from collections.abc import Callable
 
 from yaml.nodes import MappingNode, Node
 
 from statelift.infra.fragments import variable_value
 from statelift.infra.limits import check_environment, check_resources
 from statelift.infra.values import Tagged, Value, value_of
+from statelift.infra.wanted import Wanted
 from statelift.infra.yamlpatch import Document, Refusal
-from statelift.locate.sites import Path
-from statelift.locate.tree import entries, own, string
-from statelift.model import EnsureEnv
+from statelift.locate.sites import Path, UnpatchableError
+from statelift.locate.tree import Tree, entries, own, string
+from statelift.model import EnsureEnv, EnsureGrant, EnsureResource
+
+
+def with_all(
+    document: Document,
+    wanted: Wanted,
+    check: Callable[[Tree], None],
+    resource: Callable[[Document, EnsureResource], Document],
+    variable: Callable[[Document, EnsureEnv], Document],
+    grant: Callable[[Document, EnsureGrant], Document],
+) -> bytes:
+    """The file with everything that is wanted, each added by the format's own hand. Raises Refusal."""
+    try:
+        check(document.tree)
+        for each in wanted.resources:
+            document = resource(document, each)
+        for asked in wanted.variables:
+            document = variable(document, asked)
+        for right in wanted.grants:
+            document = grant(document, right)
+    except UnpatchableError as error:
+        raise Refusal(str(error)) from error
+    return document.tree.data
 
 
 def with_resource(document: Document, base: Path, logical_id: str, body: Value) -> Document:

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from statelift.infra.entries import owned_resources, with_resource, with_variable
+from statelift.infra.entries import owned_resources, with_all, with_resource, with_variable
 from statelift.infra.fragments import TYPES, resource_bodies, statements
 from statelift.infra.names import given_name, kind_of
 from statelift.infra.rights import ensure_statement
 from statelift.infra.wanted import check_actions, merged
 from statelift.infra.yamlpatch import Document, Refusal
-from statelift.locate.sites import Path, UnpatchableError, check_template, site_of
+from statelift.locate.sites import Path, check_template, site_of
 from statelift.locate.tree import entries, string
-from statelift.model import EnsureEnv, EnsureGrant, InfraOperation
+from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
 
 _RESOURCES: Path = ("Resources",)
 _KINDS = {kind: name for name, kind in TYPES.items()}
@@ -27,20 +27,14 @@ def patch_template(data: bytes, operations: Sequence[InfraOperation]) -> bytes:
     a person moved, `Environment` and `Policies` that were made in different runs (they stand in the order they
     came), and an `origin` note, which keeps the first. Raises Refusal; then nothing may be written.
     """
-    wanted = merged(operations)
     document = Document.parse(data)
-    try:
-        check_template(document.tree)
-        for resource in wanted.resources:
-            for logical_id, body in resource_bodies(resource).items():
-                document = with_resource(document, _RESOURCES, logical_id, body)
-        for variable in wanted.variables:
-            document = _with_variable(document, variable)
-        for grant in wanted.grants:
-            document = _with_grant(document, grant)
-    except UnpatchableError as error:
-        raise Refusal(str(error)) from error
-    return document.tree.data
+    return with_all(document, merged(operations), check_template, _with_resource, _with_variable, _with_grant)
+
+
+def _with_resource(document: Document, resource: EnsureResource) -> Document:
+    for logical_id, body in resource_bodies(resource).items():
+        document = with_resource(document, _RESOURCES, logical_id, body)
+    return document
 
 
 def _with_variable(document: Document, variable: EnsureEnv) -> Document:

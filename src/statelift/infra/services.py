@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from yaml.nodes import ScalarNode
 
-from statelift.infra.entries import owned_resources, with_resource, with_variable
+from statelift.infra.entries import owned_resources, with_all, with_resource, with_variable
 from statelift.infra.fragments import TYPES, resource_bodies, statements
 from statelift.infra.names import given_name, kind_of
 from statelift.infra.rights import ensure_listed
@@ -13,9 +13,9 @@ from statelift.infra.values import Tagged, Value
 from statelift.infra.wanted import check_actions, merged
 from statelift.infra.yamlpatch import Document, Refusal
 from statelift.locate.services import resources_path, service_site
-from statelift.locate.sites import Path, UnpatchableError, check_duplicates
+from statelift.locate.sites import Path, check_duplicates
 from statelift.locate.tree import entries, string
-from statelift.model import EnsureEnv, EnsureGrant, InfraOperation
+from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
 
 _KINDS = {kind: name for name, kind in TYPES.items()}
 _ARN = re.compile(r"\$\{(\w+\.Arn)\}(.*)", re.DOTALL)
@@ -26,23 +26,17 @@ def patch_service(data: bytes, operations: Sequence[InfraOperation]) -> bytes:
 
     Raises Refusal; then nothing may be written.
     """
-    wanted = merged(operations)
     document = Document.parse(data)
-    try:
-        check_duplicates(document.tree)
-        for resource in wanted.resources:
-            for logical_id, body in resource_bodies(resource).items():
-                document = _with_resource(document, logical_id, _spelled(body))
-        for variable in wanted.variables:
-            document = _with_variable(document, variable)
-        for grant in wanted.grants:
-            document = _with_grant(document, grant)
-    except UnpatchableError as error:
-        raise Refusal(str(error)) from error
-    return document.tree.data
+    return with_all(document, merged(operations), check_duplicates, _with_resource, _with_variable, _with_grant)
 
 
-def _with_resource(document: Document, logical_id: str, body: Value) -> Document:
+def _with_resource(document: Document, resource: EnsureResource) -> Document:
+    for logical_id, body in resource_bodies(resource).items():
+        document = _with_body(document, logical_id, _spelled(body))
+    return document
+
+
+def _with_body(document: Document, logical_id: str, body: Value) -> Document:
     path = resources_path(document.tree)
     if path is not None:
         return with_resource(document, path, logical_id, body)
