@@ -385,6 +385,21 @@ def test_a_forbidden_object_is_never_taken_for_a_missing_one():
             call("/tmp/a.txt")
 
 
+@pytest.mark.parametrize(("answer", "error"), [("404", FileExistsError), ("403", ClientError)])
+def test_who_makes_files_may_list_since_one_can_go_before_it_is_looked_at(answer, error):
+    class Gone:
+        def put_object(self, **_):
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+
+        def head_object(self, **_):
+            raise ClientError({"Error": {"Code": answer}}, "HeadObject")
+
+    module = container()
+    module._s3 = Gone
+    with pytest.raises(error):
+        module.FileStore(BUCKET).touch("/tmp/marker", exist_ok=False)
+
+
 def shelved(shelf, chance):
     """One random operation on a shelf, and what it gives."""
     key, value = chance.choice(["a", "b/c", "..", "ü", ""]), chance.choice([1, "x", {"deep": [None]}, b"bytes"])

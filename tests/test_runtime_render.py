@@ -25,7 +25,7 @@ NAMES = {
     "counter.value": "Counter.value",
     "files.exists": "FileStore.exists",
     "files.copy": "FileStore.copy",
-    "files.entries": "FileStore.entries",
+    **{f"files.entries_{name}": "FileStore.entries" for name in ("read", "write", "remove", "list")},
     "files.fetch": "FileStore.fetch",
     "files.getsize": "FileStore.getsize",
     "files.isdir": "FileStore.isdir",
@@ -205,11 +205,10 @@ CALLS = {
     "files.open_append": [lambda m: appended(m, "x")],
     "files.open_new": [lambda m: taken(m, lambda files: files.open("/tmp/a", "x"))],
     "files.touch": [lambda m: m.FileStore(BUCKET).touch("/tmp/a")],
-    "files.entries": [
-        lambda m: m.FileStore(BUCKET).entries("/tmp/e").update({"a": "1", "b": b"2"}),
-        lambda m: m.FileStore(BUCKET).entries("/tmp/e").pop("a"),
-        lambda m: list(m.FileStore(BUCKET).entries("/tmp/e")),
-    ],
+    "files.entries_read": [lambda m: m.FileStore(BUCKET).entries("/tmp/e").get("c")],
+    "files.entries_write": [lambda m: m.FileStore(BUCKET).entries("/tmp/e").update({"a": "1", "b": b"2"})],
+    "files.entries_remove": [lambda m: m.FileStore(BUCKET).entries("/tmp/there").pop("a")],
+    "files.entries_list": [lambda m: list(m.FileStore(BUCKET).entries("/tmp/e"))],
     "files.listdir": [lambda m: m.FileStore(BUCKET).listdir(tempfile.mkdtemp())],
     "files.iterdir": [lambda m: m.FileStore(BUCKET).iterdir(tempfile.mkdtemp())],
     "files.scandir": [lambda m: m.FileStore(BUCKET).scandir(tempfile.mkdtemp())],
@@ -248,7 +247,8 @@ ACTION_OF = {
 def _cloud():
     with cloud():
         module = container()
-        module._s3().put_object(Bucket="files", Key="tmp/a", Body=b"")
+        for key in ("tmp/a", f"tmp/there/{b'a'.hex()}"):
+            module._s3().put_object(Bucket="files", Key=key, Body=b"")
         yield
 
 

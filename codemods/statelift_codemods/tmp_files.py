@@ -79,7 +79,7 @@ OPENED = {
 }
 REASONS = {
     "files.open_write": CLOSED,
-    "files.entries": ENTRIES,
+    **dict.fromkeys((f"files.entries_{deed}" for deed in ("read", "write", "remove", "list")), ENTRIES),
     "files.open_append": CONDITIONAL,
     "files.open_new": CONDITIONAL,
     "files.touch": CONDITIONAL,
@@ -255,7 +255,7 @@ def _method(effect: FileEffect) -> str:
 def _parts(effect: FileEffect) -> list[str]:
     """The parts of the helper that an effect's calls are."""
     if can_be_entries(effect):
-        return ["files.entries"]
+        return [f"files.entries_{deed}" for deed in effect.deeds or ("read",)]
     if effect.is_bracketed:
         fetched = ["files.fetch"] if effect.effect in READING else []
         return fetched if effect.behind is None else [*fetched, "files.store"]

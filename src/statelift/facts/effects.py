@@ -8,6 +8,7 @@ from statelift.catalogue.files import Effect, Role
 from statelift.facts.paths import Paths
 from statelift.facts.pieces import may_be_temporary
 from statelift.facts.provenance import Provenance
+from statelift.facts.shelves import Deeds
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom
 from statelift.model import Span
@@ -30,6 +31,7 @@ class Found:
     joint: Span | None = None
     keeper: str = ""
     is_closed: bool = True
+    deeds: Deeds = frozenset()
 
 
 class Arguments:

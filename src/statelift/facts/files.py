@@ -35,6 +35,7 @@ from statelift.facts.paths import Paths
 from statelift.facts.pieces import may_be_temporary
 from statelift.facts.programs import Programs
 from statelift.facts.provenance import Provenance
+from statelift.facts.shelves import deeds_of
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, FileEffect
 
@@ -124,6 +125,7 @@ class Files:
                     effect, name, path, given, written=self.arguments.content(node, role),
                     source=source if is_copied else "",
                     is_rewritable=self._becomes(node, name, effect),
+                    deeds=deeds_of(self.syntax, self.handles.uses(node)) if effect == "store" else frozenset(),
                 )  # fmt: skip
 
     def _becomes(self, node: ast.Call, name: str, effect: Effect) -> bool:
@@ -230,6 +232,7 @@ class Files:
             order=self.syntax.span(node).end, guards=self.guards.of(node), mode=found.mode,
             written=found.written, source=found.source, named=named, joint=found.joint, keeper=found.keeper,
             is_rewritable=found.is_rewritable or is_bracketed, is_bracketed=is_bracketed, is_closed=found.is_closed,
+            deeds=tuple(sorted(found.deeds)),
             argument=self.syntax.span(given) if given is not None else None,
             behind=self.brackets.behind(node, given, found.api) if is_ended and given is not None else None,
             decides=self.asides.decided_by(node) if found.effect in ASKING else "more",

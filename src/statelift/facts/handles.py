@@ -22,16 +22,16 @@ class Handles:
 
     def written(self, node: ast.Call) -> frozenset[Atom]:
         """Sources of everything that is passed to calls together with the file handle."""
-        return frozenset[Atom]().union(*(self._given_with(each) for each in self._uses(node)))
+        return frozenset[Atom]().union(*(self._given_with(each) for each in self.uses(node)))
 
     def is_plain(self, node: ast.Call) -> bool:
         """Whether the handle is only read, written and closed: nothing needs a real file behind it."""
-        return not any(self._needs_a_file(each) for each in self._uses(node))
+        return not any(self._needs_a_file(each) for each in self.uses(node))
 
     def is_closed(self, node: ast.Call) -> bool:
         """Whether the function closes what it opens, or gives it to one that may: it is not left to be dropped."""
         parent = self.syntax.parents[node]
-        used = [self.syntax.parents[each] for each in self._uses(node) if each is not node]
+        used = [self.syntax.parents[each] for each in self.uses(node) if each is not node]
         is_entered = isinstance(parent, (ast.withitem, ast.Return)) or any(
             isinstance(each, (ast.withitem, ast.Return)) for each in used
         )
@@ -41,12 +41,12 @@ class Handles:
 
     def asks_where(self, node: ast.Call) -> bool:
         """Whether the position in the file is asked for or set."""
-        used = [self.syntax.parents[each] for each in self._uses(node)]
+        used = [self.syntax.parents[each] for each in self.uses(node)]
         return any(isinstance(each, ast.Attribute) and each.attr in ("tell", "seek") for each in used)
 
     def is_read(self, node: ast.Call) -> bool:
         """Whether what was in the file before is read through the handle."""
-        used = [self.syntax.parents[each] for each in self._uses(node)]
+        used = [self.syntax.parents[each] for each in self.uses(node)]
         return any(not isinstance(each, ast.Attribute) or each.attr in READING for each in used)
 
     def keeper(self, node: ast.Call) -> str:
@@ -66,7 +66,7 @@ class Handles:
             case _:
                 return CONTAINER
 
-    def _uses(self, node: ast.Call) -> Sequence[ast.expr]:
+    def uses(self, node: ast.Call) -> Sequence[ast.expr]:
         """The places where the handle is used: loads of its variable, or the call itself."""
         name = self._name(node)
         scope = None if name is None else self.syntax.scope(name).binding(name.id)

@@ -280,7 +280,7 @@ class FileEffect:
     `leaves`: where the block ends that leaves the function with what is read; 0 where it goes on.
     `variables` of the environment could make it another path. `argument` is the text of the path. `is_bracketed`:
     the call needs a real file, which can be fetched before it, and stored `behind` the statement that ends it.
-    `is_closed`: the function closes what it opens.
+    `is_closed`: the function closes what it opens. `deeds`: what it does with the entries of a shelf.
     """
 
     effect: Effect
@@ -308,6 +308,7 @@ class FileEffect:
     is_bracketed: bool = False
     behind: Span | None = None
     is_closed: bool = True
+    deeds: tuple[Literal["read", "write", "remove", "list"], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
