@@ -18,7 +18,8 @@ help:
 	@echo "make field DIR=…   scan the repositories in a folder, and tell what came of it"
 	@echo "make fixtures  write the expected outputs of fixtures/ again: read the difference before you commit it"
 	@echo "make setup     only create .venv"
-	@echo "make servers   a second DynamoDB for the tests: node (from PyPI where there is none) and dynalite, in .venv"
+	@echo "make servers   what the tests talk to: node (from PyPI where there is none) and dynalite, in .venv;"
+	@echo "               PostgreSQL, MariaDB and Redis of Debian's packages (as root, else it says how)"
 	@echo "make validators  checkov for the tests, which is large, in an environment of its own in .venv"
 	@echo "make clean     remove .venv, the demo and caches"
 
@@ -43,8 +44,11 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-# Node 18 or newer may be the system's; else it comes as a package from PyPI, npm included.
+# The databases are packages of Debian, where root runs this on such a system; else it says what the tests miss.
 servers: .venv/servers/ready
+	$(BIN)/python tools/databases.py
+
+# Node 18 or newer may be the system's; else it comes as a package from PyPI, npm included.
 
 .venv/servers/ready: $(READY) $(wildcard tests/servers/*)
 	@set -e; \

@@ -20,7 +20,7 @@ def node():
 
 
 def missing(what):
-    """Skip, or fail where servers are required."""
+    """Skip, or fail where servers are required: every server and every driver of a database."""
     message = f"{what} is not installed: `make servers` does that"
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(message)
