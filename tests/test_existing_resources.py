@@ -3,15 +3,20 @@
 import json
 
 import pytest
+from deployments import CDK
 from repositories import written
 
 from statelift.compose import compose
 from statelift.discover import read_file
 from statelift.infra.patching import patch_file
 from statelift.infra.yamlpatch import Refusal
+from statelift.locate.hcl import read_hcl
 from statelift.model import CellOptions, EnsureEnv, EnsureGrant, EnsureResource, Options, Tier
 from statelift.planning import make_plan
+from statelift.verify.deployment.modules import module_deployment
+from statelift.verify.deployment.names import names_of
 
+FUNCTION = "aws_lambda_function.app"
 APP = """SESSIONS = {}
 
 
@@ -124,8 +129,45 @@ def test_terraform(tmp_path):
     root, plan = planned(tmp_path, {"src/app.py": APP, "main.tf": TERRAFORM}, table="user-sessions")
     files = after(root, plan)
     assert 'SESSIONS_TABLE_NAME = "user-sessions"' in files["main.tf"]
-    assert 'Resource = "arn:aws:dynamodb:*:*:table/user-sessions"' in files["statelift.tf"]
-    assert "aws_dynamodb_table" not in files["statelift.tf"]
+    made = files["statelift.tf"]
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/user-sessions"
+    [statement] = module_deployment([read_hcl(made.encode()), read_hcl(files["main.tf"].encode())], FUNCTION,
+                                    names_of([])).statements  # fmt: skip
+    assert statement.resources == (arn,)
+    assert "*" not in made
+    assert "aws_dynamodb_table" not in made
+    wanted = [op for op in plan.changes[0].ops if isinstance(op, EnsureGrant)]
+    assert patch_file("statelift.tf", made.encode(), wanted) == made.encode()
+
+
+def test_a_bucket_in_terraform(tmp_path):
+    asked = [
+        EnsureGrant(FUNCTION, "bucket/files", ("s3:GetObject", "s3:ListBucket"), "tmp/", role="aws_iam_role.app.id")
+    ]
+    made = patch_file("statelift.tf", None, asked)
+    found = module_deployment([read_hcl(made), read_hcl(TERRAFORM.encode())], FUNCTION, names_of([]))
+    assert [each.resources for each in found.statements] == [("arn:aws:s3:::files/tmp/*",), ("arn:aws:s3:::files",)]
+    assert patch_file("statelift.tf", made, asked) == made
+    assert b"aws_caller_identity" not in made
+
+
+def test_a_program_of_cdk_refers_to_them():
+    asked = [
+        EnsureEnv("Api", "SESSIONS_TABLE_NAME", "table/user-sessions", "name"),
+        EnsureGrant("Api", "table/user-sessions", ("dynamodb:GetItem",)),
+        EnsureGrant("Api", "bucket/files", ("s3:GetObject",), "tmp/"),
+    ]
+    made = patch_file("app.py", CDK.encode(), asked).decode()
+    assert (
+        'user_sessions_table = aws_dynamodb.Table.from_table_name(self, "UserSessionsTable", "user-sessions")'
+        in made
+    )
+    assert 'files_bucket = aws_s3.Bucket.from_bucket_name(self, "FilesBucket", "files")' in made
+    assert 'api.add_environment("SESSIONS_TABLE_NAME", user_sessions_table.table_name)' in made
+    assert 'user_sessions_table.grant(api, "dynamodb:GetItem")' in made
+    assert 'files_bucket.arn_for_objects("tmp/*")' in made
+    assert "RemovalPolicy" not in made
+    assert patch_file("app.py", made.encode(), asked).decode() == made
 
 
 def test_entries_that_expire(tmp_path):

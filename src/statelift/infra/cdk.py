@@ -15,6 +15,7 @@ from functools import cached_property
 
 from statelift.infra.fragments import environment
 from statelift.infra.limits import check_environment
+from statelift.infra.names import given_name, kind_of
 from statelift.infra.wanted import Wanted, check_actions, merged
 from statelift.infra.yamlpatch import Refusal
 from statelift.locate.bound import Module, dotted_name
@@ -32,6 +33,7 @@ _CLASSES = {"table": "Table", "bucket": "Bucket"}
 _NAMES = {"table": "table_name", "bucket": "bucket_name"}
 _ARNS = {"table": "table_arn", "bucket": "bucket_arn"}
 _LISTING = "s3:ListBucket"
+_GIVEN = "exists"  # the property of a resource that is not made: its name
 
 
 def patch_program(data: bytes, operations: Sequence[InfraOperation]) -> bytes:
@@ -98,7 +100,9 @@ class _Patch:
             name: construct_site(self.program.module, name)
             for name in sorted({user.function for user in self._users()})
         }
-        made = {resource.id: self._made(resource, sites) for resource in self.wanted.resources}
+        wanted = {resource.id: resource for resource in self.wanted.resources}
+        wanted |= {user.resource: _existing(user.resource) for user in self._users() if given_name(user.resource)}
+        made = {reference: self._made(reference, resource, sites) for reference, resource in wanted.items()}
         for variable in self.wanted.variables:
             self._add_variable(sites[variable.function], variable, made.get(variable.resource))
         for grant in self.wanted.grants:
@@ -110,11 +114,11 @@ class _Patch:
 
     # ------------------------------------------------------------ resources
 
-    def _made(self, resource: EnsureResource, sites: dict[str, ConstructSite]) -> tuple[str, str]:
+    def _made(self, reference: str, resource: EnsureResource, sites: dict[str, ConstructSite]) -> tuple[str, str]:
         """Kind of a resource and the name that holds it; it is made where it is not there."""
         if resource.kind not in _PACKAGES:
             raise Refusal(f"{resource.id} is an {resource.kind}, which is not written to CDK programs.")
-        users = [each.function for each in self._users() if each.resource == resource.id]
+        users = [each.function for each in self._users() if each.resource == reference]
         used = sorted((sites[name] for name in set(users)), key=lambda site: site.statement.lineno)
         if not used:
             raise Refusal(f"No function of this program uses {resource.id}.")
@@ -149,9 +153,14 @@ class _Patch:
         settings = {
             "name": name, "id": resource.id, "scope": site.scope, "notes": notes,
             "ttl": json.dumps(properties.get("ttl", "")), "retention": properties.get("retention", ""),
-            package.removeprefix("aws_"): self._package(package), "removal": self._package("RemovalPolicy"),
+            package.removeprefix("aws_"): self._package(package), "package": self._package(package),
         }  # fmt: skip
-        text = environment().get_template(f"{resource.kind}.py.j2").render(settings)
+        if _GIVEN in properties:
+            settings |= {"class": _CLASSES[resource.kind], "kind": resource.kind, _GIVEN: properties[_GIVEN]}
+            text = environment().get_template("existing.py.j2").render(settings)
+        else:
+            settings["removal"] = self._package("RemovalPolicy")
+            text = environment().get_template(f"{resource.kind}.py.j2").render(settings)
         self._add(self._line_above(site), site, [*text.strip("\n").split("\n"), ""])
         return name
 
@@ -281,6 +290,14 @@ class _Patch:
         text = "".join(lines)
         _prove(self.program, text, new)
         return (self.program.bom + text).encode()
+
+
+def _existing(reference: str) -> EnsureResource:
+    """`table/user-sessions` as a construct that stands for what is there: `UserSessionsTable`."""
+    kind, name = kind_of(reference) or "table", given_name(reference)
+    words = [word.capitalize() for word in _WORD.findall(name)]
+    suffix = [] if words[-1:] == [kind.capitalize()] else [kind.capitalize()]
+    return EnsureResource("".join(words + suffix), kind, ((_GIVEN, name),))
 
 
 def _needed(made: tuple[str, str] | None, resource: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ _TYPES = {"table": "aws_dynamodb_table", "bucket": "aws_s3_bucket"}
 _ATTRIBUTES = {("table", "name"): "name", ("bucket", "name"): "bucket"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LISTING = "s3:ListBucket"
+_KINDS = {"variable": 0, "data": 1}
 _INLINE, _MANAGED = "aws_iam_role_policy", "aws_iam_policy"
 _POLICIES = (_INLINE, _MANAGED, "aws_iam_role_policy_attachment")
 _COPY = re.compile(r"(aws_iam_role\.[\w-]+)\[(\d+)\]\.\w+")  # of a role with a count, which may be 0
@@ -45,8 +46,13 @@ def patch_terraform(path: str, before: bytes | None, operations: Sequence[InfraO
     return source.whole
 
 
-# Of what exists: which account and region the provider has is known at deployment only.
-_ARNS = {"table": "arn:aws:dynamodb:*:*:table/", "bucket": "arn:aws:s3:::"}
+# Of what exists: the account and the region are those of the provider.
+_SERVICE, _ACCOUNT = "data.aws_service.statelift", "data.aws_caller_identity.statelift.account_id"
+_PARTITION = f"arn:${{{_SERVICE}.partition}}"
+_ARNS = {
+    "table": f"{_PARTITION}:dynamodb:${{{_SERVICE}.region}}:${{{_ACCOUNT}}}:table/",
+    "bucket": f"{_PARTITION}:s3:::",
+}
 
 
 def local_name(resource: str) -> str:
@@ -75,7 +81,7 @@ def address_of(resource: str, attribute: str) -> str:
     """`OrdersTable`, "arn" -> `aws_dynamodb_table.statelift_orders_table.arn`. Raises Refusal."""
     kind = kind_of(resource)
     if name := given_name(resource):
-        return json.dumps(name if attribute == "name" else _ARNS[kind or "table"] + name)
+        return f'"{name if attribute == "name" else _ARNS[kind or "table"] + name}"'
     if kind is None:
         raise Refusal(f"{resource} is neither a table nor a bucket.")
     return f"{_TYPES[kind]}.{local_name(resource)}.{_ATTRIBUTES.get((kind, attribute), attribute)}"
@@ -102,17 +108,16 @@ def _resources(before: bytes | None, resources: Sequence[EnsureResource], grants
         raise Refusal(f"{RESOURCES_FILE} exists, and statelift did not make it: rename it.")
     source = Source.parse(before if before is not None else f"{HEADER}\n".encode())
     for resource in resources:
-        for text in _blocks(resource):
-            source = _with_block(source, text)
+        source = _with_blocks(source, _blocks(resource))
     for grant in grants:
         source = _with_grant(source, grant)
     return source.whole
 
 
-def _blocks(resource: EnsureResource) -> list[str]:
-    """The blocks of a resource and what goes with it, each as text."""
+def _blocks(resource: EnsureResource) -> str:
+    """The blocks of a resource and what goes with it."""
     if resource.kind == "metric":
-        return []
+        return ""
     if resource.kind not in _TYPES:
         raise Refusal(f"{resource.id} is an {resource.kind}, which is not written to Terraform.")
     properties = dict(resource.properties)
@@ -123,12 +128,18 @@ def _blocks(resource: EnsureResource) -> list[str]:
         "ttl": json.dumps(properties.get("ttl", "")),
         "retention": properties.get("retention", ""),
     }
-    text = environment().get_template(f"{resource.kind}.tf.j2").render(settings)
-    return [part.strip("\n") for part in text.split("\n# ----\n")]
+    return environment().get_template(f"{resource.kind}.tf.j2").render(settings)
 
 
 def _comment(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _with_blocks(source: Source, text: str) -> Source:
+    """The blocks of a template that are not there yet; a line of dashes stands between them."""
+    for part in filter(None, (part.strip("\n") for part in text.split("\n# ----\n"))):
+        source = _with_block(source, part)
+    return source
 
 
 def _with_block(source: Source, text: str) -> Source:
@@ -150,11 +161,11 @@ def _first_comment(source: Source, block: Block) -> Block:
     return replace(block, start=start)
 
 
-def _rank(block: Block) -> tuple[bool, bool, str, str]:
-    """Variables, resources by their name with what belongs to them, then rights."""
+def _rank(block: Block) -> tuple[int, bool, str, str]:
+    """Variables, what is asked of AWS, resources by their name with what belongs to them, then rights."""
     name = block.labels[-1]
     kind = block.labels[0] if len(block.labels) > 1 else ""
-    return block.kind != "variable", kind in _POLICIES, name, "" if kind in _TYPES.values() else kind
+    return _KINDS.get(block.kind, 2), kind in _POLICIES, name, "" if kind in _TYPES.values() else kind
 
 
 # ---------------------------------------------------------------- rights
@@ -166,14 +177,15 @@ def _with_grant(source: Source, grant: EnsureGrant) -> Source:
     if not ROLE.fullmatch(grant.role):
         raise Refusal(f"The role of {grant.function} is not known by a name of its module.")
     head = _head(grant)
+    if given_name(grant.resource):
+        source = _with_blocks(source, environment().get_template("existing.tf.j2").render(kind=kind))
     for actions, target, condition in _statements(grant, kind):
         labels = (head["kind"], head["label"])
         block = next(source.body.blocks("resource", *labels), None)
         if block is None:
             statement = _statement(actions, target, condition)
             text = environment().get_template("policy.tf.j2").render(head, statement=statement)
-            for part in text.split("\n# ----\n"):
-                source = _with_block(source, part.strip("\n"))
+            source = _with_blocks(source, text)
         else:
             source = _with_statement(source, block, actions, target, condition)
     return source

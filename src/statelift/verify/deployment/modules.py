@@ -1,6 +1,7 @@
 """Terraform files of a folder + function -> Deployment: its variables, and the policies of its role."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,14 @@ from statelift.locate.hcl import Mapping as Table
 from statelift.locate.hclsites import function_block, is_behind, principal
 from statelift.verify.deployment.names import Names, Plain
 from statelift.verify.deployment.policies import Reading
+from statelift.verify.machine.needs import ACCOUNT, REGION
 from statelift.verify.values import Deployment
+
+_SURROUNDINGS = (
+    (re.compile(r"data\.aws_caller_identity\.[\w-]+\.account_id"), ACCOUNT),
+    (re.compile(r"data\.aws_region\.[\w-]+\.(id|name|region)|data\.aws_service\.[\w-]+\.region"), REGION),
+    (re.compile(r"data\.aws_(partition|service)\.[\w-]+\.partition"), "aws"),
+)
 
 
 def module_deployment(bodies: Sequence[Body], function: str, names: Names) -> Deployment:
@@ -84,7 +92,7 @@ class _Reader:
             case Table(entries=pairs):
                 return {str(self.resolved(key)): self.resolved(item) for key, item in pairs}
             case Reference():
-                return self.addresses.get(_dotted(value))
+                return self.addresses.get(_dotted(value)) or _asked_of_aws(_dotted(value))
             case _:
                 return None
 
@@ -170,6 +178,11 @@ class _Reader:
             "Resource": self.resolved(body.get("resources")),
         }
         return found | ({"Condition": conditions} if conditions else {})
+
+
+def _asked_of_aws(address: str) -> str | None:
+    """What a data source tells of where it is deployed to."""
+    return next((value for pattern, value in _SURROUNDINGS if pattern.fullmatch(address)), None)
 
 
 def _is_of(block: Block, role: str) -> bool:
