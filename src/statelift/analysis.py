@@ -36,6 +36,7 @@ from statelift.workspace import Workspace
 
 NODES_AT_MOST = 1_000_000  # of the syntax tree of one file: half a minute, and a gigabyte of memory
 NODES_PER_BYTE = 2  # no Python has more: `a+` has four
+FILES_PER_COLLECTION = 100  # the trees of so many files are in memory at once
 _TOO_LARGE = (
     f"The file has more than {NODES_AT_MOST:,} syntax nodes, and is not analysed. If it was generated,"
     " leave it out with --exclude, or keep its data in a file that is not code."
@@ -87,8 +88,9 @@ def analyse_project(
     python = sorted({path for path in (*project.files, *overlay) if path.endswith(".py")})
     groups = group_files([path for path in python if reader.has(path)], located.functions, reader)
     kept = {root: files for root, files in groups.items() if any(may_hold_state(reader(path)) for path in files)}
-    reader.check(path for root, files in groups.items() if root not in kept for path in files)
-    facts = _facts(sorted({path for files in kept.values() for path in files}), reader, progress)
+    judged = {path for files in kept.values() for path in files if not is_test(path)}  # tests are read as text only
+    reader.check(path for files in groups.values() for path in files if path not in judged)
+    facts = _facts(sorted(judged), reader, progress)
     known = sum(path in project.files for path in python)
     named = project.wanted if len(project.wanted) < known else ()
     roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers, named=named)
@@ -102,9 +104,9 @@ def analyse_project(
         )
         for root in roots
     )
-    judged = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence, options)]
+    found = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence, options)]
     problems = (*project.problems, *located.problems, *reader.problems)
-    return Analysis(project, located, workspaces, tuple(_identified(judged)), problems, reader.bytes, len(python))
+    return Analysis(project, located, workspaces, tuple(_identified(found)), problems, reader.bytes, len(python))
 
 
 class _Reader:
@@ -146,6 +148,8 @@ def _facts(paths: Sequence[str], reader: _Reader, progress: Progress) -> dict[st
     with _no_collection():
         for number, path in enumerate(paths):
             progress("analysing", number, len(paths))
+            if number % FILES_PER_COLLECTION == 0:
+                gc.collect()
             facts = facts_of(SourceFile(path, reader(path)))
             if isinstance(facts, Problem):
                 reader.problems.append(facts)

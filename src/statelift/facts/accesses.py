@@ -136,7 +136,7 @@ class Accesses:
             value=None if operation.value is None else value_of(operation.value),
             default=None if operation.default is None else value_of(operation.default),
             operator=operation.operator,
-            spelled=ast.unparse(node),
+            spelled=self.syntax.text(node),
             fates=self._fates(operation, node),
             is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
             alias=alias_of(self.syntax, operation),
@@ -145,7 +145,7 @@ class Accesses:
         )
 
     def _fates(self, operation: Operation, node: ast.expr) -> frozenset[str]:
-        own = ast.unparse(node)
+        own = self.syntax.text(node)
         if operation.result is None:
             return frozenset()
         found = fates_of(self.syntax, operation.result)

@@ -66,12 +66,12 @@ class Connections:
         event = named[0].value if is_whole and isinstance(named[0], ast.Constant) else None
         return Hook(
             subject=subject,
-            text=ast.unparse(node.func),
+            text=self.syntax.text(node.func),
             function=self.syntax.function(node),
             place=self.syntax.place(node),
             guards=self.guards.of(node),
             event=event if isinstance(event, str) else "",
-            registered=ast.unparse(named[1]) if is_whole else "",
+            registered=self.syntax.text(named[1]) if is_whole else "",
             is_plain=is_whole and self.syntax.module_function(named[1]) is not None,
             end=max((self.syntax.span(each).end for each in named), default=0),
         )
@@ -164,7 +164,7 @@ class Connections:
     def _connection(self, node: ast.Call, name: str) -> Connection:
         return Connection(
             constructor=name,
-            text=ast.unparse(node),
+            text=self.syntax.text(node),
             function=self._function(node),
             place=self.syntax.place(node),
             span=self.syntax.span(node),

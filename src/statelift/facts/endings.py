@@ -39,7 +39,7 @@ def ending_of(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending:
 
 
 def _told(syntax: Syntax, node: ast.expr) -> str:
-    return f"{ast.unparse(node)} in line {syntax.place(node).line}"
+    return f"{syntax.text(node)} in line {syntax.place(node).line}"
 
 
 def _changes(syntax: Syntax, provenance: Provenance, journey: Journey, node: ast.expr) -> Iterator[Changed]:

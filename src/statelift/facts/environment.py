@@ -22,7 +22,9 @@ LOOKING = frozenset("len str repr print dict list sorted set tuple bool isinstan
 
 def environment_writes(syntax: Syntax, provenance: Provenance) -> Iterator[EnvironmentWrite]:
     """Every write in a function; at import they are over before any client is built."""
-    for node in syntax.walk.only(ast.Subscript, ast.Attribute, ast.Name, ast.Call, ast.AugAssign):
+    names_it = b"environ" in syntax.parsed.data  # else only calls and attributes of modules can write
+    kinds: tuple[type[ast.AST], ...] = (ast.Subscript, ast.Attribute, ast.Name, ast.Call, ast.AugAssign)
+    for node in syntax.walk.only(*kinds if names_it else (ast.Attribute, ast.Call)):
         function = syntax.function(node)
         if function != MODULE:
             for name in _written(syntax, node):

@@ -198,7 +198,7 @@ class Files:
             path = self.paths.pattern(value)
             if path and not path.startswith("<call "):
                 effect: Effect = "write" if keyword in OUTPUTS else "opaque"
-                yield Found(effect, ast.unparse(node.func), path, value, written=self._made_of(node, value))
+                yield Found(effect, self.syntax.text(node.func), path, value, written=self._made_of(node, value))
 
     def _made_of(self, node: ast.Call, path: ast.expr) -> frozenset[Atom]:
         """Sources of what code that is not here may put into a file: all that it is given, and the code itself."""

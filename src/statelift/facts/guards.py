@@ -3,6 +3,7 @@
 import ast
 from dataclasses import replace
 
+from statelift.facts.asking import answered_once
 from statelift.facts.filetests import FileTests
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
@@ -18,6 +19,7 @@ class Guards:
         self.files = files
         self._known: dict[tuple[ast.expr, bool], Guard] = {}  # each test guards many nodes: look at it once
 
+    @answered_once
     def of(self, node: ast.AST) -> tuple[Guard, ...]:
         """The guards of a node within its function, outermost first."""
         return tuple(
@@ -67,7 +69,7 @@ class Guards:
                 return [Test(name, "", "present", holds)]
             case _:
                 subject = self.subjects.cell(container)
-        return [Test(subject, ast.unparse(key), "present", holds)] if subject else self._mentions(key, holds)
+        return [Test(subject, self.syntax.text(key), "present", holds)] if subject else self._mentions(key, holds)
 
     def _test(self, node: ast.expr, relation: str, holds: bool) -> list[Test]:
         found = self.subjects.content(node)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import cached_property
 
 from statelift.catalogue.files import NEW_NAMES, SUFFIXES
+from statelift.facts.asking import answered_once
 from statelift.facts.callees import callee_of, is_kept_in_s3, may_be_own
 from statelift.facts.freshness import Freshness
 from statelift.facts.pieces import (
@@ -43,27 +44,22 @@ class Paths:
     def __init__(self, syntax: Syntax) -> None:
         self.syntax = syntax
         self.freshness = Freshness(syntax)
-        self._known: dict[tuple[ast.expr, int], str | None] = {}
 
     def pattern(self, node: ast.expr) -> str:
         """The pattern of a path below /tmp, otherwise ""."""
         path = self.path_of(node)
         return path if path is not None and may_be_temporary(path) else ""
 
+    @answered_once
     def part(self, node: ast.expr) -> str:
         """The text of an expression as a part of some path: a pattern in any case."""
         return self._plain_piece(node, DEPTH)
 
+    @answered_once  # attributes that are assigned from one another would be followed on exponentially many ways
     def path_of(self, node: ast.expr, depth: int = DEPTH) -> str | None:
         """The path, or None where the expression is not known to be one."""
         if depth == 0:
             return None
-        # attributes that are assigned from one another would be followed on exponentially many ways
-        if (node, depth) not in self._known:
-            self._known[node, depth] = self._found(node, depth)
-        return self._known[node, depth]
-
-    def _found(self, node: ast.expr, depth: int) -> str | None:
         match node:
             case ast.Constant(value=str(text)):
                 return text if not text.startswith("//") else f"/{text.lstrip('/')}"
@@ -332,7 +328,7 @@ class Paths:
         if not all(self._is_fixed(name) for name in names):
             where += f":{node.lineno}:{node.col_offset}"
         mark = "!" if self.syntax.function(node) != MODULE else "~"
-        return piece(ast.unparse(node), where, mark if self.freshness.is_fresh(node) else "")
+        return piece(self.syntax.text(node), where, mark if self.freshness.is_fresh(node) else "")
 
     def _is_fixed(self, name: ast.Name) -> bool:
         scope = self.syntax.scope(name).binding(name.id)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from statelift.facts.asking import answered_once
 from statelift.facts.fates import fates_of_variable
 from statelift.facts.scopes import FUNCTIONS, Scope, names_bound, parameter_names
 from statelift.facts.syntax import Syntax
@@ -70,13 +71,15 @@ class Provenance:
         self.syntax = syntax
         self._variables: dict[tuple[Scope, str, int, tuple[int, ...], bool], _Known] = {}
 
+    @answered_once
     def value_of(self, node: ast.expr) -> Value:
         """What is known of an expression."""
         known = self._known(node, DEPTH)
         return Value(
-            self.syntax.span(node), ast.unparse(node), known.atoms, known.type, known.threats, known.is_pure
+            self.syntax.span(node), self.syntax.text(node), known.atoms, known.type, known.threats, known.is_pure
         )
 
+    @answered_once
     def _known(self, node: ast.expr, depth: int) -> _Known:
         if depth == 0:
             return _OPAQUE
@@ -196,9 +199,9 @@ class Provenance:
         if self.syntax.dotted(node) in STRING_ATTRIBUTES:
             return _OPAQUE
         if _is_environment(self.syntax, node):
-            return _Known(frozenset({Atom("env", ast.unparse(node))}), "str", threats=_NONE, is_pure=True)
+            return _Known(frozenset({Atom("env", self.syntax.text(node))}), "str", threats=_NONE, is_pure=True)
         base = self._known(node.value, depth)
-        step = f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{ast.unparse(node.slice)}]"
+        step = f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{self.syntax.text(node.slice)}]"
         is_event_part = base.type.startswith("param:") or base.type == "json"
         atoms = frozenset(_extended(atom, step) for atom in base.atoms) if is_event_part else base.atoms
         if isinstance(node, ast.Attribute):
@@ -224,7 +227,7 @@ class Provenance:
             made = self._known(node.func, depth).atoms  # what a function that was passed in gives
             return _Known(atoms | made | {Atom("call", name)}, "unknown", _ANYTHING, is_pure=False)
         if known in ENVIRONMENT_CALLS:
-            return _Known(atoms | {Atom("env", ast.unparse(node))}, "str", threats=_NONE, is_pure=True)
+            return _Known(atoms | {Atom("env", self.syntax.text(node))}, "str", threats=_NONE, is_pure=True)
         if known.startswith(NONDETERMINISTIC) or known in OF_PROCESS:
             kind = "unknown" if self._has_zone(known, node) else TYPES_OF_CALLS.get(name, "unknown")
             origin = Atom("const") if known in CALCULATED else Atom("nondet", name)
@@ -269,7 +272,7 @@ class Provenance:
         is_event_part = base.type.startswith("param:") or base.type == "json"
         if func.attr == "get" and is_event_part:
             asked = self.syntax.parents[func]
-            key_text = ast.unparse(asked.args[0]) if isinstance(asked, ast.Call) and asked.args else "?"
+            key_text = self.syntax.text(asked.args[0]) if isinstance(asked, ast.Call) and asked.args else "?"
             extended = frozenset(_extended(atom, f"[{key_text}]") for atom in base.atoms)
             kind = "json" if base.type == "json" else f"{base.type.removesuffix('[]')}[]"
             found = _Known(extended, kind, base.threats, base.is_pure)

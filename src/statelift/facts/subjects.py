@@ -3,6 +3,7 @@
 import ast
 import sys
 
+from statelift.facts.asking import answered_once
 from statelift.facts.paths import Paths
 from statelift.facts.renaming import in_names_of_caller, names_in
 from statelift.facts.scopes import Scope
@@ -25,6 +26,7 @@ class Subjects:
         self.paths = paths
         self.cells = cells
 
+    @answered_once
     def cell(self, node: ast.AST) -> str:
         """The cell that an expression names: `SESSIONS`, `Api.sessions`, `store.SESSIONS` (imported) or ""."""
         match node:
@@ -125,6 +127,7 @@ class Subjects:
     def _own(self, name: str) -> str:
         return name if name in self.cells else ""
 
+    @answered_once
     def content(self, node: ast.expr, depth: int = DEPTH) -> tuple[str, str] | None:
         """(cell, key) where the expression is a value out of a cell; (cell, "") for the cell's own value.
 
@@ -134,9 +137,9 @@ class Subjects:
             return None
         match node:
             case ast.Subscript(value=value, slice=key) if self.cell(value):
-                return self.cell(value), ast.unparse(key)
+                return self.cell(value), self.syntax.text(key)
             case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[key, *_]) if self.cell(value):
-                return self.cell(value), ast.unparse(key)
+                return self.cell(value), self.syntax.text(key)
             case ast.Call(func=ast.Name(id="getattr" | "hasattr"), args=[owner, ast.Constant(value=str(name)), *_]):
                 found = self.member(owner, name)
                 return (found, "") if found else None

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
+from statelift.facts.asking import answered_once
 from statelift.facts.flow import Condition, GuardedTree
 from statelift.facts.reaching import Binding, Flow, Moment
 from statelift.facts.scopes import FUNCTIONS, Scope, Scopes
@@ -37,7 +38,6 @@ class Syntax:
         self._assigned: dict[Scope, dict[str, list[Binding]]] = {}
         self._loads: dict[Scope, dict[str, list[ast.Name]]] = {}
         self.fates: dict[tuple[Scope, str, int], frozenset[str]] = {}  # filled by fates: asked again and again
-        self._dotted: dict[ast.AST, str] = {}
         self._moments: dict[ast.Name, Moment] = {}
         self._seen_by: dict[ast.Name, tuple[list[Binding], bool]] = {}
         self._readers: dict[tuple[Scope, str], dict[ast.Name, list[ast.Name]]] = {}
@@ -116,6 +116,7 @@ class Syntax:
         """The scope in which a node is evaluated."""
         return self.scopes.of[node]
 
+    @answered_once
     def function(self, node: ast.AST) -> str:
         """Qualified name of the function whose call evaluates the node; "" at import.
 
@@ -133,6 +134,7 @@ class Syntax:
         """Everything assigned to a variable. A node that is itself a target means: unknown value."""
         return [binding.value for binding in self._assigned.get(scope, {}).get(name, ())]
 
+    @answered_once
     def reaching(self, scope: Scope, load: ast.Name) -> tuple[list[ast.expr], bool]:
         """What the variable can hold where it is read, and whether that can also be what the function was given."""
         bindings = self._assigned.get(scope, {}).get(load.id, [])
@@ -202,6 +204,7 @@ class Syntax:
             if isinstance(node, (*FUNCTIONS, ast.Lambda, ast.Module)):
                 return
 
+    @answered_once
     def conditions(self, node: ast.AST) -> tuple[Condition, ...]:
         """The path conditions of a node within its function."""
         return self.guarded.conditions(node, self.parents)
@@ -214,13 +217,9 @@ class Syntax:
         """Place of a node, for people."""
         return self.parsed.place(node)
 
+    @answered_once
     def dotted(self, node: ast.AST) -> str:
         """`a.b.c` with imports resolved to what they name (`b3.client` -> `boto3.client`); "" if not a name."""
-        if node not in self._dotted:
-            self._dotted[node] = self._spelled(node)
-        return self._dotted[node]
-
-    def _spelled(self, node: ast.AST) -> str:
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
@@ -229,6 +228,18 @@ class Syntax:
             return ""
         return ".".join([self._head(node), *reversed(parts)])
 
+    @answered_once
+    def text(self, node: ast.expr) -> str:
+        """The expression as Python would write it."""
+        match node:
+            case ast.Name(id=name):
+                return name
+            case ast.Attribute(value=ast.Name() | ast.Attribute() as owner, attr=attribute):
+                return f"{self.text(owner)}.{attribute}"
+            case _:
+                return ast.unparse(node)
+
+    @answered_once
     def outside(self, node: ast.AST) -> str:
         """As `dotted`, but "" where the name is the program's own: a function called `len` is not the builtin."""
         head = node
@@ -279,6 +290,7 @@ class Syntax:
             case _:
                 return False
 
+    @answered_once
     def owner_of(self, node: ast.expr) -> str | None:
         """The class that `self`, `cls`, `type(self)` or `self.__class__` speak of; None for anything else."""
         match node:
@@ -318,6 +330,7 @@ class Syntax:
                     pass
         return None
 
+    @answered_once
     def _method_of(self, name: ast.Name) -> Scope | None:
         """The method whose first parameter the name is."""
         scope = self.scopes.of[name].binding(name.id)
@@ -331,6 +344,7 @@ class Syntax:
             case _:
                 return None
 
+    @answered_once
     def is_local(self, name: ast.Name) -> bool:
         """Whether the name is a variable of a function (not of the module, not a builtin)."""
         scope = self.scopes.of[name].binding(name.id)

@@ -1,7 +1,9 @@
 """A tree -> its nodes in source order, quickly: without load and store marks and operators."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TypeVar, cast
 
 _LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
@@ -50,7 +52,10 @@ class Walk:
             stack += parts
         self._index = {node: number for number, node in enumerate(self.nodes)}
         self._sizes = self._counted()
-        self._kinds: dict[tuple[type, ...], list[ast.AST]] = {}
+        self._of_kind: dict[type, list[ast.AST]] = defaultdict(list)
+        for node in self.nodes:
+            self._of_kind[type(node)].append(node)
+        self._of_kinds: dict[tuple[type, ...], list[ast.AST]] = {}
 
     def _counted(self) -> dict[ast.AST, int]:
         """How many nodes each node covers, itself included."""
@@ -69,6 +74,7 @@ class Walk:
 
     def only(self, *kinds: type[Node]) -> list[Node]:
         """The nodes of exactly these types, in source order."""
-        if kinds not in self._kinds:
-            self._kinds[kinds] = [node for node in self.nodes if type(node) in kinds]
-        return cast("list[Node]", self._kinds[kinds])
+        if kinds not in self._of_kinds:
+            found = chain.from_iterable(self._of_kind[kind] for kind in kinds if kind in self._of_kind)
+            self._of_kinds[kinds] = sorted(found, key=self._index.__getitem__)
+        return cast("list[Node]", self._of_kinds[kinds])
