@@ -251,12 +251,17 @@ class Deploying:
         return replace(self.pair, setting=setting)
 
 
-def deploying(folder: Path, files: dict[str, str], program: str = PROGRAM) -> Deploying:
+def deploying(
+    folder: Path,
+    files: dict[str, str],
+    program: str = PROGRAM,
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> Deploying:
     """Write the project, plan it and choose all changes that can be made."""
     place = "src/app.py" if files else "app.py"
     written(folder, files if "app.py" in files else {place: program, **files})
-    analysis = analyse([folder], Options())
-    plan = plan_of(analysis, Options())
+    analysis = analyse([folder], options)
+    plan = plan_of(analysis, options)
     chosen = chosen_changes(plan, Tier.REVIEW, only_accepted=False)
     [subject] = subjects_of(plan, analysis, chosen, Given())
     [workspace] = analysis.workspaces

@@ -43,6 +43,7 @@ NAMES = {
     "metric.count": "count_metric",
     "metric.unit": "count_metric",
     "metric.dimensions": "count_metric",
+    "metric.put": "put_metric",
     "stateless.handler": "stateless",
     **{name: f"Store.{name.removeprefix('store.')}" for name in PARTS if name.startswith("store.")},
 }
@@ -200,6 +201,7 @@ CALLS = {
     "metric.count": [lambda m: m.count_metric("Orders")],
     "metric.unit": [lambda m: m.count_metric("Orders", unit="Bytes")],
     "metric.dimensions": [lambda m: m.count_metric("Orders", dimensions={"service": "shop"})],
+    "metric.put": [lambda m: m.put_metric("Orders", 2)],
     "files.open_read": [lambda m: m.FileStore(BUCKET).open("/tmp/a")],
     "files.open_write": [lambda m: m.FileStore(BUCKET).open("/tmp/b", "w").close()],
     "files.open_append": [lambda m: appended(m, "x")],
@@ -240,6 +242,7 @@ ACTION_OF = {
     "put_object": {"s3:PutObject"},
     "delete_object": {"s3:DeleteObject"},
     "list_objects_v2": {"s3:ListBucket"},
+    "put_metric_data": {"cloudwatch:PutMetricData"},
 }
 
 
@@ -258,7 +261,7 @@ def test_the_actions_of_a_part_are_those_of_its_calls(part):
     container().Store(TABLE).put("a", 1)
     container().FileStore(BUCKET).open("/tmp/a", "w").close()
     module = container(render_helper([part]))
-    clients = [watch(module, s3=getter == "_s3") for getter in ("_s3", "_dynamodb") if hasattr(module, getter)]
+    clients = [watch(module, getter) for getter in ("_s3", "_dynamodb", "_cloudwatch") if hasattr(module, getter)]
     for call in CALLS[part]:
         # A second addition, by another instance, may have to look first.
         call(module)

@@ -104,9 +104,9 @@ class Lossy:
         return call
 
 
-def watch(module, **options):
+def watch(module, getter="", **options):
     """Put a `Lossy` client in the place of the module's clients and return it."""
-    getter = "_s3" if options.pop("s3", False) else "_dynamodb"
+    getter = getter or ("_s3" if options.pop("s3", False) else "_dynamodb")
     lossy = Lossy(getattr(module, getter)(), **options)
     setattr(module, getter, lambda: lossy)
     return lossy

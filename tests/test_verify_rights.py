@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -491,8 +492,8 @@ def called(text: str) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Name(id="_call"), args=[ast.Constant(value=str(operation)), *_]):
                 yield f"dynamodb.{operation}"
-            case ast.Attribute(value=ast.Call(func=ast.Name(id="_s3")), attr=operation):
-                yield f"s3.{operation}"
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="_s3" | "_cloudwatch" as client)), attr=operation):
+                yield f"{client[1:]}.{operation}"
             case _:
                 pass
 
@@ -502,6 +503,7 @@ def rights(operation: str) -> set[str]:
     service, _, name = operation.partition(".")
     word = "".join(part.capitalize() for part in name.split("_"))
     call = dynamodb(word) if service == "dynamodb" else s3(word, "/" if "list" in name else "/tmp/a")
+    call = replace(call, service=service)
     listing = judged_missing(call, "app:handler", deployed())
     needs = [*needs_of(call), *([listing.need] if listing.need is not None else [])]
     return {need.action for need in needs}

@@ -9,9 +9,10 @@ Each container counts for itself and starts again with the next one: the number 
 ## Becomes
 A counter that nobody reads becomes a metric, which adds up over all containers: `requests += 1` becomes
 `count_metric("Requests", 1)`, one line in CloudWatch's embedded metric format on stdout, without a call or a
-right; namespace, unit and dimensions can be configured. A counter that code reads becomes an atomic counter in
-DynamoDB whose returned value is the one used: `requests += 1` becomes `requests = _requests.add(1)`, and the code
-behind it stays as it is.
+right; namespace, unit and dimensions can be configured. With `--metrics api`, or for single cells in the
+configuration, it is `put_metric("Requests", 1)`, a call of PutMetricData. A counter that code reads becomes an
+atomic counter in DynamoDB whose returned value is the one used: `requests += 1` becomes
+`requests = _requests.add(1)`, and the code behind it stays as it is.
 
 A dict of counters that nobody reads becomes a metric with a dimension: `kinds[kind] += 1` of a `defaultdict(int)`,
 a `Counter()` or by `get(kind, 0)` becomes `count_metric("Kinds", 1, dimensions={"key": str(kind)})`, always REVIEW.
@@ -50,6 +51,7 @@ from statelift.judge.counters import (
     tally_of,
 )
 from statelift.judge.steps import as_step
+from statelift.judge.styles import metrics_of
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
 from statelift.model import Edit, EnsureHelperPart, Operation, Options, Tier
@@ -172,7 +174,8 @@ def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]
 def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     assert judgement.cell is not None
     (path, name), cell = judgement.cell
-    function, helper = _emitter(path, workspace, is_keyed=cell.kind not in ("int", "number"))
+    is_sent = metrics_of(workspace.options, workspace.program, (path, name)) == "api"
+    function, helper = _emitter(path, workspace, is_keyed=cell.kind not in ("int", "number"), is_sent=is_sent)
     metric = _metric_name((path, name), workspace)
     edits = [Edit(path, *line_of(cell, workspace.sources[path]), "")]
     for where, use in uses:
@@ -182,14 +185,32 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
         edits.append(Edit(where, use.span.start, use.span.end, text))
     edits += _without_globals(path, name, workspace)
     title = f"count {name} as a CloudWatch metric"
-    proposal = Proposal("metric", title, (*edits, *helper), judgement.tier)
-    for tier, reason in (*_doubtful_name((path, name), workspace), *_caught_output(workspace)):
+    space = workspace.options.metric_namespace
+    calls = [(where, use.function, "metric.put") for where, use in uses]
+    rights = workspace.metric_rights(judgement, space, calls) if is_sent else ()
+    proposal = Proposal("metric", title, (*edits, *helper, *rights), judgement.tier)
+    doubts = _sent(judgement, workspace, space) if is_sent else _caught_output(workspace)
+    for tier, reason in (*_doubtful_name((path, name), workspace), *doubts):
         proposal = proposal.lowered(tier, reason)
     return proposal
 
 
-def _emitter(path: str, workspace: Workspace, *, is_keyed: bool) -> tuple[str, tuple[Operation, ...]]:
+def _sent(judgement: Judgement, workspace: Workspace, namespace: str) -> Iterator[tuple[Tier, str]]:
+    """A call is no printed line: it takes time and money, and may get lost."""
+    yield (
+        Tier.REVIEW,
+        "each count is a call of PutMetricData: some milliseconds, 10 USD a million; one that fails is a line on"
+        " stderr, and its count may be missing",
+    )
+    yield from workspace.metric_doubts(judgement, namespace)
+
+
+def _emitter(
+    path: str, workspace: Workspace, *, is_keyed: bool, is_sent: bool
+) -> tuple[str, tuple[Operation, ...]]:
     """The metric function: from the helper file where that is provably deployed, otherwise in the module itself."""
+    if is_sent:
+        return "put_metric", workspace.helper(path, "put_metric", ["metric.put"])
     options = workspace.options
     asked = ["metric.unit"] if options.metric_unit != "Count" else []
     asked += ["metric.dimensions"] if options.metric_dimensions or is_keyed else []

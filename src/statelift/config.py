@@ -125,6 +125,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "bucket": Key("", name_flaw, "a bucket that exists, for files of /tmp"),
         "bucket-env": Key("", variable_flaw, "the variable that holds its name"),
         "fix-original": Key(False, _flag_flaw, "repair what raises in every call, then migrate it"),
+        "metrics": Key("emf", _choice("emf", "api"), "how metrics are sent: a line on stdout, or a call"),
         "metric-namespace": Key("", namespace_flaw, "the namespace of new metrics"),
         "metric-unit": Key("Count", _choice(*UNITS), "their unit"),
         "metric-dimensions": Key((), dimensions_flaw, "their dimensions, each name=value"),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 from statelift.judge.rules import nearest
-from statelift.model import CellOptions, Style
+from statelift.model import CellOptions, Metrics, Style
 
 _CELL = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
@@ -13,6 +13,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 OWN = ("v", "k", "c", "r", "p")  # what the helper writes into an item
 _STYLES: tuple[str, ...] = get_args(Style)
+_METRICS: tuple[str, ...] = get_args(Metrics)
 
 
 def stores_flaw(value: object) -> str:
@@ -92,18 +93,22 @@ def _contradictions(table: dict[str, object]) -> Iterator[str]:
         yield "ttl and key cannot be the same attribute"
 
 
-def _style_flaw(value: object) -> str:
-    if value in _STYLES:
-        return ""
-    close = nearest(value, _STYLES) if isinstance(value, str) else None
-    return f"must be one of {', '.join(_STYLES)}.{f' Did you mean {close}?' if close else ''}"
+def _one_of(words: tuple[str, ...]) -> Callable[[object], str]:
+    def flaw(value: object) -> str:
+        if value in words:
+            return ""
+        close = nearest(value, words) if isinstance(value, str) else None
+        return f"must be one of {', '.join(words)}.{f' Did you mean {close}?' if close else ''}"
+
+    return flaw
 
 
 _FLAWS: Mapping[str, Callable[[object], str]] = {
-    "style": _style_flaw,
+    "style": _one_of(_STYLES),
     "table": name_flaw,
     "table-env": variable_flaw,
     "key": _attribute_flaw,
     "ttl": _attribute_flaw,
     "ttl-seconds": _seconds_flaw,
+    "metrics": _one_of(_METRICS),
 }

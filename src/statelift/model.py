@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 Family: TypeAlias = Literal["memory", "counter", "tmp", "connection", "foreign"]
 Decision: TypeAlias = Literal["accepted", "rejected"]
 Style: TypeAlias = Literal["store", "inline", "transaction"]
+Metrics: TypeAlias = Literal["emf", "api"]
 
 
 class Tier(IntEnum):
@@ -323,6 +324,7 @@ class CellOptions:
 
     `table` names a table that exists, `table_env` the variable that holds such a name; `key` is its key attribute.
     `ttl` is the attribute that holds the expiry, `ttl_seconds` how long an entry lives after it was written.
+    `metrics` is the way of a counter that becomes a metric.
     """
 
     cell: str
@@ -332,6 +334,7 @@ class CellOptions:
     key: str = ""
     ttl: str = ""
     ttl_seconds: int = 0
+    metrics: Metrics | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,14 +344,15 @@ class Options:
     `is_ephemeral`: tables and buckets go with their stack, as is right for previews and tests only.
     `style` is the form of the code that keeps state in a table; `stores` says it for single cells. `bucket` names a
     bucket that exists, `bucket_env` the variable that holds such a name. `fix_original`: what raises in every call
-    is repaired first. `metric_dimensions` are texts `name=value`.
+    is repaired first. `metrics` is how they are sent: a line on stdout, or a call; `metric_dimensions` are texts
+    `name=value`.
     """
 
     strict_handlers: bool = False
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     codemods: tuple[str, ...] = ()
-    metrics: Literal["emf"] = "emf"
+    metrics: Metrics = "emf"
     is_ephemeral: bool = False
     style: Style = "store"
     stores: tuple[CellOptions, ...] = ()

@@ -253,7 +253,7 @@ _READERS: dict[str, Reader[object]] = {
     "verdict": _one_of({verdict.value: verdict for verdict in model.Verdict}),
     "tier": _one_of({tier.word: tier for tier in Tier}),
     "decision": _optional(_word(*get_args(model.Decision))),
-    "metrics": _word("emf"),
+    "metrics": _word(*get_args(model.Metrics)),
     "strict_handlers": _typed(bool, "true or false"),
     "is_ephemeral": _typed(bool, "true or false"),
     "fix_original": _typed(bool, "true or false"),

@@ -34,7 +34,7 @@ def prelude_edits(
     wanted = [part for part in sorted(set(parts), key=_part_order) if not _has_part(parsed, part)]
     joined = [edit for each in missing for edit in _joining(parsed, each)]
     apart = [each for each in missing if _existing(parsed, each) is None]
-    return (*joined, *_import_edits(parsed, apart), *_definition_edits(parsed, wanted, others))
+    return (*joined, *_import_edits(parsed, apart, others), *_definition_edits(parsed, wanted, others))
 
 
 def _existing(parsed: Parsed, wanted: EnsureImport) -> ast.ImportFrom | None:
@@ -220,7 +220,7 @@ def _is_blank(parsed: Parsed, offset: int) -> bool:
 # ---------------------------------------------------------------- imports
 
 
-def _import_edits(parsed: Parsed, missing: Sequence[EnsureImport]) -> list[Edit]:
+def _import_edits(parsed: Parsed, missing: Sequence[EnsureImport], others: Sequence[Edit]) -> list[Edit]:
     """Plain imports in their place among the others, generated helpers behind all of them."""
     plain = [each.module for each in missing if each.name is None]
     names: dict[str, list[str]] = {}
@@ -233,7 +233,7 @@ def _import_edits(parsed: Parsed, missing: Sequence[EnsureImport]) -> list[Edit]
         edits = [_plain_edit(parsed, leading, module) for module in plain]
         last = _line_after(parsed, leading[-1])
         return [*edits, Edit(parsed.path, last, last, f"\n{local}")] if local else edits
-    return _first_imports(parsed, "".join(f"import {module}\n" for module in plain), local)
+    return _first_imports(parsed, "".join(f"import {module}\n" for module in plain), local, others)
 
 
 def _plain_edit(parsed: Parsed, leading: Sequence[ast.stmt], module: str) -> Edit:
@@ -259,14 +259,16 @@ def _is_standard(statement: ast.stmt) -> bool:
             return False
 
 
-def _first_imports(parsed: Parsed, plain: str, local: str) -> list[Edit]:
+def _first_imports(parsed: Parsed, plain: str, local: str, others: Sequence[Edit]) -> list[Edit]:
     """The only imports of a module: blank lines set them off on both sides."""
     if not plain and not local:
         return []
     head = _after_docstring(parsed)
     above = "\n" if parsed.data[:head].strip(b"\xef\xbb\xbf") else ""
     between = "\n" if plain and local else ""
-    below = "" if _is_blank(parsed, head) else "\n"
+    ends = [edit.end for edit in others if edit.start == head < edit.end and not edit.text]
+    is_open = any(_is_blank(parsed, end) or parsed.data[:end].endswith((b"\n\n", b"\n\r\n")) for end in ends)
+    below = "" if is_open or _is_blank(parsed, head) else "\n"
     return [Edit(parsed.path, head, head, f"{above}{plain}{between}{local}{below}")]
 
 

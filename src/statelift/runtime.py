@@ -21,7 +21,7 @@ HELPER_FILE = "statelift_state.py"
 # The sections of the file in their order; each is a template of that name.
 _SECTIONS = (
     *("setting", "dynamodb", "s3", "outcome", "conflict", "encode", "unpack", "decode", "key"),
-    *("store", "counter", "stateless", "metric", "files", "connection"),
+    *("store", "counter", "stateless", "metric", "sending", "files", "connection"),
 )
 
 
@@ -66,6 +66,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "metric.count": Part(("metric",)),
         "metric.unit": Part(("metric",)),
         "metric.dimensions": Part(("metric",)),
+        "metric.put": Part(("sending",), ("cloudwatch:PutMetricData",)),
         "files.open_read": Part(_BUCKET, _LOOK),
         "files.open_write": Part(_BUCKET, ("s3:PutObject",)),
         "files.open_append": Part((*_BUCKET, "conflict"), (*_LOOK, "s3:PutObject")),
@@ -107,7 +108,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _MODULES = (
     *("base64", "collections", "contextlib", "datetime", "decimal", "errno", "fnmatch", "functools"),
     *("hashlib", "importlib", "inspect", "io", "itertools", "json", "math", "os", "pathlib", "posixpath", "re"),
-    *("time", "uuid"),
+    *("sys", "time", "uuid"),
 )
 _STANDARD_NAMES = (
     ("collections.abc", ("Callable", "Hashable", "Iterator", "MutableMapping")),
@@ -115,7 +116,7 @@ _STANDARD_NAMES = (
 )
 _AWS_NAMES = (
     ("botocore.config", ("Config",)),
-    ("botocore.exceptions", ("ClientError", "HTTPClientError")),
+    ("botocore.exceptions", ("BotoCoreError", "ClientError", "HTTPClientError")),
 )
 _PARTS_LINE = re.compile(r"^# statelift parts:(.*)$", re.MULTILINE)
 

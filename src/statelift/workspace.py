@@ -7,7 +7,7 @@ from itertools import chain, count
 from typing import Literal
 
 from statelift.facts.values import Cell
-from statelift.infra.names import env_name
+from statelift.infra.names import env_name, metrics_in
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
@@ -30,6 +30,7 @@ from statelift.runtime import ACTIONS, HELPER_FILE
 
 HELPER_MODULE = HELPER_FILE.removesuffix(".py")
 _WORD = re.compile(rb"\w+")
+NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
 APART = "it works today only if one container serves both"
 
 
@@ -61,6 +62,12 @@ class Existing:
         """The name, as far as a template tells it; "" where it does not."""
         known = {} if entry.ref is None else dict(entry.ref.settings.environment)
         return self.name or known.get(self.variable) or ""
+
+
+def namespace_of(entry: EntryPoint) -> str:
+    """The namespace that a function's metrics go to where the code names none; "" where only deployment knows."""
+    known = {} if entry.ref is None else dict(entry.ref.settings.environment)
+    return known.get(NAMESPACE, "application") or ""
 
 
 def table_of(asked: CellOptions) -> Existing | None:
@@ -196,6 +203,45 @@ class Workspace:
                     f"no template tells the name that {existing.variable} holds for {entry.function}: the variable"
                     " has to be set, and the rights to be granted, by hand",
                 )
+
+    def metric_rights(
+        self, judgement: Judgement, namespace: str, calls: Sequence[tuple[str, str, str]]
+    ) -> tuple[Operation, ...]:
+        """The right to send metrics, for each function that counts and whose namespace is known."""
+        entries = self.entry_points(judgement)
+        home = _home(entries)
+        return tuple(
+            EnsureGrant(entry.function, metrics_in(space), self._actions(entry, calls), None, None, file, role)
+            for entry in entries
+            if (space := namespace or namespace_of(entry))
+            for file, role in _rights(entry, home)
+        )
+
+    def metric_doubts(self, judgement: Judgement, namespace: str) -> Iterator[tuple[Tier, str]]:
+        """What has to hold where metrics are sent by calls."""
+        entries = self.entry_points(judgement)
+        yield from _unpatched(entries)
+        yield from _told(entries)
+        for entry in entries:
+            settings = entry.ref.settings if entry.ref is not None else Settings()
+            if settings.has_vpc:
+                yield (
+                    Tier.REVIEW,
+                    f"{entry.function} runs in a VPC: without an endpoint or a NAT it does not reach CloudWatch",
+                )
+            if settings.is_bounded:
+                yield (
+                    Tier.REVIEW,
+                    f"a permissions boundary limits the role of {entry.function}: it has to allow this, too",
+                )
+            if not (namespace or namespace_of(entry)):
+                yield (
+                    Tier.REVIEW,
+                    f"no template tells the namespace that {NAMESPACE} holds for {entry.function}: grant"
+                    " cloudwatch:PutMetricData by hand, or say metric-namespace",
+                )
+        yield from _outdated(entries)
+        yield from self._unpackaged(self._importing(judgement.subject.path, entries))
 
     def _actions(self, entry: EntryPoint, calls: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
         """What the calls that this entry point can reach need; least privilege."""

@@ -21,7 +21,7 @@ from statelift.config import (
     read_configuration,
 )
 from statelift.judge.rules import nearest, rule_flaw
-from statelift.model import CellOptions, Options, Plan, Problem, Style, Tier
+from statelift.model import CellOptions, Metrics, Options, Plan, Problem, Style, Tier
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
@@ -123,6 +123,7 @@ class Settled:
             style=cast(Style, self.value("style")),
             stores=self.stores,
             fix_original=self.value("fix-original") is True,
+            metrics=cast(Metrics, self.value("metrics")),
             metric_namespace=str(self.value("metric-namespace")),
             metric_unit=str(self.value("metric-unit")),
             metric_dimensions=self.words("metric-dimensions"),
@@ -168,6 +169,11 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
         click.option(
             "--style", type=Choice(get_args(Style)), help="The form of code that keeps state.  [default: store]"
+        ),
+        click.option(
+            "--metrics",
+            type=Choice(get_args(Metrics)),
+            help="How metrics are sent: EMF on stdout, or calls.  [default: emf]",
         ),
         click.option(
             "--fix-original/--no-fix-original",

@@ -101,7 +101,7 @@ class _Patch:
             for name in sorted({user.function for user in self._users()})
         }
         wanted = {resource.id: resource for resource in self.wanted.resources}
-        wanted |= {user.resource: _existing(user.resource) for user in self._users() if given_name(user.resource)}
+        wanted |= {user.resource: _existing(user.resource) for user in self._users() if _is_given(user.resource)}
         made = {reference: self._made(reference, resource, sites) for reference, resource in wanted.items()}
         for variable in self.wanted.variables:
             self._add_variable(sites[variable.function], variable, made.get(variable.resource))
@@ -207,6 +207,11 @@ class _Patch:
                 yield call
 
     def _add_right(self, site: ConstructSite, grant: EnsureGrant, made: tuple[str, str] | None) -> None:
+        if kind_of(grant.resource) == "metrics":
+            check_actions(grant, "metrics")
+            condition = {"StringEquals": {"cloudwatch:namespace": given_name(grant.resource)}}
+            self._add_statement(site, list(grant.actions), '"*"', condition)
+            return
         kind, name = _needed(made, grant.resource)
         check_actions(grant, kind)
         if kind == "table":
@@ -223,18 +228,21 @@ class _Patch:
         objects = "*" if prefix is None else f"{prefix}*" if prefix.endswith("/") else prefix
         direct = [action for action in grant.actions if action != _LISTING]
         if direct:
-            self._add_statement(site, direct, f"{name}.arn_for_objects({json.dumps(objects)})", "")
+            self._add_statement(site, direct, f"{name}.arn_for_objects({json.dumps(objects)})", {})
         if _LISTING in grant.actions:
-            self._add_statement(site, [_LISTING], f"{name}.bucket_arn", "" if objects == "*" else objects)
+            # S3 names no prefix when a read finds nothing: without IfExists that read is a 403, not a 404
+            condition = {} if objects == "*" else {"StringLikeIfExists": {"s3:prefix": objects}}
+            self._add_statement(site, [_LISTING], f"{name}.bucket_arn", condition)
 
-    def _add_statement(self, site: ConstructSite, actions: Sequence[str], target: str, prefix: str) -> None:
+    def _add_statement(
+        self, site: ConstructSite, actions: Sequence[str], target: str, condition: dict[str, dict[str, str]]
+    ) -> None:
         known = {ast.unparse(call) for call in self._calls(site, f"{site.name}.add_to_role_policy")}
         iam = self._package("aws_iam", is_sure=False)
         lines = [f"    {iam}.PolicyStatement(", f"        actions={json.dumps(list(actions))},"]
         lines.append(f"        resources=[{target}],")
-        if prefix:  # S3 names no prefix when a read finds nothing: without IfExists that read is a 403, not a 404
-            condition = json.dumps({"StringLikeIfExists": {"s3:prefix": prefix}})
-            lines.append(f"        conditions={condition},")
+        if condition:
+            lines.append(f"        conditions={json.dumps(condition)},")
         lines = [f"{site.name}.add_to_role_policy(", *lines, "    )", ")"]
         if ast.unparse(ast.parse("\n".join(lines))) not in known:
             self._package("aws_iam")
@@ -290,6 +298,11 @@ class _Patch:
         text = "".join(lines)
         _prove(self.program, text, new)
         return (self.program.bom + text).encode()
+
+
+def _is_given(reference: str) -> bool:
+    """Whether it is a table or bucket that exists, for which a construct stands."""
+    return bool(given_name(reference)) and kind_of(reference) != "metrics"
 
 
 def _existing(reference: str) -> EnsureResource:

@@ -14,7 +14,7 @@ from yaml.nodes import SequenceNode
 from statelift.infra.entries import position_before, with_all, with_resource
 from statelift.infra.fragments import resource_bodies
 from statelift.infra.limits import check_environment
-from statelift.infra.names import kind_of
+from statelift.infra.names import given_name, kind_of
 from statelift.infra.rights import with_actions
 from statelift.infra.values import Tagged, Value, value_of
 from statelift.infra.wanted import check_actions, merged
@@ -150,13 +150,16 @@ def _with_grant(document: Document, grant: EnsureGrant) -> Document:
     check_actions(grant, kind_of(grant.resource) or "")
     if not PREFIX.fullmatch(grant.role):
         raise Refusal(f"What the names of a stage of {grant.function} begin with is not known.")
-    target = _ARN + table_name(grant.role, grant.resource)
+    is_metric = kind_of(grant.resource) == "metrics"
+    target = "*" if is_metric else _ARN + table_name(grant.role, grant.resource)
     listed = document.node(("Statement",))
     if not isinstance(listed, SequenceNode):
         raise Refusal("The policy has no list of statements.")
     larger: list[int] = []
     actions: list[Value] = list(grant.actions)
     statement: dict[str, Value] = {"Effect": "Allow", "Action": actions, "Resource": target}
+    if is_metric:
+        statement["Condition"] = {"StringEquals": {"cloudwatch:namespace": given_name(grant.resource)}}
     for position, item in enumerate(listed.value):
         known = value_of(item)
         place = known.get("Resource") if isinstance(known, dict) else None

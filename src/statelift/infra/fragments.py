@@ -79,7 +79,17 @@ def statements_fragment(grant: EnsureGrant, kind: str) -> str:
     name = given_name(grant.resource)
     arn = f"!Sub {scalar(_arn(name, kind))}" if name else f"!GetAtt {grant.resource}.Arn"
     base = _arn(name, kind) if name else f"${{{grant.resource}.Arn}}"
-    settings = {"arn": arn, "base": base, "actions": actions, "listing": listing, "objects": objects}
+    namespace = name if kind == "metrics" else ""
+    if namespace:  # no metric has an ARN: the condition says which ones
+        arn = scalar("*")
+    settings = {
+        "arn": arn,
+        "base": base,
+        "namespace": namespace,
+        "actions": actions,
+        "listing": listing,
+        "objects": objects,
+    }
     return environment().get_template("statements.yaml.j2").render(settings)
 
 

@@ -25,20 +25,29 @@ def alarm_id(name: str) -> str:
     return _logical_id(name, "Alarm")
 
 
-Kind: TypeAlias = Literal["table", "bucket"]
-_GIVEN = re.compile(r"(table|bucket)/([A-Za-z0-9_.-]{3,255})")
+Kind: TypeAlias = Literal["table", "bucket", "metrics"]
+_GIVEN = re.compile(r"(table|bucket)/([A-Za-z0-9_.-]{3,255})|metrics/([A-Za-z0-9._\-/#]{1,255})")
 
 
 def given_name(resource: str) -> str:
-    """`table/user-sessions`, which stands for a resource that exists already -> `user-sessions`; "" for an id."""
+    """`table/user-sessions`, which stands for a resource that exists already -> `user-sessions`; "" for an id.
+
+    `metrics/shop` stands for the namespace that metrics are sent to.
+    """
     found = _GIVEN.fullmatch(resource)
-    return found[2] if found else ""
+    return (found[2] or found[3]) if found else ""
+
+
+def metrics_in(namespace: str) -> str:
+    """The reference to a namespace: `shop` -> `metrics/shop`."""
+    return f"metrics/{namespace}"
 
 
 def kind_of(resource: str) -> Kind | None:
     """What a logical id of ours stands for, or the reference to a resource that exists."""
     if given_name(resource):
-        return "table" if resource.startswith("table/") else "bucket"
+        word = resource.partition("/")[0]
+        return "metrics" if word == "metrics" else "table" if word == "table" else "bucket"
     if resource.endswith("Table"):
         return "table"
     return "bucket" if resource.endswith("Bucket") else None

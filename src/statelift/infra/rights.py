@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from yaml.nodes import SequenceNode
 
 from statelift.infra.limits import short
+from statelift.infra.names import metrics_in
 from statelift.infra.values import Tagged, Value, value_of
 from statelift.infra.yamlpatch import Document
 from statelift.locate.sites import Path, Site
@@ -94,6 +95,15 @@ def _policies(document: Document, path: Path, inside: Path) -> list[Policy]:
 def _resource(statement: Statement) -> str:
     """The one resource that an allowing statement is about, "" where it is about something else."""
     target = statement.get("Resource")
+    match statement:
+        case {
+            "Resource": "*",
+            "Effect": "Allow",
+            "Condition": {"StringEquals": {"cloudwatch:namespace": str(space)}},
+        }:
+            return metrics_in(space)
+        case _:
+            pass
     match target:
         case {"Fn::Join": ["", [Tagged() as first, *_]]}:
             target = first

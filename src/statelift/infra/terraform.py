@@ -5,6 +5,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from statelift.infra.fragments import environment
 from statelift.infra.hclpatch import Source, proved, with_block, with_item, with_variable
@@ -53,6 +54,10 @@ _ARNS = {
     "table": f"{_PARTITION}:dynamodb:${{{_SERVICE}.region}}:${{{_ACCOUNT}}}:table/",
     "bucket": f"{_PARTITION}:s3:::",
 }
+
+
+_Condition: TypeAlias = tuple[str, str, str]  # operator, key, value
+_FREE: _Condition = ("", "", "")
 
 
 def local_name(resource: str) -> str:
@@ -177,7 +182,7 @@ def _with_grant(source: Source, grant: EnsureGrant) -> Source:
     if not ROLE.fullmatch(grant.role):
         raise Refusal(f"The role of {grant.function} is not known by a name of its module.")
     head = _head(grant)
-    if given_name(grant.resource):
+    if given_name(grant.resource) and kind != "metrics":
         source = _with_blocks(source, environment().get_template("existing.tf.j2").render(kind=kind))
     for actions, target, condition in _statements(grant, kind):
         labels = (head["kind"], head["label"])
@@ -209,12 +214,15 @@ def _snake(function: str) -> str:
     return re.sub(r"\W", "_", function.removeprefix("aws_lambda_function.").removeprefix("module."))
 
 
-def _statements(grant: EnsureGrant, kind: str) -> Iterator[tuple[list[str], str, str]]:
+def _statements(grant: EnsureGrant, kind: str) -> Iterator[tuple[list[str], str, _Condition]]:
     """Actions, resource and condition of each statement that a right needs."""
+    if kind == "metrics":
+        yield list(grant.actions), '"*"', ("StringEquals", "cloudwatch:namespace", given_name(grant.resource))
+        return
     arn = address_of(grant.resource, "arn")
     prefix = grant.key_prefix
     if kind == "table":
-        yield list(grant.actions), arn, ""
+        yield list(grant.actions), arn, _FREE
         return
     if prefix is not None and not _PREFIX.fullmatch(prefix):
         raise Refusal(f"The key prefix {prefix!r} has characters that a policy would read as a pattern.")
@@ -222,12 +230,12 @@ def _statements(grant: EnsureGrant, kind: str) -> Iterator[tuple[list[str], str,
     direct = [action for action in grant.actions if action != _LISTING]
     if direct:
         whole = f'{arn[:-1]}/{objects}"' if given_name(grant.resource) else f'"${{{arn}}}/{objects}"'
-        yield direct, whole, ""
+        yield direct, whole, _FREE
     if _LISTING in grant.actions:
-        yield [_LISTING], arn, "" if objects == "*" else objects
+        yield [_LISTING], arn, _FREE if objects == "*" else ("StringLikeIfExists", "s3:prefix", objects)
 
 
-def _statement(actions: Sequence[str], target: str, condition: str) -> str:
+def _statement(actions: Sequence[str], target: str, condition: _Condition) -> str:
     return (
         environment()
         .get_template("statement.tf.j2")
@@ -236,13 +244,15 @@ def _statement(actions: Sequence[str], target: str, condition: str) -> str:
     )
 
 
-def _with_statement(source: Source, block: Block, actions: Sequence[str], target: str, condition: str) -> Source:
+def _with_statement(
+    source: Source, block: Block, actions: Sequence[str], target: str, condition: _Condition
+) -> Source:
     """The statement about the same resource gets the actions that it lacks; else there is one more."""
     listed = _list_of(block)
     for statement in listed.items:
         entries = {_key(key): value for key, value in statement.entries} if isinstance(statement, Mapping) else {}
         is_same = "Resource" in entries and source.text(entries["Resource"]) == target
-        if is_same and ("Condition" in entries) == bool(condition):
+        if is_same and ("Condition" in entries) == any(condition):
             return _with_actions(source, block, entries.get("Action"), actions)
     after = with_item(source, listed, _statement(actions, target, condition))
     return proved(source, after)

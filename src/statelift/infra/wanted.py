@@ -10,7 +10,7 @@ from statelift.infra.yamlpatch import Refusal
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
 
 _ACTION = re.compile("[a-z0-9]+:[A-Za-z]+")  # one named call: no pattern
-_SERVICES = {"table": "dynamodb:", "bucket": "s3:"}
+_SERVICES = {"table": "dynamodb:", "bucket": "s3:", "metrics": "cloudwatch:"}
 
 
 @dataclass(frozen=True, slots=True)

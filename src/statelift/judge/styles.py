@@ -7,15 +7,26 @@ from statelift.judge.steps import RULES, as_step
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
 from statelift.link.program import Program
-from statelift.model import CellOptions, Options, Tier, Verdict
+from statelift.model import CellOptions, Metrics, Options, Tier, Verdict
 
 
 def asked_of(options: Options, program: Program, key: CellKey) -> CellOptions:
     """What is asked for a cell: by its own entry, else for all of them."""
-    own = next((each for each in options.stores if is_called(program, key, each.cell)), None)
+    own = own_of(options, program, key)
     if own is None:
         return CellOptions("", options.style)
     return own if own.style else replace(own, style=options.style)
+
+
+def own_of(options: Options, program: Program, key: CellKey) -> CellOptions | None:
+    """What the entry of a cell says; None without one."""
+    return next((each for each in options.stores if is_called(program, key, each.cell)), None)
+
+
+def metrics_of(options: Options, program: Program, key: CellKey) -> Metrics:
+    """How a counter is sent that becomes a metric: by its own entry, else as all of them."""
+    own = own_of(options, program, key)
+    return own.metrics if own is not None and own.metrics else options.metrics
 
 
 def is_called(program: Program, key: CellKey, name: str) -> bool:
@@ -37,7 +48,11 @@ def restyled(evidence: Evidence, judgement: Judgement, options: Options) -> Judg
         return judgement
     asked = asked_of(options, evidence.program, judgement.cell[0])
     if judgement.rule not in RULES or judgement.verdict is Verdict.BROKEN:
-        return _told(judgement, asked, "it is no state that calls read") if asked.cell else judgement
+        return (
+            _told(judgement, asked, "it is no state that calls read")
+            if asked.cell and not asked.metrics
+            else judgement
+        )
     if judgement.is_step:
         is_asked_otherwise = asked.style == "inline" or (bool(asked.cell) and asked.style == "store")
         return _told(judgement, asked, next(iter(judgement.unfit), "")) if is_asked_otherwise else judgement

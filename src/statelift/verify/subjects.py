@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -163,9 +163,11 @@ def _subject(
     calls = [(made.call, entry) for made, entry in zip(entries, root.entries, strict=True)]
     deployed = deployed_of(calls, [operation for change in changes for operation in change.ops], read)
     setting = _setting(plan, changes, given, deployed)
+    metrics = tuple(_metrics(plan, program, changes))
+    rules = replace(_rules(plan, changes, setting, given), metrics=frozenset(each.metric for each in metrics))
     pair = Pair(
         original, after, setting, tuple(sorted({each.call.partition(":")[0] for each in entries})),
-        _rules(plan, changes, setting, given), tuple(_metrics(plan, program, changes)),
+        rules, metrics,
     )  # fmt: skip
     by_id = {change.id: change for change in changes}
     moving = frozenset(change.id for change in changes if _concerns_state(plan, change))

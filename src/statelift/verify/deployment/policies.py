@@ -8,7 +8,7 @@ from statelift.verify.deployment.names import Plain
 from statelift.verify.machine.guard import KNOWN_KEYS, OPERATORS
 from statelift.verify.values import Condition, Deployment, Statement
 
-_OURS = re.compile(r"\*|(dynamodb|s3):.*", re.IGNORECASE)
+_OURS = re.compile(r"\*|(dynamodb|s3|cloudwatch):.*", re.IGNORECASE)
 # Managed policies that say nothing of tables and buckets.
 _PLAIN = re.compile(r"(.*/)?(AWSLambda(Basic|VPCAccess)ExecutionRole|AWSXRay\w*|CloudWatchLambda\w*)")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from statelift.infra.names import given_name
+from statelift.infra.names import given_name, kind_of
 from statelift.locate.hcl import MissingParserError, read_hcl
 from statelift.locate.tree import compose_template
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, EntryPoint, FunctionRef, Operation
@@ -39,7 +39,8 @@ def deployed_of(calls: Sequence[tuple[str, EntryPoint]], operations: Sequence[Op
                 made = _with_variables(made, operations)
             found.setdefault(call, {})[made.function] = made
     functions = tuple((call, tuple(many.values())) for call, many in found.items())
-    existing = {given_name(op.resource) for op in operations if isinstance(op, EnsureGrant)} - {""}
+    given = {op.resource for op in operations if isinstance(op, EnsureGrant) and given_name(op.resource)}
+    existing = {each if kind_of(each) == "metrics" else given_name(each) for each in given}
     return Deployed(functions, frozenset({*names.names.values(), *existing}))
 
 

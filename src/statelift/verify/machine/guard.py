@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from statelift.infra.names import given_name, kind_of
 from statelift.verify.machine.calls import Call
 from statelift.verify.machine.needs import ACCOUNT, Need, bucket_arn, listing_of, needs_of, table_arn
 from statelift.verify.machine.simulator import Answer
@@ -14,7 +15,7 @@ from statelift.verify.values import Condition, Deployed, Deployment, Right, Stat
 # Every call of the SDK goes over TLS there.
 _ALWAYS = {"aws:securetransport": ("true",)}
 _QUALIFIER = re.compile(r"^(ForAllValues|ForAnyValue):")
-KNOWN_KEYS = frozenset({"s3:prefix", "dynamodb:leadingkeys", *_ALWAYS})
+KNOWN_KEYS = frozenset({"s3:prefix", "dynamodb:leadingkeys", "cloudwatch:namespace", *_ALWAYS})
 OPERATORS = frozenset({"StringEquals", "StringLike", "StringNotEquals", "StringNotLike", "Bool", "ArnLike"})
 
 
@@ -65,9 +66,16 @@ def granted_rights(deployed: Deployed) -> frozenset[Right]:
         for function in deployed.all
         for statement in function.statements or ()
         for name in deployed.names
-        if not statement.is_deny and any(_names(resource, name) for resource in statement.resources)
+        if not statement.is_deny and _is_about(statement, name)
         for action in statement.actions
     )
+
+
+def _is_about(statement: Statement, name: str) -> bool:
+    if kind_of(name) == "metrics":
+        spaces = [each.values for each in statement.conditions if each.key.lower() == "cloudwatch:namespace"]
+        return (given_name(name),) in spaces
+    return any(_names(resource, name) for resource in statement.resources)
 
 
 def _names(resource: str, name: str) -> bool:
@@ -80,7 +88,8 @@ def _why_refused(need: Need, function: Deployment) -> str:
     if function.statements is None:
         return ""
     values = {value for _, value in function.variables}
-    if values.isdisjoint({need.name, table_arn(need.name), bucket_arn(need.name)}):
+    is_metric = kind_of(need.name) == "metrics"  # its namespace stands in the code
+    if not is_metric and values.isdisjoint({need.name, table_arn(need.name), bucket_arn(need.name)}):
         return f"{function.function} has no variable that names {need.name}"
     fitting = [each for each in function.statements if _fits(each, need)]
     if any(each.is_deny for each in fitting):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from statelift.verify.machine.calls import Call, body_of, object_of, parameters, query_of
+from statelift.infra.names import metrics_in
+from statelift.verify.machine.calls import Call, body_of, object_of, parameters, query_of, target_of
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 _NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -29,7 +30,10 @@ _KEY = re.compile(rb"<Key>([^<]*)</Key>")
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One right that a call needs. `name` is the table or bucket, `context` what conditions see."""
+    """One right that a call needs. `context` is what conditions see.
+
+    `name` is the table or bucket, or the reference to a namespace of metrics.
+    """
 
     action: str
     arn: str
@@ -48,12 +52,16 @@ def bucket_arn(name: str) -> str:
 
 
 def needs_of(call: Call) -> Iterator[Need]:
-    """What a call to DynamoDB or S3 needs; other services are not looked at."""
+    """What a call to DynamoDB or S3, or one that sends metrics, needs; other calls are not looked at."""
     match call.service:
         case "dynamodb":
             yield from _of_tables(call)
         case "s3":
             yield from _of_objects(call)
+        case "cloudwatch" if call.operation == "PutMetricData":
+            space = target_of(call)
+            context = {"cloudwatch:namespace": (space,)}
+            yield Need("cloudwatch:PutMetricData", "*", metrics_in(space), MappingProxyType(context))
         case _:
             return
 

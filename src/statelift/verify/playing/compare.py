@@ -33,23 +33,28 @@ class Match(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What is not compared. `ignored` are paths into replies, `own` the names of the state store's resources,
-    `unjudged` the calls whose answers count for nothing.
+    `unjudged` the calls whose answers count for nothing, `metrics` what calls count of the new metrics.
     """
 
     ignored: tuple[tuple[str, ...], ...] = ()
     parts: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
     unjudged: frozenset[str] = frozenset()
+    metrics: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One invocation in normal form: the outcome, the lines it printed, its writes elsewhere, its metrics."""
+    """One invocation in normal form: the outcome, the lines it printed, its writes elsewhere, its metrics.
+
+    `failed` are those that a call was to send, and that CloudWatch answered with an error of its own.
+    """
 
     answer: Json
     output: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    failed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,14 @@ def _path(text: str) -> tuple[str, ...]:
 def seen(observation: Observation, rules: Rules) -> Seen:
     """What counts of an observation."""
     lines, metrics = _lines(observation.stdout, observation.event.at)
+    own = [effect for effect in observation.effects if is_count(effect, rules.metrics)]
+    sent = [effect for effect in own if effect.fault not in ("throttled", "error")]
     return Seen(
         answer=_answer(observation, rules),
         output=() if "@stdout" in rules.parts else tuple(lines),
         effects=() if "@effects" in rules.parts else tuple(_effects(observation.effects, rules)),
-        metrics=MappingProxyType(metrics),
+        metrics=MappingProxyType(_added([metrics, *map(sent_metrics, sent)])),
+        failed=MappingProxyType(_added(sent_metrics(each) for each in own if each.fault == "error")),
     )
 
 
@@ -198,7 +206,8 @@ def _sum(value: Json) -> float:
 def _effects(effects: Iterable[Effect], rules: Rules) -> Iterator[str]:
     for effect in effects:
         is_counted = effect.is_write or effect.kind == "canned"
-        if is_counted and effect.target not in rules.own and effect.fault not in _RETRIED:
+        is_own = effect.target in rules.own or is_count(effect, rules.metrics)
+        if is_counted and not is_own and effect.fault not in _RETRIED:
             yield f"{effect.service} {effect.operation} {effect.target} {_masked(effect.request)}"
 
 
@@ -261,8 +270,46 @@ def shown(each: Seen) -> str:
 
 def sum_of(many: Iterable[Seen]) -> dict[str, float]:
     """The metrics of several invocations, added up."""
+    return _added(each.metrics for each in many)
+
+
+def failed_of(many: Iterable[Seen]) -> dict[str, float]:
+    """What of them may be missing, added up."""
+    return _added(each.failed for each in many)
+
+
+def _added(many: Iterable[Mapping[str, float]]) -> dict[str, float]:
     sums: dict[str, float] = {}
     for each in many:
-        for name, value in each.metrics.items():
+        for name, value in each.items():
             sums[name] = sums.get(name, 0) + value
     return sums
+
+
+def is_count(effect: Effect, names: frozenset[str]) -> bool:
+    """Whether a call sends some of these metrics, and nothing else."""
+    return bool(names) and effect.operation == "PutMetricData" and sent_metrics(effect).keys() <= names
+
+
+def sent_metrics(effect: Effect) -> dict[str, float]:
+    """The metrics of a call of PutMetricData, in the form of either protocol of the SDK."""
+    asked = answer_of(effect.request)
+    match asked:
+        case {"MetricData": list(data)}:
+            return _added({str(each["MetricName"]): _number(each.get("Value"))} for each in map(_mapping, data))
+        case dict():
+            return _added(
+                {str(text): _number(asked.get(f"{name.removesuffix('MetricName')}Value"))}
+                for name, text in asked.items()
+                if name.startswith("MetricData.member.") and name.endswith(".MetricName")
+            )
+        case _:
+            return {}
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) and "MetricName" in value else {"MetricName": ""}
+
+
+def _number(value: Json) -> float:
+    return float(value) if isinstance(value, int | float | str) else 0.0
