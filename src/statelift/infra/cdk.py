@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from statelift.infra.fragments import environment
 from statelift.infra.limits import check_environment
@@ -307,7 +308,8 @@ def _is_given(reference: str) -> bool:
 
 def _existing(reference: str) -> EnsureResource:
     """`table/user-sessions` as a construct that stands for what is there: `UserSessionsTable`."""
-    kind, name = kind_of(reference) or "table", given_name(reference)
+    name = given_name(reference)
+    kind: Literal["table", "bucket"] = "bucket" if kind_of(reference) == "bucket" else "table"
     words = [word.capitalize() for word in _WORD.findall(name)]
     suffix = [] if words[-1:] == [kind.capitalize()] else [kind.capitalize()]
     return EnsureResource("".join(words + suffix), kind, ((_GIVEN, name),))
