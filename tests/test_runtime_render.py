@@ -19,6 +19,7 @@ NAMES = {
     "connection.slot": "ConnectionSlot.get",
     "connection.current": "ConnectionSlot.current",
     "connection.lent": "lent",
+    "connection.quietly": "quietly",
     "connection.transaction": "transaction",
     "counter.add": "Counter.add",
     "counter.reset": "Counter.reset",
@@ -229,6 +230,7 @@ CALLS = {
     "connection.slot": [lambda m: m.ConnectionSlot(object, bool).get()],
     "connection.current": [lambda m: m.ConnectionSlot(object, bool).current],
     "connection.lent": [lambda m: m.lent(object()).__enter__()],
+    "connection.quietly": [lambda m: m.quietly(object)],
     "connection.transaction": [lambda m: m.transaction(object()).__enter__()],
 }
 ACTION_OF = {

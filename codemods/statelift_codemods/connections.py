@@ -17,10 +17,10 @@ SQL connections come from a slot that is validated before every use, and that op
 changed (a rotated password); clients whose arguments are no keys of a cache come from such a slot, too. A password
 out of Secrets Manager or SSM is read where a connection is opened, and no longer in every call; clients that open
 connections by themselves (engines, redis) are given it in every call. Where the package takes no new file (an image
-that copies single ones), the slot stands in the module itself. What ended
-them stays an end of the transaction: `close()` becomes `rollback()`,
-`closing(x)` and a `with` that closes become `lent(x)`, one that commits as well `transaction(x)`. Kafka producers
-keep `flush()`. All functions that get the connection are rewritten together, in every file.
+that copies single ones), the slot stands in the module itself. What ended them
+stays an end of the transaction: `x.close()` becomes `quietly(x.rollback)`, which raises as little where the server
+has hung up, `closing(x)` and a `with` that closes become `lent(x)`, one that commits as well `transaction(x)`.
+Kafka producers keep `flush()`. All functions that get the connection are rewritten together, in every file.
 
 ## Left alone
 Clients built at import or behind a sentinel, and every client that depends on the request: arguments from
@@ -39,13 +39,24 @@ AP-02 stateful operations.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Access, Argument, Close, Connection, Reading
 from statelift.judge.given import is_read_late, is_secret
 from statelift.judge.values import Judgement
-from statelift.keeping import SLOT, Kept, forgetting, keep_open, leave_open, leave_open_at, probe_of, slot_there
+from statelift.keeping import (
+    QUIETLY,
+    SLOT,
+    Kept,
+    forgetting,
+    keep_open,
+    leave_open,
+    leave_open_at,
+    probe_of,
+    quietly_there,
+    slot_there,
+)
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.workspace import Proposal, Workspace
 
@@ -58,22 +69,30 @@ COOKIES = frozenset({"requests", "httpx"})  # a new client has none, so a kept o
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """One proposal: the constructor call becomes a getter call, or a kept connection is not closed any more."""
-    if judgement.verdict is Verdict.BROKEN and judgement.connection is not None:
-        yield _unclosed(judgement, workspace, judgement.connection[1])
-    if judgement.verdict is not Verdict.PER_CALL or judgement.tier is Tier.MANUAL or judgement.connection is None:
+    proposal = _proposed(judgement, workspace)
+    if proposal is None:
         return
-    path, connection = judgement.connection
-    library = constructors()[connection.constructor]
-    if not library.is_lasting(connection.constructor):
-        return
-    is_asked = not library.is_self_healing or _is_compared(workspace, path, connection)
-    proposal = (_slot if is_asked else _getter)(judgement, workspace, path, connection)
-    for tier, reason in _obstacles(workspace, path, connection, is_asked=is_asked):
-        proposal = proposal.lowered(tier, reason)
     if any(isinstance(each, EnsureHelperPart) and each.text is None for each in proposal.ops):
         for tier, reason in workspace.obstacles(judgement, needs_resource=False):
             proposal = proposal.lowered(tier, reason)
     yield proposal
+
+
+def _proposed(judgement: Judgement, workspace: Workspace) -> Proposal | None:
+    if judgement.connection is None:
+        return None
+    path, connection = judgement.connection
+    library = constructors()[connection.constructor]
+    if judgement.verdict is Verdict.BROKEN:
+        return _unclosed(judgement, workspace, connection)
+    is_wanted = judgement.verdict is Verdict.PER_CALL and judgement.tier is not Tier.MANUAL
+    if not is_wanted or not library.is_lasting(connection.constructor):
+        return None
+    is_asked = not library.is_self_healing or _is_compared(workspace, path, connection)
+    proposal = (_slot if is_asked else _getter)(judgement, workspace, path, connection)
+    for tier, reason in _obstacles(workspace, path, connection, is_asked=is_asked):
+        proposal = proposal.lowered(tier, reason)
+    return proposal
 
 
 def _obstacles(
@@ -111,14 +130,19 @@ def _is_hashable(workspace: Workspace, path: str, argument: Argument) -> bool:
     return workspace.evidence.sources.types.of(path, argument.value.type) in HASHABLE
 
 
-def _kept(kept: Kept, workspace: Workspace) -> tuple[Operation, ...]:
+def _kept(kept: Kept, workspace: Workspace, *, is_own: bool = False) -> tuple[Operation, ...]:
     """The operations of a connection that stays open, in an order that does not depend on the run."""
     edits = sorted(dict.fromkeys(kept.edits), key=lambda edit: (edit.path, edit.start, edit.end))
     imports = [EnsureImport(path, module) for path, module in sorted(kept.modules)]
-    helpers = [
-        op for path, name in sorted(kept.helpers) for op in workspace.helper(path, name, [f"connection.{name}"])
-    ]
+    helpers = [op for path, name in sorted(kept.helpers) for op in _helper(path, name, workspace, is_own=is_own)]
     return (*edits, *imports, *helpers)
+
+
+def _helper(path: str, name: str, workspace: Workspace, *, is_own: bool) -> Iterable[Operation]:
+    """A function of the helper file, or its definition in the module where the package takes no new file."""
+    if is_own and name == QUIETLY:
+        return (EnsureImport(path, "contextlib"), EnsureHelperPart(path, QUIETLY, quietly_there()))
+    return workspace.helper(path, name, [f"connection.{name}"])
 
 
 def _flawed(proposal: Proposal, kept: Kept) -> Proposal:
@@ -280,6 +304,7 @@ def _unclosed(judgement: Judgement, workspace: Workspace, connection: Connection
     kept = leave_open(connection, library, judgement.endings)
     there = leave_open_at(connection, library, closes)
     kept.edits += there.edits
+    kept.helpers |= there.helpers
     kept.flaws += there.flaws
     title = f"leave {_short(connection.text)} open between calls"
     return _flawed(Proposal("open", title, _kept(kept, workspace), judgement.tier), kept)
@@ -315,7 +340,7 @@ def _slot(judgement: Judgement, workspace: Workspace, path: str, connection: Con
     given = ", ".join(argument.value.text.removeprefix("*") for argument in varying)
     kept = keep_open(connection, f"{name}.get({given})", path, library, judgement.endings)
     ops: tuple[Operation, ...] = (
-        *_kept(kept, workspace),
+        *_kept(kept, workspace, is_own=is_own),
         *([EnsureHelperPart(path, probe, asking)] if asking else []),
         *([] if reading is None else [_without(path, reading, workspace)]),
         EnsureHelperPart(path, name, define(name)),

@@ -9,6 +9,8 @@ from statelift.facts.values import Block, Close, Connection, Ending, Entry
 from statelift.model import Edit, Span
 
 CALL = "()"
+SQL = "sql"
+QUIETLY = "quietly"
 NOTHING = "contextlib.nullcontext"
 
 
@@ -123,7 +125,9 @@ class _Writer:
         """Every close(): it goes, or becomes what has to be called instead."""
         gone: list[Span] = []
         for close in closes:
-            if self.instead.endswith(CALL):
+            if close.is_alone and self.library.kind == SQL and self.instead:
+                self._quieten(path, close)
+            elif self.instead.endswith(CALL):
                 word = self.instead.removesuffix(CALL)
                 self.kept.edits.append(Edit(path, close.word.start, close.word.end, word))
             elif not close.is_alone:
@@ -133,6 +137,14 @@ class _Writer:
             else:
                 gone += self._removed(path, close)
         self._move(path, within, gone)
+
+    def _quieten(self, path: str, close: Close) -> None:
+        """`db.close()` becomes `quietly(db.rollback)`: no driver's close() fails because the server is gone."""
+        method, _, given = self.instead.removesuffix(")").partition("(")
+        rest = f"{method}, {given})" if given else f"{method})"
+        self.kept.edits.append(Edit(path, close.statement.start, close.statement.start, f"{QUIETLY}("))
+        self.kept.edits.append(Edit(path, close.word.start, close.statement.end, rest))
+        self._need(path, QUIETLY)
 
     def _removed(self, path: str, close: Close) -> list[Span]:
         """Take a close() out: its line, the `finally` that it is all of, or at least the call."""
@@ -212,6 +224,18 @@ _SLOT = '''class _ConnectionSlot:
             self._connection = self._open_connection(*arguments)
             self._arguments = arguments
         return self._connection
+'''
+
+
+def quietly_there() -> str:
+    """The function of the helper file as a definition of the module's own."""
+    return _QUIETLY
+
+
+_QUIETLY = '''def quietly(end, *arguments):
+    """Stands for close(): that the server has hung up is no error."""
+    with contextlib.suppress(Exception):
+        end(*arguments)
 '''
 
 

@@ -91,6 +91,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "connection.slot": Part(("connection",)),
         "connection.current": Part(("connection", "connection.slot")),
         "connection.lent": Part(("connection",)),
+        "connection.quietly": Part(("connection",)),
         "connection.transaction": Part(("connection",)),
     }
 )
