@@ -82,7 +82,7 @@ def test_an_import_that_runs_after_the_first_definition_is_too_late():
     before = "def f(): ...\n\n\nimport functools\n"
     made = text_of(before, [FUNCTOOLS], [GETTER])
     exec(compile(made, PATH, "exec"), {})
-    assert made.startswith("import functools\n\n@functools.cache\n")
+    assert made.startswith("import functools\n\n\n@functools.cache\n")
 
 
 def test_a_name_joins_the_import_that_is_there():
@@ -151,7 +151,7 @@ def test_imports_that_share_a_line_are_left_alone(before):
 
 def test_an_import_inside_a_function_is_no_obstacle():
     before = "def f():\n    import functools\n\n    return functools\n"
-    assert text_of(before, [FUNCTOOLS]) == "import functools\n\n" + before
+    assert text_of(before, [FUNCTOOLS]) == "import functools\n\n\n" + before
 
 
 # ---------------------------------------------------------------- what a removal leaves behind

@@ -44,15 +44,17 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from statelift.facts.values import Access, Cell, Value
+from statelift.facts.values import Access, Value
 from statelift.infra.names import env_name, table_id
 from statelift.inlining import NotInlineError, inline
 from statelift.judge.blocks import put_backs, serves
 from statelift.judge.renewals import inner_reads, renewals
+from statelift.judge.steps import as_step
 from statelift.judge.styles import asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
 from statelift.model import CellOptions, Edit, Operation, Tier, Verdict
+from statelift.placing import placed
 from statelift.stepping import keep
 from statelift.structural import NotReproducedError, wrap_in_with
 from statelift.workspace import Existing, Proposal, Workspace, table_of
@@ -99,11 +101,13 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
             told.append(not_possible(asked, str(error)))
     forms = _forms(judgement, written)
     calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
-    edits = [*_definition(key[0], cell, _made(variable, asked), workspace)]
+    store = workspace.helper_name(key[0], "Store")
+    edits = [*placed(key[0], cell, _made(store, variable, asked), store, workspace)]
     try:
         for path, use, form in forms:
             edits += REWRITES[form](path, use, workspace)
     except NotReproducedError:
+        yield from _stepped(judgement, workspace)
         return
     ops: tuple[Operation, ...] = (
         *edits,
@@ -111,7 +115,16 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *workspace.infrastructure(judgement, table, "table", calls, existing=existing, ttl=asked.ttl),
     )
     proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier, tuple(told))
-    yield _guarded(proposal, judgement, workspace, existing, asked.ttl_seconds)
+    proposal = _guarded(proposal, judgement, workspace, existing, asked.ttl_seconds)
+    stepped = [*_stepped(judgement, workspace)] if proposal.tier is Tier.MANUAL else []
+    yield from stepped or [proposal]
+
+
+def _stepped(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
+    """Where a store cannot stand there, the dict may still be kept around each call."""
+    stepped = as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
+    if stepped.is_step:
+        yield keep(stepped, workspace)
 
 
 def _written(judgement: Judgement) -> list[tuple[str, Access]]:
@@ -146,13 +159,13 @@ def _guarded(
     return proposal
 
 
-def _made(variable: str, asked: CellOptions) -> str:
+def _made(store: str, variable: str, asked: CellOptions) -> str:
     """`Store("SESSIONS_TABLE_NAME")`, with what is said of the table."""
     said = [f'"{variable}"']
     said += [f'key="{asked.key}"'] if asked.key not in ("", "pk") else []
     said += [f"ttl_seconds={asked.ttl_seconds}"] if asked.ttl_seconds else []
     said += [f'ttl_attribute="{asked.ttl}"'] if asked.ttl not in ("", "expires") else []
-    return f"Store({', '.join(said)})"
+    return f"{store}({', '.join(said)})"
 
 
 def _asked_parts(asked: CellOptions) -> list[str]:
@@ -183,18 +196,13 @@ def _obstacles(judgement: Judgement, workspace: Workspace, *, needs_helper: bool
     (path, name), _ = judgement.cell
     if workspace.program.has_star_import_of(path):
         yield Tier.MANUAL, f"a star import of {path} hides who else uses {name}"
-    test = workspace.evidence.mentioning_test(name.rpartition(".")[2])
+    test = workspace.evidence.mentioning_test(last_word(name))
     if test is not None:
         yield Tier.REVIEW, f"{test} mentions {name}, which is no dict any more"
-
-
-def _definition(path: str, cell: Cell, made: str, workspace: Workspace) -> Edits:
-    assert cell.value is not None
-    name_end = cell.statement.start + len(cell.name.rpartition(".")[2].encode())
-    if workspace.between(path, name_end, cell.value.span.start).strip() == "=":
-        yield Edit(path, cell.value.span.start, cell.value.span.end, made)
-    else:  # an annotation says dict
-        yield Edit(path, name_end, cell.value.span.end, f" = {made}")
+    owner = name.rpartition(".")[0]
+    test = workspace.evidence.mentioning_test(last_word(owner)) if judgement.cell[1].home == "instance" else test
+    if test is not None and judgement.cell[1].home == "instance":
+        yield Tier.REVIEW, f"{test} mentions {owner}: objects that it makes share the table, too"
 
 
 # ---------------------------------------------------------------- one rewrite per operation: only the joints move
@@ -229,6 +237,11 @@ def _renewal(path: str, use: Access, workspace: Workspace) -> Edits:
     for read in reads:
         yield Edit(path, read.span.start, read.span.end, name)
     yield Edit(path, use.value.span.end, use.span.end, f"{after_value}{tail})")
+
+
+def last_word(name: str) -> str:
+    """`Repo.items` -> `items`, `remember(sessions)` -> `sessions`."""
+    return name.rstrip(")").replace("(", ".").rpartition(".")[2]
 
 
 def _is_exchangeable(one: Value, other: Value) -> bool:
@@ -344,7 +357,7 @@ def _edit_call(path: str, use: Access, workspace: Workspace) -> str:
 
 def _value_name(path: str, use: Access, workspace: Workspace) -> str:
     """CARTS -> cart; a word that the module does not use."""
-    word = use.subject.rpartition(".")[2].strip("_").lower()
+    word = last_word(use.subject).strip("_").lower()
     single = f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
     wished = single if single != word and single.isidentifier() else "entry"
     taken = workspace.program.modules[path].identifiers

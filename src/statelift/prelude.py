@@ -268,8 +268,16 @@ def _first_imports(parsed: Parsed, plain: str, local: str, others: Sequence[Edit
     between = "\n" if plain and local else ""
     ends = [edit.end for edit in others if edit.start == head < edit.end and not edit.text]
     is_open = any(_is_blank(parsed, end) or parsed.data[:end].endswith((b"\n\n", b"\n\r\n")) for end in ends)
-    below = "" if is_open or _is_blank(parsed, head) else "\n"
+    gap = "\n\n" if _is_definition_at(parsed, head) else "\n"
+    below = "" if is_open or _is_blank(parsed, head) else gap
     return [Edit(parsed.path, head, head, f"{above}{plain}{between}{local}{below}")]
+
+
+def _is_definition_at(parsed: Parsed, offset: int) -> bool:
+    """Whether a function or class begins there, with its decorators."""
+    found = (each for each in parsed.tree.body if isinstance(each, _DEFINITIONS))
+    lines = [min([each.lineno, *(above.lineno for above in each.decorator_list)]) for each in found]
+    return bool(lines) and max(parsed.line_starts[lines[0] - 1], 3 if parsed.bom else 0) == offset
 
 
 # ---------------------------------------------------------------- definitions

@@ -57,7 +57,8 @@ def _decorator(judgement: Judgement, workspace: Workspace, entry: EntryPoint, va
     encoding = program.modules[path].encoding
     at, margin = _above(workspace, function, judgement.cell[0], entry)
     again = ", retry=True" if is_repeatable(workspace, function, judgement.cell[0]) else ""
-    text = f'@stateless("{variable}", "{name_in(program, judgement.cell[0], entry)}"{again})\n{margin}'
+    decorator = workspace.helper_name(path, "stateless")
+    text = f'@{decorator}("{variable}", "{name_in(program, judgement.cell[0], entry)}"{again})\n{margin}'
     return Edit(path, at + len(margin.encode(encoding)), at + len(margin.encode(encoding)), text)
 
 

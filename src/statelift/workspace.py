@@ -109,11 +109,27 @@ class Workspace:
         folders = {entry.ref.helper for entry in self.program.root.entries if entry.ref is not None}
         return folders.pop() if len(folders) == 1 else ""
 
+    @property
+    def _helper_module(self) -> str:
+        """What imports call the helper file."""
+        return ".".join(part for part in (self._helper_folder.replace("/", "."), HELPER_MODULE) if part)
+
     def helper(self, path: str, name: str, parts: Iterable[str]) -> tuple[Operation, ...]:
         """The import of `name` into `path`, and the helper parts behind it."""
         needed = (EnsureHelperPart(self.helper_path, part) for part in sorted(set(parts)))
-        module = ".".join(part for part in (self._helper_folder.replace("/", "."), HELPER_MODULE) if part)
-        return (EnsureImport(path, module, name), *needed, *self._packaged(path))
+        module = self._helper_module
+        wanted = EnsureImport(path, module, None if self._is_taken(path, name) else name)
+        return (wanted, *needed, *self._packaged(path))
+
+    def helper_name(self, path: str, name: str) -> str:
+        """How a file spells what the helper brings: `Store`, or with its module where that is taken."""
+        return f"{self._helper_module}.{name}" if self._is_taken(path, name) else name
+
+    def _is_taken(self, path: str, name: str) -> bool:
+        """Whether a file uses the name for something that does not come from the helper."""
+        module = self.program.modules[path]
+        is_ours = any(each.local == name and each.module == self._helper_module for each in module.imports)
+        return name in module.identifiers | module.exports and not is_ours
 
     def _packaged(self, path: str) -> Iterable[EnsurePackaged]:
         """What makes the helper go with each function that may load a file, where a packager has to be told."""

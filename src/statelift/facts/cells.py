@@ -8,7 +8,7 @@ from statelift.catalogue.objects import effect_of
 from statelift.facts.callees import run_by
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
-from statelift.facts.scopes import Scope, names_bound
+from statelift.facts.scopes import FUNCTIONS, Scope, names_bound
 from statelift.facts.syntax import MODULE, Syntax, pairs_of
 from statelift.facts.values import Cell, CellKind, Home
 from statelift.model import Span
@@ -37,12 +37,13 @@ class _Definition:
 def cells_of(syntax: Syntax, provenance: Provenance, paths: Paths) -> list[Cell]:
     """Every cell that the module defines, one each, with the number of its definitions."""
     found: dict[str, Cell] = {}
-    for node in syntax.walk.only(*DEFINING):
+    nodes = syntax.walk.only(*DEFINING)
+    for node in sorted(nodes, key=lambda each: isinstance(each, ast.AugAssign)):  # which says the least
         for definition in _definitions(syntax, node):
             old = found.get(definition.name)
             if old is None:
                 found[definition.name] = _cell(syntax, provenance, paths, definition)
-            elif definition.home == old.home or definition.home in ("module", "class"):
+            elif _tells_more(definition, old):
                 found[definition.name] = _again(syntax, provenance, paths, old, definition)
     for definition in _only_declared(syntax):
         found.setdefault(definition.name, _cell(syntax, provenance, paths, definition))
@@ -66,8 +67,16 @@ def _only_declared(syntax: Syntax) -> Iterator[_Definition]:
                 yield _Definition(name, "module", statement, None)
 
 
+def _tells_more(definition: _Definition, old: Cell) -> bool:
+    if isinstance(definition.node, ast.AugAssign):
+        return False
+    return definition.home == old.home or definition.home in ("module", "class")
+
+
 def _again(syntax: Syntax, provenance: Provenance, paths: Paths, old: Cell, definition: _Definition) -> Cell:
     """A second definition. What an object starts with tells more than what its methods assign later."""
+    if definition.home == "function" and definition.value is not None and old.value is None:
+        return _cell(syntax, provenance, paths, definition)
     if definition.home in ("instance", "closure", "function"):
         return old
     new = _cell(syntax, provenance, paths, definition)
@@ -235,6 +244,7 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         and node in owner.body
         and isinstance(syntax.parents[owner], ast.Module),
         is_alone=not _is_shared(node),
+        is_direct=isinstance(owner, (ast.Module, ast.ClassDef, ast.arguments, *FUNCTIONS)),
         file="" if value is None else paths.pattern(value),
         files=() if value is None else tuple(_files(paths, value)),
         home=definition.home,

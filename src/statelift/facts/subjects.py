@@ -60,7 +60,7 @@ class Subjects:
         """The cell that `owner.attribute` names, or ""."""
         owner_class = self.syntax.owner_of(owner)
         if owner_class is not None:
-            return self._own(f"{owner_class}.{attribute}")
+            return self._of_class(owner_class, attribute)
         match owner:
             case ast.Name(id=base):
                 return self._named(owner, base, attribute)
@@ -72,6 +72,10 @@ class Subjects:
                 return self._of_result(function, attribute)
             case _:
                 return ""
+
+    def _of_class(self, owner: str, attribute: str) -> str:
+        """An attribute of an object of a class: one that a base of it defines, the linked program knows."""
+        return f"{owner}.{attribute}" if owner in self.syntax.derived else self._own(f"{owner}.{attribute}")
 
     def _dotted(self, owner: ast.expr, attribute: str) -> str:
         dotted = self.syntax.outside(owner)

@@ -280,6 +280,12 @@ class Syntax:
     def _inner_functions(self) -> frozenset[str]:
         return frozenset(scope.qualname for scope in self.scopes.opened.values() if scope.kind == "function")
 
+    @cached_property
+    def derived(self) -> frozenset[str]:
+        """The classes that have bases."""
+        classes = (each for each in self.walk.only(ast.ClassDef) if isinstance(each, ast.ClassDef) and each.bases)
+        return frozenset(self.scopes.opened[each].qualname for each in classes)
+
     def is_class_of(self, node: ast.expr) -> bool:
         """Whether an expression that `owner_of` knows is the class itself, and not an object of it."""
         match node:

@@ -81,7 +81,8 @@ class Cell:
     closure `make.seen`, object `local.user`, process `os.environ['USER']`. `file` is the path pattern that it
     stands for, if it is a path below /tmp; `files` those of what it holds: `{"queue": "/tmp/queue.json"}`.
     `is_tried`: a `try:` of the module defines it, and nothing else is around that.
-    `is_alone`: the statement that defines it defines nothing else (`hits, misses = 0, 0` does). `runs` are the
+    `is_alone`: the statement that defines it defines nothing else (`hits, misses = 0, 0` does). `is_direct`: no
+    `if`, loop or `try` stands around it in the function or class that runs it. `runs` are the
     dotted names of what a call of it runs: `App.handle` behind `handler = App().handle`.
     """
 
@@ -96,6 +97,7 @@ class Cell:
     is_top_level: bool = True
     is_tried: bool = False
     is_alone: bool = True
+    is_direct: bool = True
     file: str = ""
     files: tuple[tuple[str, str], ...] = ()
     home: Home = "module"

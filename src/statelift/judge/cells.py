@@ -10,9 +10,10 @@ from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, is_stale, lazy_reasons
 from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
+from statelift.judge.homes import housed
 from statelift.judge.scoped import scoped_reasons
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
-from statelift.judge.stores import judge_store
+from statelift.judge.stores import is_first_value, judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.names import CellKey
 from statelift.link.writes import is_container, is_write
@@ -63,7 +64,12 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
         return None
     if cell.callee in STREAMS:  # where it stands is no use of what it holds, if it is emptied
         uses = [(path, use) for path, use in uses if use.op != "attribute"]
-    uses = [(path, use) for path, use in uses if not lifetimes.is_building(key, cell, use)]
+    uses = [
+        (path, use)
+        for path, use in uses
+        if use.function or not is_first_value(cell, path, use)
+        if not lifetimes.is_building(key, cell, use)
+    ]
     reachable = [(path, use) for path, use in uses if _may_run(evidence, path, use)]
     cell = _filled(cell, reachable)
     writes = [(path, use) for path, use in reachable if evidence.sources.is_changed_by(cell, path, use)]
@@ -238,16 +244,6 @@ ASKS = frozenset({"contains", "lacks"})
 
 # ---------------------------------------------------------------- state
 
-ADVICE = {
-    "instance": "it lives in an object that is made once per container: give that a store, or make it per call",
-    "default": "it lives in a default argument, one object for all calls: use None and make a new one, or a store",
-    "function": "it lives in an attribute of a function: make it a name of the module first",
-    "object": "it lives in an object that is made once per container: make it a name of the module first",
-    "closure": "it lives in a function that ran once per container: make it a name of the module first",
-    "process": "it belongs to the process: pass the value on as an argument, or keep it in a table",
-}
-
-
 STALE = (
     "rule 7: it keeps what is fetched from a source that the program itself writes to: let it expire, or drop it"
     " where that is written"
@@ -280,10 +276,11 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     module = evidence.program.modules.get(make.key[0])
     dynamic = module is not None and module.has_dynamic_names
     counter = judge_counter(evidence, make, uses) or judge_tally(make, uses) or judge_numbers(make, uses)
+    is_unseen = counter is not None and counter.rule == "SL201" and make.cell.home == "function"
+    if is_unseen and evidence.program.stray_attributes(make.key):
+        counter = None  # a decorator gives the function another name, by which the number is read
     judgement = counter or _by_shape(evidence, make, uses)
-    if make.cell.home in ADVICE:
-        judgement = judgement.lowered(Tier.MANUAL, ADVICE[make.cell.home])
-    judgement = as_step(evidence, judgement)
+    judgement = as_step(evidence, housed(evidence, judgement))
     if any(is_stale(evidence, path, use) for path, use in uses):
         judgement = judgement.lowered(Tier.MANUAL, STALE)
     if dynamic:

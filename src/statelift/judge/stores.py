@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Collection, Iterator
 
 from statelift.catalogue import CONSTRUCTORS
-from statelift.facts.values import Access, Value
+from statelift.facts.cells import FIELDS
+from statelift.facts.values import Access, Cell, Value
 from statelift.judge.blocks import conflicts, put_backs
 from statelift.judge.evidence import Evidence
 from statelift.judge.local_meaning import local_meaning
@@ -88,18 +89,33 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
 def _definition(judgement: Judgement) -> Iterator[Lowered]:
     assert judgement.cell is not None
     _, cell = judgement.cell
-    if cell.definition_count > 1 or not cell.is_top_level:
+    is_nested = cell.home in ("instance", "closure", "function", "default")  # who makes these is asked apart
+    if cell.definition_count > 1 or not (cell.is_top_level or is_nested):
         yield Tier.MANUAL, "it is defined in more than one place, or conditionally"
     if not cell.is_alone:
         yield Tier.MANUAL, f"line {cell.place.line} defines it together with others: give it a statement of its own"
-    if cell.value is None or cell.value.text not in ("{}", "dict()"):
+    if not is_empty_dict(cell):
         yield Tier.MANUAL, "it starts with entries: a table would have to be seeded with them"
+
+
+def is_empty_dict(cell: Cell) -> bool:
+    """Whether it starts as a dict without entries: `{}`, or a field that is made so."""
+    text = "" if cell.value is None else cell.value.text
+    is_field = cell.callee in FIELDS and re.fullmatch(r"[\w.]+\(default_factory=dict\)", text) is not None
+    return text in ("{}", "dict()") or is_field
+
+
+def is_first_value(cell: Cell, path: str, use: Access) -> bool:
+    """Whether a use is the statement that the cell starts with."""
+    return use.op == "rebind" and (path, use.statement) == (cell.place.path, cell.statement)
 
 
 def _strangers(evidence: Evidence, judgement: Judgement) -> Iterator[Lowered]:
     """The same attribute on an object that cannot be followed may be the same dict."""
     assert judgement.cell is not None
-    key, _ = judgement.cell
+    key, cell = judgement.cell
+    if cell.home in ("closure", "default"):
+        return  # a variable, which only its own functions see
     for name in evidence.program.overriding(key):
         yield Tier.MANUAL, f"the subclass {name} has an attribute of its own of that name"
     if evidence.program.stray_attributes(key):

@@ -74,9 +74,13 @@ class Program(Names):
         return self._field(path, access.subject)
 
     def _field(self, path: str, name: str) -> CellKey | None:
-        """`counter.n`, where `counter` is an object of a class of the program, and `get().n`, if that gives one."""
+        """`counter.n`, where `counter` is an object of a class of the program, `get().n`, if that gives one, and
+        `Derived.n`, which a base has.
+        """
         owner, _, attribute = name.rpartition(".")
-        made = self._made(path, owner) if owner else None
+        target = self.resolve(path, owner) if owner else None
+        is_class = target is not None and target.kind == "class"
+        made = target if is_class else self._made(path, owner) if owner else None
         return None if made is None else self._inherited(made, attribute, HOPS)
 
     def _made(self, path: str, name: str) -> Target | None:
