@@ -68,8 +68,8 @@ class RealFiles:
         return os.scandir(self._path(path))
 
     def glob(self, pathname):
-        found = glob.glob(str(self._path(pathname)))  # noqa: PTH207
-        return [f"/tmp/{Path(each).relative_to(self._root)}" for each in found]
+        found = glob.glob(f"{self._root}/{pathname.removeprefix('/tmp/')}")  # noqa: PTH207
+        return [f"/tmp{each.removeprefix(str(self._root))}" for each in found]
 
     def move(self, source, path):
         shutil.move(source, self._path(path))
@@ -97,11 +97,14 @@ LISTINGS = {
     "glob": lambda files, path: sorted(files.glob(f"{path}/*.txt")),
     "glob all": lambda files, path: sorted(files.glob(f"{path}/*")),
     "glob below": lambda files, path: sorted(files.glob("/tmp/box*/[!.]*/*")),
+    "glob folders": lambda files, path: sorted(files.glob(f"{path}*/")),
+    "glob folders below": lambda files, path: sorted(files.glob("/tmp/box/*/")),
+    "glob a folder": lambda files, path: sorted(files.glob("/tmp/box/in/")),
     "glob one": lambda files, path: sorted(files.glob(f"{path}/a.txt")),
     "match": lambda files, path: sorted(files.match(path, "*.t?t")),
     "match all": lambda files, path: sorted(files.match(path, "*")),
 }
-BOXES = ["/tmp/box", "/tmp/box/in", "/tmp/box/./in", "/tmp/none"]
+BOXES = ["/tmp/box", "/tmp/box/in", "/tmp/box/./in", "/tmp/./box", "/tmp/none"]
 
 
 @pytest.mark.parametrize("steps", [300, pytest.param(2_000, marks=pytest.mark.complete)])

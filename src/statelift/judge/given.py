@@ -94,7 +94,10 @@ def is_read_late(evidence: Evidence, path: str, connection: Connection) -> bool:
 def _asked(evidence: Evidence, path: str, connection: Connection, argument: Argument) -> str:
     """When the value of an argument that somebody else computes is asked for."""
     if is_secret(evidence, path, argument) and is_read_late(evidence, path, connection):
-        return "on every call; now when a connection is opened, so a rotated one is read with the next connection"
+        return (
+            "on every call; now when a connection is opened, which reads a rotated one"
+            " unless the program keeps what it has read"
+        )
     if argument.has_locals or is_secret(evidence, path, argument):
         return "on every call; another answer opens another one"
     return "on every call; the getter asks once"
