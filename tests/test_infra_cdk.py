@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -13,12 +14,14 @@ from infra_templates import ALL, operations_for
 from located import locate
 from repositories import written
 from test_infra_patch import is_subsequence
+from test_infra_validators import findings
 from test_packages import STATE
 
 from statelift.compose import compose
 from statelift.discover import read_file
 from statelift.infra import Refusal
 from statelift.infra.patching import patch_file
+from statelift.infra.validators import MODULE, new_findings
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, Options, Tier
 from statelift.planning import make_plan
 
@@ -113,24 +116,60 @@ def test_without_a_literal_id_the_name_stands_for_the_function():
     assert all("without a literal id are bound to fn" in function.patchable for function in found)
 
 
-@pytest.mark.slow
-def test_the_program_synthesizes_to_exactly_these_rights(tmp_path):
-    pytest.importorskip("aws_cdk")
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "app.py").write_text("def handler(event, context):\n    return 1\n")
+EXISTING = [
+    EnsureEnv("F", "KNOWN_TABLE_NAME", "table/known", "name"),
+    EnsureGrant("F", "table/known", ("dynamodb:Query",)),
+    EnsureGrant("F", "bucket/known-files", ("s3:DeleteObject",), "tmp/"),
+]
+
+
+@pytest.fixture(scope="module")
+def synthesized(tmp_path_factory):
+    """The template that CDK makes of the patched program."""
+    pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed")
+    if shutil.which("node") is None:
+        pytest.skip("CDK needs Node.js")
+    folder = tmp_path_factory.mktemp("cdk")
+    (folder / "src").mkdir()
+    (folder / "src" / "app.py").write_text("def handler(event, context):\n    return 1\n")
     end = "\n\nfrom aws_cdk import App\n\napp = App(outdir='out')\nShop(app, 'Shop')\napp.synth()\n"
-    (tmp_path / "app.py").write_text(patched(PLAIN) + end)
-    subprocess.run([sys.executable, "app.py"], cwd=tmp_path, check=True, capture_output=True)
-    made = json.loads((tmp_path / "out" / "Shop.template.json").read_text())["Resources"].values()
+    (folder / "app.py").write_text(patched(PLAIN, [*ALL, *EXISTING]) + end)
+    subprocess.run([sys.executable, "app.py"], cwd=folder, check=True, capture_output=True)
+    return (folder / "out" / "Shop.template.json").read_text()
+
+
+def rights_in(template):
+    """Actions and resource of each statement of the only policy."""
+    made = json.loads(template)["Resources"].values()
     (policy,) = (body["Properties"] for body in made if body["Type"] == "AWS::IAM::Policy")
-    statements = policy["PolicyDocument"]["Statement"]
-    actions = (each["Action"] for each in statements)
-    assert sorted(each for one in actions for each in ([one] if isinstance(one, str) else one)) == [
-        "dynamodb:GetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
-        "s3:GetObject", "s3:ListBucket", "s3:PutObject",
+    for each in policy["PolicyDocument"]["Statement"]:
+        actions = each["Action"]
+        yield ([actions] if isinstance(actions, str) else actions), json.dumps(each["Resource"])
+
+
+@pytest.mark.slow
+def test_the_program_synthesizes_to_exactly_these_rights(synthesized):
+    rights = [*rights_in(synthesized)]
+    assert sorted(each for actions, _ in rights for each in actions) == [
+        "dynamodb:GetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+        "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject",
     ]  # fmt: skip
+    [known] = [resource for actions, resource in rights if actions == ["dynamodb:Query"]]
+    assert all(word in known for word in ("AWS::Partition", "AWS::Region", "AWS::AccountId", ":table/known"))
+    [files] = [resource for actions, resource in rights if actions == ["s3:DeleteObject"]]
+    assert ":s3:::known-files/tmp/*" in files
+    made = json.loads(synthesized)["Resources"].values()
     kept = [body["DeletionPolicy"] for body in made if body["Type"] in ("AWS::DynamoDB::Table", "AWS::S3::Bucket")]
     assert kept == ["Retain"] * 3
+
+
+@pytest.mark.slow
+def test_the_synthesized_stack_has_no_findings(synthesized):
+    # CDK itself says twice that a function needs its role
+    assert [each for each in findings(synthesized) if "W3005" not in each] == []
+    pytest.importorskip(MODULE, reason="the extra validate is not installed")
+    new = new_findings(b'{"Resources": {}}', synthesized.encode())
+    assert [rule for rule, _ in new if rule != "W3005"] == []
 
 
 def test_functions_beside_each_other_share_a_table():

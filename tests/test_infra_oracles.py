@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pygohcl
 import pytest
+from infra_cdk import ACCEPTED as PROGRAMS
 from infra_chalice import POLICIES
 from infra_services import EVERY_ACCEPTED as SERVICES
 from infra_templates import ALL, EVERY_ACCEPTED, ROLE
@@ -23,6 +24,8 @@ from statelift.infra import render_infrastructure
 from statelift.infra.patching import patch_file
 from statelift.infra.values import Tagged, value_of
 from statelift.locate.tree import compose_template
+from statelift.verify.deployment.names import names_of
+from statelift.verify.deployment.programs import program_deployment
 
 # ---------------------------------------------------------------- another YAML parser
 
@@ -201,6 +204,20 @@ def of_terraform(data):
             yield policy
 
 
+def of_deployment(found):
+    """What verify reads out of a patched program, as a policy."""
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": list(each.actions),
+            "Resource": list(each.resources),
+            "Condition": {said.operator: {said.key: list(said.values)} for said in each.conditions},
+        }
+        for each in found.statements
+    ]
+    yield {"Version": "2012-10-17", "Statement": statements}
+
+
 POLICIES_MADE = {
     **{name: lambda name=name: of_template(patch_file("t.yaml", EVERY_ACCEPTED[name].encode(), ALL))
        for name in ("plain", "role", "role-with-policies", "json", "policies-flow-list", "crlf")},
@@ -209,6 +226,9 @@ POLICIES_MADE = {
     **{f"terraform {role}": lambda role=role: of_terraform(patch_file("statelift.tf", None, with_role(role)))
        for role in ("aws_iam_role.r.id", *ROLES)},
     "chalice": lambda: [json.loads(patch_file(".chalice/policy-dev.json", POLICIES["empty"].encode(), RIGHTS))],
+    **{f"cdk {name}": lambda text=text: of_deployment(
+           program_deployment(patch_file("stack.py", text.encode(), ALL), "F", names_of(ALL)))
+       for name, text in PROGRAMS.items()},
     "stack": lambda: of_template(render_infrastructure(ALL, "cloudformation").encode()),
 }  # fmt: skip
 

@@ -8,11 +8,13 @@ import shutil
 from pathlib import Path
 
 from statelift.cli.options import Settled
+from statelift.cli.plan import rendered
 from statelift.compose import compose
 from statelift.config import NAME, read_configuration
 from statelift.discover import read_file
-from statelift.model import Options, Tier
+from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, Options, Tier
 from statelift.planning import make_plan
+from statelift.runtime import HELPER_FILE
 from statelift.selecting import chosen_changes
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -33,6 +35,35 @@ def asked_cases() -> dict[str, tuple[Path, Path]]:
     """Programs with a configuration that asks for something else than the defaults, likewise."""
     befores = sorted(FIXTURES.glob("styles/*/before"))
     return {f"styles/{before.parent.name}": (before, before.with_name("after")) for before in befores}
+
+
+def deployed_cases() -> dict[str, tuple[Path, Path]]:
+    """Programs that each tool deploys, with the edges of their templates, likewise."""
+    befores = sorted(FIXTURES.glob("deployments/*/before"))
+    return {f"deployments/{before.parent.name}": (before, before.with_name("after")) for before in befores}
+
+
+def deployed(program: Path) -> dict[str, bytes]:
+    """As `migrated`, but of the helper file only which parts it holds: what is in them, other programs show."""
+    return {path: _named(path, data) for path, data in migrated(program).items()}
+
+
+def _named(path: str, data: bytes) -> bytes:
+    lines = (line for line in data.splitlines(keepends=True) if line.startswith(b"# statelift parts:"))
+    return b"".join(lines) if path.endswith(HELPER_FILE) else data
+
+
+def printed_cases() -> dict[str, tuple[Path, str, Path]]:
+    """Where `infra` is asked for a template to copy from: program, tool, expected output."""
+    files = sorted(FIXTURES.glob("deployments/*/printed/*"))
+    return {f"{file.parents[1].name} {file.stem}": (file.parents[1] / "before", file.stem, file) for file in files}
+
+
+def printed(program: Path, target: str) -> str:
+    """What `infra --target` prints for all changes of a program."""
+    plan = make_plan([program], options_of(program))
+    kinds = (EnsureResource, EnsureEnv, EnsureGrant)
+    return rendered([each for change in plan.changes for each in change.ops if isinstance(each, kinds)], target)
 
 
 def options_of(program: Path) -> Options:
@@ -56,8 +87,8 @@ def kept(folder: Path) -> dict[str, bytes]:
 
 def main() -> None:
     """Write every expected output again, and tell which ones changed."""
-    for name, (program, golden) in {**cases(), **asked_cases()}.items():
-        wanted = migrated(program)
+    for name, (program, golden) in {**cases(), **asked_cases(), **deployed_cases()}.items():
+        wanted = deployed(program) if name in deployed_cases() else migrated(program)
         if wanted == kept(golden):
             continue
         shutil.rmtree(golden, ignore_errors=True)
@@ -66,6 +97,8 @@ def main() -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
         print(f"{name}: {', '.join(wanted) or 'stays as it is'}")
+    for program, target, file in printed_cases().values():
+        file.write_text(printed(program, target))
 
 
 if __name__ == "__main__":

@@ -188,14 +188,15 @@ def infra(paths: Sequence[Path], target: str, rate: int, prices: Path | None, as
         talk("The changes of this plan need no infrastructure.")
         return exit_of(made, has_news=False)
     try:
-        write_data(_rendered(found, target))
+        write_data(rendered(found, target))
     except Refusal as refusal:
         raise UsageError(str(refusal)) from refusal
     _talk_about_costs(changes, rate, prices)
     return exit_of(made, has_news=False)
 
 
-def _rendered(operations: Sequence[EnsureResource | EnsureEnv | EnsureGrant], target: str) -> str:
+def rendered(operations: Sequence[EnsureResource | EnsureEnv | EnsureGrant], target: str) -> str:
+    """All that the operations ask for in one of TARGETS. Raises Refusal."""
     from statelift.infra import render_example, render_infrastructure
 
     match target:
