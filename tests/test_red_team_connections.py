@@ -367,6 +367,27 @@ def test_a_docstring_sets_nothing(tmp_path: Path) -> None:
     assert connection_of(tmp_path, source).tier is Tier.REVIEW
 
 
+ADDED = {
+    "to a text": "'UPDATE users ' + 'SET name = %s ' + 'WHERE id = 1'",
+    "to a text, formatted": "'UPDATE users ' + 'SET name = {} '.format(event['t'])",
+    "behind a name": "f\"UPDATE {event['t']} SET name = 1\"",
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_a_set_that_goes_on_with_an_update_sets_no_variable(tmp_path: Path, name: str) -> None:
+    source = using(*PSYCOPG, CURSOR, f"cur.execute({ADDED[name]})", *END)
+    assert connection_of(tmp_path, source).tier is Tier.REVIEW
+
+
+@pytest.mark.parametrize(
+    "sql", ["'select 1; ' + 'SET ROLE x'", "event['t'] + 'SET ROLE x'", "f\"{event['t']} SET ROLE x\""]
+)
+def test_a_set_that_may_begin_a_statement_is_left_to_people(tmp_path: Path, sql: str) -> None:
+    source = using(*PSYCOPG, CURSOR, f"cur.execute({sql})", *END)
+    assert connection_of(tmp_path, source).tier is Tier.MANUAL
+
+
 TELLING = {
     "a procedure": (using(*MYSQL, CURSOR, "cur.callproc('t', (event['t'],))", *END), "procedures"),
     "notices": (using(*PSYCOPG, CURSOR, "cur.execute('select f()')", "print(c.notices)", *END), "notices"),

@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -192,7 +192,7 @@ class Connections:
         """The first SQL text of the file that changes the session rather than data."""
         for node in self.syntax.walk.only(ast.Constant, ast.JoinedStr):
             text = "" if isinstance(self.syntax.parents[node], ast.Expr) else _text(node)
-            if SETTING.match(text) or INSIDE.search(text):
+            if INSIDE.search(text) or (SETTING.match(text) and not _is_continued(self.syntax.parents, node)):
                 return " ".join(text.split())[:40]
         return ""
 
@@ -283,6 +283,37 @@ def _text(node: ast.AST) -> str:
             return "".join(_text(each) if isinstance(each, ast.Constant) else "{}" for each in values)
         case _:
             return ""
+
+
+def _is_continued(parents: Mapping[ast.AST, ast.AST], node: ast.AST) -> bool:
+    """Whether a text is put behind one that is written there and ends no statement: "UPDATE users " + "SET …"."""
+    parent = parents[node]
+    match parent:
+        case ast.BinOp(op=ast.Add(), left=left, right=right) if right is node:
+            before = _last_text(left).rstrip()
+            return bool(before) and not before.endswith(";")
+        case ast.BinOp(left=left) if left is node:
+            return _is_continued(parents, parent)
+        case ast.Attribute(attr="format") | ast.Call(func=ast.Attribute(attr="format")):
+            return _is_continued(parents, parent)
+        case ast.JoinedStr(values=pieces):
+            before = _text(ast.JoinedStr(pieces[: pieces.index(node)])) if node in pieces else ""
+            return bool(before.replace("{}", "").strip()) and not before.rstrip().endswith(";")
+        case _:
+            return False
+
+
+def _last_text(node: ast.expr) -> str:
+    """What an expression of texts that are added ends with; "" where that is not written there."""
+    match node:
+        case ast.BinOp(op=ast.Add(), right=right):
+            return _last_text(right)
+        case ast.Call(func=ast.Attribute(value=value, attr="format")):
+            return _last_text(value)
+        case ast.JoinedStr(values=[*_, ast.Constant(value=str(text))]):
+            return text
+        case _:
+            return _text(node)
 
 
 def _import_text(local: str, target: str) -> str:
