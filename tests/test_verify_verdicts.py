@@ -78,6 +78,19 @@ def again(event, context):
     return {"name": CALLS[str(event["job"])]() if str(event["job"]) in CALLS else None}
 """
 
+LIMITED = """import time
+
+HITS = {}
+
+
+def handler(event, context):
+    user = str(event["user"])
+    now = time.time()
+    recent = [moment for moment in HITS.get(user, []) if now - moment < 60]
+    HITS[user] = [*recent, now]
+    return {"allowed": len(recent) < 5}
+"""
+
 
 @pytest.fixture
 def verified(tmp_path, said):
@@ -163,3 +176,12 @@ def test_what_shows_nothing_leaves_with_3(verified, program, verdict, word):
     code, result = verified(program, PRICES_EVENTS, "--runs", 0)
     assert (code, result["verdict"]) == (3, verdict)
     assert word in result["reason"]
+
+
+def test_events_come_fast_enough_for_a_limit_in_a_window_of_time(verified, tmp_path, said):
+    """Between some events lies a day; a window of a minute would always be empty then."""
+    folder = written(tmp_path / "limited", {"app.py": LIMITED})
+    code, out, err = said("verify", folder, "--yes", "--original-only", "--format", "json")
+    assert (code, json.loads(out)["results"][0]["verdict"]) == (0, "STATEFUL"), err
+    code, result = verified(LIMITED, [], "--concurrency", 1, "--runs", 2)
+    assert (code, result["verdict"]) == (0, "EQUIVALENT"), result["reason"]

@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands: `statelift --help` has to be instant.
 """
 
+import gc
 import sys
 import traceback
 from typing import NoReturn
@@ -22,6 +23,11 @@ from statelift.report.terminal import escape
 EXITS = """\b
 Exit codes: 0 nothing to report, 1 findings or changes, 2 wrong usage or a stale plan,
 3 something could not be analysed or was rolled back, 4 verify saw a difference, 130 interrupted (resumable)."""
+
+
+# Nearly all objects of a run are trees that live until they are let go as a whole: looking at them as often as Python
+# does by default takes half of the time of a large plan.
+COLLECTION = (200_000, 20, 100)
 
 
 class _Commands(click.Group):
@@ -45,6 +51,7 @@ statelift.add_command(plan, "diff")
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    gc.set_threshold(*COLLECTION)
     try:
         sys.exit(run(sys.argv[1:]))
     except Exception as error:  # noqa: BLE001 - the last door: an internal error is exit 2, with its traceback

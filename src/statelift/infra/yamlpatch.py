@@ -30,10 +30,11 @@ class Refusal(ValueError):  # noqa: N818 - a decision, not an accident
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A template between two additions."""
+    """A template between two additions. `plain` is what it says, as `plain_of` gives it."""
 
     tree: Tree
     style: Style
+    plain: Plain
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -44,7 +45,7 @@ class Document:
             raise Refusal(f"{error} (line {error.line})") from error
         if tree is None:
             raise Refusal("This file is not a template: it holds no mapping.")
-        return cls(tree, style_of(tree))
+        return cls(tree, style_of(tree), plain_of(tree.root))
 
     def node(self, path: Path) -> Node | None:
         """The node at a path of keys and list positions."""
@@ -80,7 +81,7 @@ class Document:
         if pair is None:
             raise Refusal(f"{_words(path)} is not there.")
         key, node = pair
-        expected = _changed(plain_of(self.tree.root), path, lambda old: [old])
+        expected = _changed(self.plain, path, lambda old: [old])
         start, end = node.start_mark.index, node.end_mark.index
         text = self.tree.text
         if self.style.is_json or getattr(node, "flow_style", False):
@@ -99,7 +100,7 @@ class Document:
         if self.style.has_long_intrinsics:
             addition = long_form(addition)
         node = self.node(path)
-        expected = _changed(plain_of(self.tree.root), path, lambda old: _joined(old, addition, after))
+        expected = _changed(self.plain, path, lambda old: _joined(old, addition, after))
         if isinstance(node, ScalarNode):
             return self._below_empty_key(path, node, addition, expected)
         if not isinstance(node, MappingNode | SequenceNode):
@@ -119,7 +120,7 @@ class Document:
             # part of the scalar: in front of it there is room
             if position != last or self.tree.text.endswith(("\n", "\r")):
                 raise
-            expected = _changed(plain_of(self.tree.root), path, lambda old: _joined(old, addition, last - 1))
+            expected = _changed(self.plain, path, lambda old: _joined(old, addition, last - 1))
             return self._in_block(node, last - 1, addition, expected, blank)
 
     def _below_empty_key(self, path: Path, node: ScalarNode, addition: Value, expected: Plain) -> "Document":
@@ -271,7 +272,7 @@ class Document:
             raise Refusal(f"The addition would not be valid YAML there: {error}") from error
         if tree is None or tree.duplicates or plain_of(tree.root) != expected:
             raise Refusal("The addition could not be proved to change nothing else, so it was not made.")
-        return Document(tree, self.style)
+        return Document(tree, self.style, expected)
 
 
 def _changed(root: Plain, path: Path, change: Change) -> Plain:

@@ -54,7 +54,8 @@ class Tree:
 def compose_template(data: bytes, *, is_checked: bool = False) -> Tree | None:
     """The one mapping of a file, or None where it holds something else. Raises TemplateError.
 
-    `is_checked`: the text is one that was read before, with a few lines more, so its depth needs no second look.
+    `is_checked`: the text is one that was read before, with a few lines more, so its depth and its aliases need no
+    second look.
     """
     text = _decode(data)
     bom = _BOM if text.startswith(_BOM) else ""
@@ -66,7 +67,8 @@ def compose_template(data: bytes, *, is_checked: bool = False) -> Tree | None:
     if not documents or not isinstance(documents[0], MappingNode):
         return None
     root = documents[0]
-    _measure(root, frozenset(), {})
+    if not is_checked:
+        _measure(root, frozenset(), {})
     nodes = list(_nodes(root))
     return Tree(bom, text, root, _shared(nodes), tuple(_duplicates(nodes)))
 

@@ -10,13 +10,24 @@ from statelift.verify.judging import Evidence, broken_by, result_of
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.playing.compare import shown
 from statelift.verify.playing.driver import PERMISSION, Course, Divergence, Pair, replay, run_steps
-from statelift.verify.playing.schedule import CRASHING, CROWDED, FAULTY, FRESH, MIXED, MOST, STEADY, Manner, Script
+from statelift.verify.playing.schedule import (
+    CRASHING,
+    CROWDED,
+    FAULTY,
+    FRESH,
+    HURRIED,
+    MIXED,
+    MOST,
+    STEADY,
+    Manner,
+    Script,
+)
 from statelift.verify.playing.shrink import MOST_SHRINKING, shrunk
 from statelift.verify.subjects import Kept, Subject
 from statelift.verify.verdicts import Counterexample, Result, Shown, Verdict
 
 EVENTS = 24  # generated events of a run
-_PROBES = 4  # runs of the original that look for state
+_PROBES = (FRESH, FRESH, HURRIED, FRESH, HURRIED, FRESH)  # runs of the original that look for state
 _MANY = 120  # steps of the user: more of them go through once, in the manner that finds most
 Progress = Callable[[str, int, int], None]  # what is done, how many of how many
 
@@ -83,8 +94,8 @@ class _Examination:
     def _probes(self) -> Iterator[tuple[Manner, list[Step]]]:
         if self.steps:
             yield FRESH, list(self.steps[:_MANY])
-        for number in range(_PROBES):
-            yield FRESH, self.invented(number)
+        for number, manner in enumerate(_PROBES):
+            yield manner, self.invented(number)
         if len(self.steps) > _MANY:
             yield STEADY, list(self.steps)
 

@@ -8,6 +8,7 @@ from statelift.verify.events.steps import START, Json, Memory, Step, event_of
 from statelift.verify.values import Event, Faults
 
 _PAUSES = (1.0, 10.0, 10.0, 10.0, 61.0, 901.0, 3601.0, 90_000.0)  # seconds between two turns: expiries pass
+_SHORT_PAUSES = (0.1, 0.5, 1.0, 2.0)  # many turns fit into a window of time: rate limits, locks, cool-downs
 MOST = 3  # events at the same time
 NO_FAULTS = Faults()
 _POOL = 4  # containers that live at the same time
@@ -34,7 +35,8 @@ class Turn:
 class Manner:
     """How hostile the environment is: at least `least` and at most `concurrency` events at the same time, where
     they do not wait for each other's answers; `reuse` and `recycle` are probabilities. `shares_tmp`: all containers
-    have one /tmp, as the processes of one of Lambda's managed instances do.
+    have one /tmp, as the processes of one of Lambda's managed instances do. One of `pauses`, in seconds, lies
+    between two turns.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Manner:
     hash_seeds: int = 2
     faults: Faults = NO_FAULTS
     shares_tmp: bool = False
+    pauses: tuple[float, ...] = _PAUSES
 
     def at_most(self, count: int) -> "Manner":
         """The same with at most so many events at the same time."""
@@ -52,9 +55,14 @@ class Manner:
 
 
 FRESH = Manner("a new container for every event", reuse=0.0, recycle=1.0)
+HURRIED = Manner(
+    "a new container for every event, one soon after the other", reuse=0.0, recycle=1.0, pauses=_SHORT_PAUSES
+)  # fmt: skip
 MIXED = Manner("containers reused, recycled and running at the same time", concurrency=MOST)
 STEADY = Manner("containers reused and recycled, one event at a time", recycle=0.15)
-CROWDED = Manner("always several events at the same time", concurrency=MOST, least=2, recycle=0.1)
+CROWDED = Manner(
+    "always several events at the same time", concurrency=MOST, least=2, recycle=0.1, pauses=_SHORT_PAUSES
+)  # fmt: skip
 FAULTY = Manner(
     "stale reads, throttling, errors and lost answers", concurrency=2,
     faults=Faults(stale=0.5, throttled=0.05, error=0.02, lost=0.06),
@@ -116,7 +124,7 @@ class Adversary:
         free = list(self._live)
         for step in group:
             placed.append(Placed(self._event(step, memory), *self._place(free)))
-        self._now += self._dice.choice(_PAUSES)
+        self._now += self._dice.choice(self._manner.pauses)
         return Turn(tuple(placed), tuple(recycled))
 
     def _event(self, step: Step, memory: Memory) -> Event:
