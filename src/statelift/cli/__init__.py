@@ -25,8 +25,8 @@ Exit codes: 0 nothing to report, 1 findings or changes, 2 wrong usage or a stale
 3 something could not be analysed or was rolled back, 4 verify saw a difference, 130 interrupted (resumable)."""
 
 
-# Nearly all objects of a run are parts of trees, which live until they are let go as a whole: collecting as often as
-# Python does by default takes half of the time of a large plan.
+# Nearly all objects of a run are parts of trees, which live until they are let go as a whole: to collect as often
+# as Python does by default takes half of the time of a large plan.
 COLLECTION = (200_000, 20, 100)
 
 
