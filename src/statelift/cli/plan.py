@@ -23,6 +23,7 @@ from statelift.cli.options import (
 from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Plan, Tier
 
 TARGETS = ("cloudformation", "sam", "serverless", "terraform", "cdk")
+SKELETONS = ("file-system", "cache", "database-proxy", "workflow", "dashboard")
 FORMATS = ("full", "concise", "json", "json-lines", "github")
 
 
@@ -177,22 +178,62 @@ def closing(made: Plan) -> str:
     help="Invocations a month, for the costs on stderr.",
 )
 @click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="A table of prices of your own.")
-def infra(paths: Sequence[Path], target: str, rate: int, prices: Path | None, asked: Asked) -> int:
+@click.option(
+    "--skeleton", type=Choice(SKELETONS), help="Print the start of a stack for what no change moves, instead.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file, not to stdout."
+)
+def infra(
+    paths: Sequence[Path], target: str, rate: int, prices: Path | None, skeleton: str | None, output: Path | None,
+    asked: Asked,
+) -> int:  # fmt: skip
     """Print one template with the tables, buckets and rights that the changes need, to deploy or to copy from."""
     from statelift.infra import Refusal
 
+    if skeleton is not None:
+        _give(_skeleton(skeleton), output)
+        return 0
     made = plan_or_load(paths, asked)
     changes = [each for each in made.changes if each.decision != "rejected"]
     found = [op for each in changes for op in each.ops if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
-    if not found:
-        talk("The changes of this plan need no infrastructure.")
-        return exit_of(made, has_news=False)
     try:
-        write_data(rendered(found, target))
+        if found:
+            _give(rendered(found, target), output)
     except Refusal as refusal:
         raise UsageError(str(refusal)) from refusal
-    _talk_about_costs(changes, rate, prices)
+    if found:
+        _talk_about_costs(changes, rate, prices)
+    else:
+        talk("The changes of this plan need no infrastructure.")
+    _talk_about_suggestions(made)
     return exit_of(made, has_news=False)
+
+
+def _give(text: str, output: Path | None) -> None:
+    """Print it, or write the file and the folders above it."""
+    if output is None:
+        write_data(text)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
+    talk(f"Written to {output}.")
+
+
+def _skeleton(name: str) -> str:
+    from statelift.infra.suggestions import skeleton
+
+    return skeleton(name)
+
+
+def _talk_about_suggestions(made: Plan) -> None:
+    from statelift.infra.suggestions import suggestions
+
+    for each in suggestions(made.findings):
+        talk(each.sentence)
 
 
 def rendered(operations: Sequence[EnsureResource | EnsureEnv | EnsureGrant], target: str) -> str:
