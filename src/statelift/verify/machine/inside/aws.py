@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -55,6 +56,8 @@ def warm_up() -> str:
     # Each session parses the service models again: here all containers and all sessions share them.
     loaders.JSONFileLoader.load_file = _load_once(loaders.JSONFileLoader.load_file)
     _leave_untraced(boto3)
+    # It tells the log of every session where it found credentials: that depends on the container only.
+    logging.getLogger("botocore.credentials").setLevel(logging.WARNING)
     # The default session keeps what it has read, but no credentials or region: it looks for both when asked.
     boto3.setup_default_session()
     place = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
