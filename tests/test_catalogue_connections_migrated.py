@@ -1,4 +1,4 @@
-"""Catalogue programs with a change of a connection: verify finds that both answer alike, and the new one opens less.
+"""Catalogue programs with a changed connection: verify finds that both answer alike, and the new one opens less.
 
 Client libraries are the doubles of the catalogue, put among the files of both programs. SQL drivers on real servers
 have tests of their own (test_real_databases.py).
