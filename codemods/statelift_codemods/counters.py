@@ -38,6 +38,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from statelift.counting import kept_locally, taken, taken_edits
 from statelift.facts.values import Access, Cell
 from statelift.infra.names import camel, env_name, table_id
 from statelift.judge.counters import (
@@ -250,9 +251,18 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
     counter = workspace.unused_name(path, _counter_name(name))
     edits = [_definition(path, name, cell, counter, workspace)]
     reasons = ["each call writes one item of the table, which takes about 1,000 writes a second"]
-    local = _kept_locally(uses)
+    local = kept_locally(uses, workspace)
+    numbers = taken(uses, workspace)
+    gone = {id(step) for step in numbers.values()}
     for where, use in uses:
-        if increment_of(use) is not None:
+        if id(use) in numbers:
+            edits += taken_edits(where, use, numbers[id(use)], counter, workspace)
+            reasons.append(
+                f"line {use.place.line}: a number is taken as it is read; a call that fails leaves a gap"
+            )
+        elif id(use) in gone:
+            continue
+        elif increment_of(use) is not None:
             edits.append(_increment(where, name, use, counter, keeps=use.function in local))
         elif use.function not in local:
             edits.append(Edit(where, use.name.start, use.name.end, f"{counter}.value()"))
@@ -263,7 +273,7 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
     calls = [
         (where, use.function, _part(use))
         for where, use in uses
-        if _part(use) == "counter.add" or use.function not in local
+        if _part(use) == "counter.add" or (use.function not in local and id(use) not in numbers)
     ]
     ops = (
         *edits,
@@ -354,19 +364,3 @@ def _definition(path: str, name: str, cell: Cell, counter: str, workspace: Works
 def _increment(path: str, name: str, use: Access, counter: str, *, keeps: bool) -> Edit:
     call = f"{counter}.add({increment_of(use)})"
     return Edit(path, use.span.start, use.span.end, f"{name} = {call}" if keeps else call)
-
-
-def _kept_locally(uses: Uses) -> set[str]:
-    """Functions in which an increment lies before every read: its result can be the name's local value."""
-    found: set[str] = set()
-    for function in {use.function for _, use in uses}:
-        own = [use for _, use in uses if use.function == function]
-        steps = [use for use in own if increment_of(use) is not None]
-        reads = [use for use in own if increment_of(use) is None]
-        if steps and all(any(_precedes(step, read) for step in steps) for read in reads):
-            found.add(function)
-    return found
-
-
-def _precedes(step: Access, read: Access) -> bool:
-    return step.span.end <= read.span.start and set(step.guards) <= set(read.guards)

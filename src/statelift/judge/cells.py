@@ -369,28 +369,35 @@ def _is_leak(evidence: Evidence, make: _Maker, uses: Uses) -> bool:
 
 
 def _broken(evidence: Evidence) -> Iterator[Judgement]:
-    """A counter that is incremented without `global`: the original always raises UnboundLocalError."""
+    """A counter that is incremented without `global`: the original always raises UnboundLocalError.
+
+    One judgement for each counter: it is repaired in all of its functions at once.
+    """
+    found: dict[CellKey, list[tuple[str, Access]]] = {}
     for path, module in evidence.program.modules.items():
         for use in module.unbound:
             target = evidence.program.resolve(path, use.subject)
             key = (path, use.subject) if target is None else (target.path, target.name)
-            cell = evidence.program.cells.get(key)
-            if cell is None or not evidence.is_reachable(path, use.function):
-                continue
-            subject = Subject(
-                cell.place.path, cell.place, key[1], evidence.handlers([(path, use)]), uses_of([(path, use)])
-            )
-            yield Judgement(
-                rule="SL203",
-                subject=subject,
-                verdict=Verdict.BROKEN,
-                message=f"{use.spelled} is incremented without `global`: {use.function}() always raises",
-                reasons=(
+            if key in evidence.program.cells and evidence.is_reachable(path, use.function):
+                found.setdefault(key, []).append((path, use))
+    for key, uses in found.items():
+        cell = evidence.program.cells[key]
+        names = list(dict.fromkeys(f"{use.function}()" for _, use in uses))
+        raising = f"{' and '.join(names)} always {'raises' if len(names) == 1 else 'raise'}"
+        yield Judgement(
+            rule="SL203",
+            subject=Subject(cell.place.path, cell.place, key[1], evidence.handlers(uses), uses_of(uses)),
+            verdict=Verdict.BROKEN,
+            message=f"{uses[0][1].spelled} is incremented without `global`: {raising}",
+            reasons=(
+                *(
                     f"line {use.place.line} assigns {use.spelled} in {use.function}(), which makes it a local"
-                    " variable: reading it raises UnboundLocalError",
-                    "decide what the code should do before it is migrated: there is no behaviour to keep",
+                    " variable: reading it raises UnboundLocalError"
+                    for _, use in uses
                 ),
-                tier=Tier.MANUAL,
-                cell=(key, cell),
-                accesses=((path, use),),
-            )
+                "decide what the code should do before it is migrated: there is no behaviour to keep",
+            ),
+            tier=Tier.MANUAL,
+            cell=(key, cell),
+            accesses=tuple(uses),
+        )
