@@ -79,6 +79,84 @@ def test_the_numbers_are_those_of_the_original(tmp_path, monkeypatch, name, star
     assert [change.tier for change in plan.changes] == [Tier.REVIEW]
 
 
+KEYED = "{imports}counts = {made}\n\n\ndef handler(event, context):\n{body}"
+EMPTY = {"a dict": ("", "{}"), "dict()": ("", "dict()")}
+COUNTING = {
+    "defaultdict": ("import collections\n\n", "collections.defaultdict(int)"),
+    "Counter": ("from collections import Counter\n\n", "Counter()"),
+}
+BY_GET = {
+    "read behind": ("counts[k] = counts.get(k, 0) + 1\nreturn counts[k]", "return count\n"),
+    "by more, from behind": (
+        "counts[k] = counts.get(k, 0) + 3\nreturn counts.get(k, 0)",
+        "count = counts.add(k, 3)",
+    ),
+    "down": ("counts[k] = counts.get(k, 0) - 2\nreturn counts[k]", "count = counts.add(k, -2)"),
+    "under a condition": (
+        'if event["n"]:\n    counts[k] = counts.get(k, 0) + 1\nreturn counts.get(k, 0)',
+        "return counts.get(k, 0)\n",
+    ),
+    "asked before": (
+        "if counts.get(k, 0) >= 2:\n    return 'full'\ncounts[k] = counts.get(k, 0) + 1\nreturn 'ok'",
+        "if counts.get(k, 0) >= 2:",
+    ),
+    "two keys": (
+        'counts[k] = counts.get(k, 0) + 1\ncounts["a"] = counts.get("a", 0) + 1\nreturn counts[k]',
+        ("return counts.require(k)\n", "return counts.get(k, 0)\n"),
+    ),
+}
+BY_STEP = {
+    "read behind": ("counts[k] += 1\nreturn {'n': counts[k]}", "return {'n': count}"),
+    "by what comes in": ("counts[k] += int(event['n'])\nreturn counts[k]", "counts.add(k, int(event['n']))"),
+    "down": ("counts[k] -= 1\nreturn counts[k]", "counts.add(k, -1)"),
+    "read only": ("if event['n']:\n    counts[k] += 1\nreturn counts[k]", "return counts.get(k, 0)"),
+}
+CASES = [(made, form) for made in (*EMPTY.values(), *COUNTING.values()) for form in BY_GET.values()]
+CASES += [(made, form) for made in COUNTING.values() for form in BY_STEP.values()]
+CASES += [
+    (EMPTY["a dict"], ("if k in counts:\n    return counts[k]\ncounts[k] = counts.get(k, 0) + 1", "contains(k)"))
+]
+KEYED_EVENTS = [
+    {"k": k, "n": n} for k, n in (("a", 0), ("b", 1), ("a", 2), (1, 1), (True, 1), ("a", 1), (None, 1), ("", 1))
+]
+
+
+def keyed(made, body):
+    lines = "".join(f"    {line}\n" for line in ('k = event["k"]\n' + body).splitlines())
+    return KEYED.format(imports=made[0], made=made[1], body=lines)
+
+
+@pytest.mark.parametrize(("made", "form"), CASES)
+def test_a_count_of_each_key_is_one_addition(tmp_path, monkeypatch, made, form):
+    body, expected = form
+    plan, after = check(tmp_path, monkeypatch, keyed(made, body), "COUNTS_TABLE_NAME", KEYED_EVENTS)
+    assert 'counts = Counters("COUNTS_TABLE_NAME")' in after
+    assert any(text in after for text in ([expected] if isinstance(expected, str) else expected))
+    assert [change.tier for change in plan.changes] == [Tier.REVIEW]
+    assert [change.id.rpartition(".")[2] for change in plan.changes] == ["counters"]
+
+
+OTHERS = {
+    "a missing key raises": (EMPTY["a dict"], "counts[k] += 1\nreturn counts[k]"),
+    "all of them": (COUNTING["Counter"], "counts[k] += 1\nreturn dict(counts)"),
+    "how many": (COUNTING["Counter"], "counts[k] += 1\nreturn len(counts)"),
+    "what a read leaves behind": (COUNTING["defaultdict"], "counts[k] += 1\nreturn [counts[1], 2 in counts]"),
+    "nothing is no 0": (COUNTING["defaultdict"], "counts[k] += 1\nreturn [counts[1], counts.get(2)]"),
+    "set": (COUNTING["Counter"], "counts[k] += 1\nif counts[k] > 2:\n    counts[k] = 0\nreturn counts[k]"),
+    "no whole number": (COUNTING["Counter"], "counts[k] += 0.5\nreturn counts[k]"),
+    "a key that moves": (EMPTY["a dict"], "counts[k] = counts.get(k, 0) + 1\nk = 1\nreturn counts.get(k, 0)"),
+    "begun": (("", '{"a": 1}'), "counts[k] = counts.get(k, 0) + 1\nreturn counts[k]"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_an_addition_cannot_do_is_done_in_another_way(tmp_path, name):
+    made, body = OTHERS[name]
+    plan, _ = migrated(tmp_path, keyed(made, body))
+    assert [finding.symbol for finding in plan.findings] == ["counts"]
+    assert not any(change.id.endswith(".counters") for change in plan.changes)
+
+
 def test_what_a_called_function_adds_is_not_missed(tmp_path, monkeypatch):
     text = program("n += 1\nhelper()\nreturn n", helper="global n\nn += 1")
     _, after = check(tmp_path, monkeypatch, text, "COUNTERS_TABLE_NAME", [1, 1])

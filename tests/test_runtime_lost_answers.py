@@ -1,5 +1,7 @@
 """Every method while the network loses answers: each call of each method in turn, below and above the SDK."""
 
+import os
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError
@@ -18,6 +20,7 @@ def fresh():
     store = container().Store(TABLE)
     store.put("old", "before")
     store.put("other", 1)
+    boto3.client("dynamodb").delete_item(TableName=os.environ[TABLE], Key={"pk": {"S": "k"}})
     s3 = boto3.client("s3")
     s3.put_object(Bucket="files", Key="tmp/old.txt", Body=b"before")
     s3.delete_object(Bucket="files", Key="tmp/new.txt")
@@ -71,6 +74,11 @@ def add_and_reset(module):
     return [count.add(2), count.reset(), count.add(1)]
 
 
+def add_by_key(module):
+    counts = module.Counters(TABLE)
+    return [counts.add("k", 2), counts.add("k", 3), counts.get("k")]
+
+
 KEPT = [("old", "before"), ("other", 1)]
 # What to do, its answer (or KeyError), and the entries and the count that it leaves.
 TABLE_CASES = {
@@ -99,6 +107,16 @@ TABLE_CASES = {
     "reset": (lambda m: counter(m).reset(7), None, KEPT, 7),
     "add and reset": (add_and_reset, [7, None, 1], KEPT, 1),
     "value": (lambda m: counter(m).value(), 5, KEPT, 5),
+    "add by key": (add_by_key, [2, 5, 5], KEPT, 5),
+    "add by key, twice": (
+        lambda m: [m.Counters(TABLE).add("k", 2), m.Counters(TABLE).add("k", 3)],
+        [2, 5],
+        KEPT,
+        5,
+    ),
+    "get by key": (lambda m: m.Counters(TABLE).get("c", 0), 0, KEPT, 5),
+    "require by key": (lambda m: m.Counters(TABLE).require("none"), KeyError, KEPT, 5),
+    "contains by key": (lambda m: m.Counters(TABLE).contains("none"), False, KEPT, 5),
 }
 # What to do, its answer, and the objects that it leaves.
 FILE_CASES = {

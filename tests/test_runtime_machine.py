@@ -50,6 +50,8 @@ class Dicts(RuleBasedStateMachine):
         boto3.client("dynamodb").get_waiter("table_exists").wait(TableName=os.environ[TABLE])
         self.real = {}
         self.modules = modules()
+        self.counts = {}  # their items lie in the same table, and are no entries of the store
+        self.numbers = self.modules[0].Counters(TABLE)
         type(self).runs += 1
         for number in range(2):  # of the writes of a removal the second one, too
             LOSING.append(number)
@@ -115,6 +117,20 @@ class Dicts(RuleBasedStateMachine):
             return real[key]
 
         self.check(changed, lambda s: s.mutate(key, lambda value: [value], *default))
+
+    @rule(key=keys, n=st.integers(-(2**62), 2**62))
+    def count(self, key, n):
+        def counted(_):
+            self.counts[("n", key)] = self.counts.get(("n", key), 0) + n
+            return self.counts[("n", key)]
+
+        self.check(counted, lambda _: self.modules[0].Counters(TABLE).add(("n", key), n))
+
+    @rule(key=keys)
+    def ask_for_a_count(self, key):
+        self.check(lambda _: self.counts.get(("n", key), 0), lambda _: self.numbers.get(("n", key), 0))
+        self.check(lambda _: self.counts[("n", key)], lambda _: self.numbers.require(("n", key)))
+        self.check(lambda _: ("n", key) in self.counts, lambda _: self.numbers.contains(("n", key)))
 
     @rule()
     def whole(self):

@@ -24,6 +24,7 @@ NAMES = {
     "counter.add": "Counter.add",
     "counter.reset": "Counter.reset",
     "counter.value": "Counter.value",
+    **{f"counters.{name}": f"Counters.{name}" for name in ("add", "get", "require", "contains")},
     "files.exists": "FileStore.exists",
     "files.copy": "FileStore.copy",
     **{f"files.entries_{name}": "FileStore.entries" for name in ("read", "write", "remove", "list")},
@@ -75,6 +76,7 @@ def test_a_subset_has_what_it_names_in_any_order_and_is_read_back(parts, chance)
     assert is_pristine(text)
     expected = {NAMES[part] for part in parts - SETTINGS}
     extra = {"FileStore.exists"} if "files.remove" in parts else set()
+    extra |= {"Counter.add"} if "counters.add" in parts else set()
     extra |= {"ConnectionSlot.get"} if "connection.current" in parts else set()
     extra |= {"Store.items"} if parts & {"store.keys", "store.values"} else set()
     extra |= {"FileStore.open"} if {"files.write_text", "files.write_bytes"} & parts else set()
@@ -169,6 +171,11 @@ def taken(module, action):
         action(module.FileStore(BUCKET))
 
 
+def absent(module):
+    with pytest.raises(KeyError):
+        module.Counters(TABLE).require("none")
+
+
 def written():
     with tempfile.NamedTemporaryFile("w", dir="/tmp", delete=False) as file:
         file.write("x")
@@ -198,6 +205,10 @@ CALLS = {
     "counter.add": [lambda m: m.Counter(TABLE, "c").add(), lambda m: m.Counter(TABLE, "c").add()],
     "counter.reset": [lambda m: m.Counter(TABLE, "c").reset(), lambda m: m.Counter(TABLE, "c").reset(7)],
     "counter.value": [lambda m: m.Counter(TABLE, "c").value()],
+    "counters.add": [lambda m: m.Counters(TABLE).add("k"), lambda m: m.Counters(TABLE).add("k", 2)],
+    "counters.get": [lambda m: m.Counters(TABLE).get("k", 0)],
+    "counters.require": [absent],
+    "counters.contains": [lambda m: m.Counters(TABLE).contains("k")],
     "stateless.handler": [lambda m: m.stateless(TABLE, "random:seed_of_this_test")(kept)()],
     "metric.count": [lambda m: m.count_metric("Orders")],
     "metric.unit": [lambda m: m.count_metric("Orders", unit="Bytes")],
@@ -271,4 +282,4 @@ def test_the_actions_of_a_part_are_those_of_its_calls(part):
     expected = set(ACTIONS[part])
     assert made <= expected
     assert expected - made <= {"dynamodb:GetItem"}
-    assert part in ("counter.add", "counter.reset") or made == expected
+    assert part in ("counter.add", "counter.reset", "counters.add") or made == expected

@@ -14,6 +14,14 @@ configuration, it is `put_metric("Requests", 1)`, a call of PutMetricData. A cou
 atomic counter in DynamoDB whose returned value is the one used: `requests += 1` becomes
 `requests = _requests.add(1)`, and the code behind it stays as it is.
 
+A number that is read before it is counted on is taken by one addition: `x = n` and `n += 1` become
+`x = _n_counter.add(1) - 1`, so that no two calls get the same one. What functions that are called in between add is
+not missed: there the count is asked for again.
+
+A dict of counters that code reads becomes one atomic addition per key, in a table of its own: `hits[k] += 1` and
+`return hits[k]` become `hit_count = hits.add(k, 1)` and `return hit_count`. Reads elsewhere are `hits.get(k, 0)`,
+which asks for one key. Where code goes over all keys, sets one or removes one, the dict is kept around each call.
+
 A dict of counters that nobody reads becomes a metric with a dimension: `kinds[kind] += 1` of a `defaultdict(int)`,
 a `Counter()` or by `get(kind, 0)` becomes `count_metric("Kinds", 1, dimensions={"key": str(kind)})`, always REVIEW.
 
@@ -22,7 +30,7 @@ Local counters, counters that are reset before every use.
 
 ## Safety
 SAFE for a counter that is only ever incremented by whole numbers and read nowhere. REVIEW for a counter that
-is read: its value now counts all containers. MANUAL for floats, resets and counters in containers.
+is read: its value now counts all containers. Floats and counters that are reset are kept around each call.
 
 ## Where we differ from the seed documents
 The documents replace `if request_count % 1000 == 0: send_alert(...)` by a metric alone, which loses the
@@ -36,7 +44,7 @@ AP-02 stateful operations, AP-10 global state assumptions.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from statelift.counting import kept_locally, taken, taken_edits
 from statelift.facts.values import Access, Cell
@@ -58,6 +66,7 @@ from statelift.link.names import CellKey
 from statelift.model import Edit, EnsureHelperPart, Operation, Options, Tier
 from statelift.runtime import render_inline_metric
 from statelift.stepping import keep
+from statelift.tallying import keyed
 from statelift.workspace import Proposal, Workspace, line_of
 
 RULES = ("SL201", "SL202")
@@ -73,13 +82,21 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     known = settled(workspace.evidence.sources, list(judgement.accesses))
     uses = [(path, use) for path, use in apart(known) if not is_own_operand(use, known)]
-    make = _metric if judgement.rule == "SL201" else _numbers if _is_iterator(judgement) else _counter
+    make = _metric if judgement.rule == "SL201" else _atomic(judgement)
     proposal = make(judgement, workspace, uses)
     for tier, reason in _obstacles(judgement, workspace, uses):
         proposal = proposal.lowered(tier, reason)
     is_alone = proposal.tier is not Tier.MANUAL and not [*_combined(*judgement.cell[0], uses, workspace)]
     stepped = judgement if is_alone else as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
     yield keep(stepped, workspace) if stepped.is_step else proposal
+
+
+def _atomic(judgement: Judgement) -> Callable[[Judgement, Workspace, Uses], Proposal]:
+    """What a counter that code reads is made of: a number, an iterator, or a dict of numbers."""
+    assert judgement.cell is not None
+    if _is_iterator(judgement):
+        return _numbers
+    return _counter if judgement.cell[1].kind in ("int", "number") else keyed
 
 
 def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterator[tuple[Tier, str]]:

@@ -45,7 +45,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from statelift.facts.values import Access, Value
-from statelift.infra.names import env_name, table_id
+from statelift.infra.names import env_name
 from statelift.inlining import NotInlineError, inline
 from statelift.judge.blocks import put_backs, serves
 from statelift.judge.renewals import inner_reads, renewals
@@ -87,7 +87,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         yield keep(judgement, workspace)
         return
     key, cell = judgement.cell
-    table = _table(key, workspace)
+    table = workspace.table_for(key)
     asked = asked_of(workspace.options, workspace.program, key)
     existing = table_of(asked)
     variable = asked.table_env or env_name(table)
@@ -181,13 +181,6 @@ def _form(use: Access) -> str:
 def _is_inside_edit(use: Access, judgement: Judgement) -> bool:
     """Whether the use reads the same key in a statement that edits it: the edited value serves both."""
     return any(serves(other, use) for _, other in judgement.accesses)
-
-
-def _table(key: CellKey, workspace: Workspace) -> str:
-    """A logical id that no other cell of the program has."""
-    path, name = key
-    twins = [other for other in workspace.program.accesses if other != key and table_id(other[1]) == table_id(name)]
-    return table_id(workspace.resource_name(f"{workspace.program.dotted(path)}.{name}" if twins else name))
 
 
 def _obstacles(judgement: Judgement, workspace: Workspace, *, needs_helper: bool) -> Iterator[tuple[Tier, str]]:

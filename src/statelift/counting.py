@@ -39,10 +39,10 @@ def adds_below(function: FunctionKey, uses: Uses, workspace: Workspace) -> bool:
     """Whether something that the function calls, or waits for, adds to the same counter."""
     adding = {(path, use.function) for path, use in uses if increment_of(use) is not None}
     called = [callee for _, callee in workspace.program.calls.get(function, ())]
-    return not workspace.evidence.reach.below(called).isdisjoint(adding) or _waits(function, workspace)
+    return not workspace.evidence.reach.below(called).isdisjoint(adding) or waits(function, workspace)
 
 
-def _waits(function: FunctionKey, workspace: Workspace) -> bool:
+def waits(function: FunctionKey, workspace: Workspace) -> bool:
     """Whether others may run in between: at an `await`, or where a generator stands still."""
     parsed = parsed_of(function[0], workspace)
     name = function[1].rpartition(".")[2]

@@ -21,7 +21,7 @@ HELPER_FILE = "statelift_state.py"
 # The sections of the file in their order; each is a template of that name.
 _SECTIONS = (
     *("setting", "dynamodb", "s3", "outcome", "conflict", "encode", "unpack", "decode", "key"),
-    *("store", "counter", "stateless", "metric", "sending", "files", "connection"),
+    *("store", "counter", "counters", "stateless", "metric", "sending", "files", "connection"),
 )
 
 
@@ -35,6 +35,7 @@ class Part:
 
 _TABLE = ("setting", "dynamodb")
 _KEYED = (*_TABLE, "encode", "key", "store")
+_COUNTS = (*_TABLE, "encode", "key", "counters")
 _STEP = (*_TABLE, "encode", "unpack", "outcome")
 _READ = ("unpack", "decode")
 _BUCKET = ("setting", "s3", "files")
@@ -62,6 +63,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "counter.add": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),
         "counter.reset": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),
         "counter.value": Part((*_TABLE, "counter"), (_GET,)),
+        "counters.add": Part(("encode", "key", "counters", "counter.add"), (_GET, _UPDATE)),
+        **{f"counters.{name}": Part(_COUNTS, (_GET,)) for name in ("get", "require", "contains")},
         "stateless.handler": Part((*_STEP, "conflict", "stateless"), (_GET, _UPDATE)),
         "metric.count": Part(("metric",)),
         "metric.unit": Part(("metric",)),

@@ -7,9 +7,10 @@ from itertools import chain, count
 from typing import Literal
 
 from statelift.facts.values import Cell
-from statelift.infra.names import env_name, metrics_in
+from statelift.infra.names import env_name, metrics_in, table_id
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
+from statelift.link.names import CellKey
 from statelift.link.program import Program
 from statelift.model import (
     CellOptions,
@@ -140,6 +141,12 @@ class Workspace:
     def resource_name(self, name: str) -> str:
         """A name for a resource that no other code root has: two programs never share what each had of its own."""
         return f"{self.program.root.path}/{name}" if self.is_one_of_many and self.program.root.path else name
+
+    def table_for(self, key: CellKey) -> str:
+        """The logical id of a cell's own table, which no other cell of the program has."""
+        path, name = key
+        twins = [other for other in self.program.accesses if other != key and table_id(other[1]) == table_id(name)]
+        return table_id(self.resource_name(f"{self.program.dotted(path)}.{name}" if twins else name))
 
     def entry_points(self, judgement: Judgement) -> tuple[EntryPoint, ...]:
         """The entry points that reach the judged subject."""

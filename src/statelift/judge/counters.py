@@ -142,8 +142,14 @@ def judge_tally(make: Callable[..., Judgement], uses: Uses) -> Judgement | None:
     if all(tally_of(make.cell, use) is not None for _, use in apart(uses)):  # type: ignore[attr-defined]
         reason = "rule 4: it is only ever incremented, key by key; no statement of the program reads it"
         return make("SL201", Verdict.WRITE_ONLY, _KEYED, (reason, BY_KEY), Tier.REVIEW)
+    rule = "rule 8: each value is the stored one plus a whole number: one atomic update per key on a table"
+    cell = make.cell  # type: ignore[attr-defined]
+    others = [use for _, use in apart(uses) if keyed_step(cell, use) is None]
+    if all(_is_told(cell, use) for use in others):
+        told = (rule, "the counts now cover all containers: values that one reached late, or never, come sooner")
+        return make("SL202", Verdict.STATE, "counts one container only, key by key", told, Tier.REVIEW)
     reasons = (
-        "rule 8: each value is the stored one plus a whole number: one atomic update per key on a table",
+        rule,
         "a dict of counters is not rewritten yet: give each counter a name of its own, or use a table's ADD",
     )
     return make("SL202", Verdict.STATE, "counts one container only, key by key", reasons, Tier.MANUAL)
@@ -181,6 +187,44 @@ def tally_of(cell: Cell, use: Access) -> str | None:
     sum_ = ast.parse(use.value.text, mode="eval").body
     is_added = isinstance(sum_, ast.BinOp) and isinstance(sum_.op, ast.Add) and isinstance(sum_.left, ast.Call)
     return ast.unparse(sum_.right) if is_added and isinstance(sum_, ast.BinOp) else None
+
+
+def is_counting(cell: Cell) -> bool:
+    """Whether a missing key of the dict counts as 0."""
+    text = "" if cell.value is None else cell.value.text
+    return cell.callee in COUNTING and text.endswith(("(int)", "Counter()"))
+
+
+def keyed_step(cell: Cell, use: Access) -> str | None:
+    """The text of the integer that a statement adds to an entry, which begins at 0; None for anything else."""
+    is_empty = cell.value is not None and (is_counting(cell) or cell.value.text in ("{}", "dict()"))
+    is_fit = is_empty and use.is_statement and use.key is not None and use.key.is_pure and _is_tally(use)
+    if not is_fit or use.value is None:
+        return None
+    if use.op == "augment_key":
+        step = use.value.text if use.operator == "Add" else _negated(use.value.text)
+        return step if is_counting(cell) else None
+    match ast.parse(use.value.text, mode="eval").body:
+        case ast.BinOp(left=left, op=op, right=right) if isinstance(left, ast.Call) or is_counting(cell):
+            return ast.unparse(right) if isinstance(op, ast.Add) else _negated(ast.unparse(right))
+        case _:
+            return None
+
+
+def _is_told(cell: Cell, use: Access) -> bool:
+    """Whether a use only asks for one count. A read of a defaultdict leaves a 0 behind, which `in` would see."""
+    if use.key is None or use.key.text != use.key.text.strip():
+        return False
+    is_leaving = cell.callee == COUNTING[0]
+    match use.op:
+        case "require":
+            return True
+        case "get":
+            return not is_leaving or (use.default is not None and use.default.text == "0")
+        case "contains" | "lacks":
+            return not is_leaving
+        case _:
+            return False
 
 
 def _is_tally(use: Access) -> bool:
