@@ -164,6 +164,21 @@ def test_what_a_called_function_adds_is_not_missed(tmp_path, monkeypatch):
     assert "    _n_counter.add(1)\n    helper()" in after
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("n += 1\nif n % 2 == 0:\n    await helper()\nreturn 0", "n = _n_counter.add(1)"),
+        ("n += 1\nawait helper()\nreturn n", "return _n_counter.value()"),
+        ("x = n\nn += 1\nawait helper()\nreturn x", "x = _n_counter.add(1) - 1"),
+        ("x = [n, await helper()]\nn += 1\nreturn x", "x = [_n_counter.value(), await helper()]"),
+    ],
+)
+def test_where_a_coroutine_waits_others_may_count(tmp_path, body, expected):
+    text = program(body).replace("def ", "async def ")
+    _, files = migrated(tmp_path, text)
+    assert expected in files["app.py"]
+
+
 def test_two_counters_without_global_in_one_module_and_one_in_two_functions_are_findings_of_their_own(tmp_path):
     text = (
         "n = 0\nm = 0\n\n\ndef handler(event, context):\n    n += 1\n    return event\n\n\n"

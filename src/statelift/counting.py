@@ -4,7 +4,7 @@ An addition on a table tells what it reached. To ask again is another call, and 
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from statelift.facts.values import Access
@@ -36,20 +36,29 @@ def _precedes(step: Access, read: Access) -> bool:
 
 
 def adds_below(function: FunctionKey, uses: Uses, workspace: Workspace) -> bool:
-    """Whether something that the function calls, or waits for, adds to the same counter."""
+    """Whether something that the function calls, or waits for between its uses, adds to the same counter."""
     adding = {(path, use.function) for path, use in uses if increment_of(use) is not None}
+    own = [use for path, use in uses if (path, use.function) == function]
+    return may_be_passed(function, own, adding, workspace)
+
+
+def may_be_passed(
+    function: FunctionKey, own: Sequence[Access], adding: Collection[FunctionKey], workspace: Workspace
+) -> bool:
+    """Whether one of the functions that add may run between the uses of a function."""
     called = [callee for _, callee in workspace.program.calls.get(function, ())]
-    return not workspace.evidence.reach.below(called).isdisjoint(adding) or waits(function, workspace)
+    is_called = not workspace.evidence.reach.below(called).isdisjoint(adding)
+    return is_called or _waits(
+        Span(min(use.span.end for use in own), max(use.span.start for use in own)),
+        parsed_of(function[0], workspace),
+    )
 
 
-def waits(function: FunctionKey, workspace: Workspace) -> bool:
+def _waits(between: Span, parsed: Parsed) -> bool:
     """Whether others may run in between: at an `await`, or where a generator stands still."""
-    parsed = parsed_of(function[0], workspace)
-    name = function[1].rpartition(".")[2]
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [node for node in ast.walk(parsed.tree) if isinstance(node, kinds) and node.name == name]
     pausing = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith)
-    return any(isinstance(inner, pausing) for node in found for inner in ast.walk(node))
+    spans = [parsed.span(node) for node in ast.walk(parsed.tree) if isinstance(node, pausing)]
+    return any(span.start < between.end and between.start < span.end for span in spans)
 
 
 def parsed_of(path: str, workspace: Workspace) -> Parsed:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 
-from statelift.counting import parsed_of, waits
+from statelift.counting import may_be_passed, parsed_of
 from statelift.facts.values import Access, Cell
 from statelift.infra.names import env_name
 from statelift.judge.blocks import is_fixed
@@ -86,8 +86,7 @@ def _reads_behind(cell: Cell, uses: Uses, workspace: Workspace) -> dict[int, tup
     for function in adding:
         own = [use for path, use in uses if (path, use.function) == function]
         steps = [use for use in own if keyed_step(cell, use) is not None]
-        called = [callee for _, callee in workspace.program.calls.get(function, ())]
-        is_alone = workspace.evidence.reach.below(called).isdisjoint(adding) and not waits(function, workspace)
+        is_alone = not may_be_passed(function, own, adding, workspace)
         if is_alone and _have_one_key(steps, function, workspace):
             found |= {id(use): function for use in own if _is_told(use, steps)}
     return found
