@@ -12,7 +12,7 @@ from statelift.discover import read_file
 from statelift.model import Options, Tier
 from statelift.planning import make_plan
 
-HEAD = "import os, shutil, subprocess, tempfile, threading\nKEPT = []\n\n\ndef handler(event, context):\n"
+HEAD = "import os, shutil, subprocess, tempfile, threading, uuid\nKEPT = []\n\n\ndef handler(event, context):\n"
 PUT = (
     "    path = os.path.join(folder, 'a.txt')\n    with open(path, 'w') as file:\n        file.write(event['x'])\n"
 )
@@ -36,7 +36,36 @@ LEFT = {
         "        names.append(open(each.path).read())\n    return names\n"
     ),
 }
+WRITE = "    with open(path, 'w') as file:\n        file.write(event['x'])\n"
+NEW = "    path = f'/tmp/{uuid.uuid4()}.txt'\n"
+FILES = {
+    "mkstemp": (
+        "    handle, path = tempfile.mkstemp(suffix='.txt')\n    with os.fdopen(handle, 'w') as file:\n"
+        "        file.write(event['x'])\n    return open(path).read()\n"
+    ),
+    "mkstemp, an error": (
+        "    handle, path = tempfile.mkstemp()\n    os.write(handle, b'x')\n    os.close(handle)\n"
+        "    if event['x'] == 'bad':\n        raise ValueError(os.path.getsize(path))\n    return 1\n"
+    ),
+    "a uuid": f"{NEW}{WRITE}    return open(path).read()\n",
+    "a uuid in a name": (
+        f"    name = str(uuid.uuid4())\n    path = os.path.join('/tmp', name + '.txt')\n{WRITE}"
+        "    if event['x'] == 'bad':\n        raise ValueError(len(open(path).read()))\n    return 1\n"
+    ),
+    "the request's id": (
+        "    path = '/tmp/' + context.aws_request_id + '.txt'\n"
+        f"{WRITE}    size = os.path.getsize(path)\n    return size\n"
+    ),
+}
 KEPT = {
+    "a file that is returned": f"{NEW}{WRITE}    return path\n",
+    "a file that is removed": f"{NEW}{WRITE}    os.remove(path)\n    return 1\n",
+    "a file that is moved": f"{NEW}{WRITE}    shutil.move(path, '/tmp/kept')\n    return 1\n",
+    "a file whose name is told": (
+        f"    name = str(uuid.uuid4())\n    path = f'/tmp/{{name}}.txt'\n{WRITE}    return {{'id': name}}\n"
+    ),
+    "one path for all": f"    path = '/tmp/all.txt'\n{WRITE}    return 1\n",
+    "a path of the request": f"    path = f\"/tmp/{{event['x']}}.txt\"\n{WRITE}    return 1\n",
     "it is returned": f"{MAKE}{PUT}    return folder\n",
     "a path in it is returned": f"{MAKE}{PUT}    return {{'path': path}}\n",
     "it is stored": f"{MAKE}{PUT}    KEPT.append(path)\n    return 1\n",
@@ -99,6 +128,39 @@ def test_a_folder_goes_with_its_last_use(name, tmp_path, monkeypatch):
     assert left_by(tmp_path, monkeypatch) == (before[0], 0)
     assert not make_plan([tmp_path], Options(select=("SL302",))).findings
     assert all(part in Path(tmp_path / "app.py").read_text() for part in LEFT[name].split() if part.startswith("#"))
+
+
+class Request:
+    aws_request_id = "11111111-2222"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_goes_with_its_last_use(name, tmp_path, monkeypatch):
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    code = (HEAD + FILES[name]).replace("/tmp", str(scratch)).replace("'/tmp'", f"'{scratch}'")
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    plan = planned(tmp_path, FILES[name])
+    assert [each.tier for each in plan.findings] == [Tier.REVIEW]
+    (write,) = compose_changes(plan.changes, lambda path: read_file(tmp_path, path))
+    told = {}
+    for side, text in (("before", code), ("after", write.after.decode().replace("/tmp", str(scratch)))):
+        space = {}
+        exec(compile(text, side, "exec"), space)
+        told[side] = [replied(space["handler"], each) for each in ("good", "bad")], len([*scratch.iterdir()])
+        for each in scratch.iterdir():
+            each.unlink()
+    assert told["before"][0] == told["after"][0]
+    assert told["before"][1] >= 1 and told["after"][1] == 0
+    (tmp_path / "app.py").write_bytes(write.after)
+    assert not make_plan([tmp_path], Options(select=("SL302",))).findings
+
+
+def replied(handler, text):
+    try:
+        return handler({"x": text}, Request())
+    except ValueError as error:
+        return error.args
 
 
 @pytest.mark.parametrize("why", KEPT)

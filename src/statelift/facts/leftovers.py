@@ -1,14 +1,18 @@
-"""`folder = tempfile.mkdtemp()` -> the block that uses the folder, where nothing outside of it can need that."""
+"""A new folder or file of each call -> the block that uses it, where nothing outside of that can need it."""
 
 import ast
 from collections.abc import Iterator, Sequence
 
 from statelift.facts.editing import home_in, top_of
+from statelift.facts.freshness import Freshness
+from statelift.facts.pieces import TEMPORARY
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Leftover
 
-MAKER = "tempfile.mkdtemp"
+MAKERS = {"tempfile.mkdtemp": "folder", "tempfile.mkstemp": "file"}
+REMOVING = frozenset("os.remove os.unlink os.rename os.replace shutil.move".split())
+REMOVING_METHODS = frozenset({"unlink", "rename", "replace"})
 KEEPING = frozenset("append extend add insert put setdefault update submit start appendleft put_nowait".split())
 # What clears the folder already, goes on behind the block, or makes the folder the working one.
 OTHERS = frozenset(
@@ -19,34 +23,87 @@ NAMING = frozenset("os.path.join posixpath.join str pathlib.Path os.fspath os.pa
 
 
 def leftovers(syntax: Syntax) -> Iterator[Leftover]:
-    """Every new folder that its function makes and leaves, and gives to nobody."""
+    """Every new folder or file that its function makes and leaves, and gives to nobody."""
+    freshness = Freshness(syntax)
     for node in syntax.walk.only(ast.Assign):
-        match node:
-            case ast.Assign(targets=[ast.Name() as target], value=ast.Call(func=function) as call):
-                found = _leftover(syntax, node, target, call) if syntax.outside(function) == MAKER else None
-                yield from [] if found is None else [found]
+        kind = _kind(syntax, node.value, freshness)
+        match node.targets:
+            case [ast.Name() as target] if kind in ("folder", "path"):
+                yield from _leftover(syntax, node, target, kind)
+            case [ast.Tuple(elts=[ast.Name(), ast.Name() as target])] if kind == "file":
+                yield from _leftover(syntax, node, target, kind)
             case _:
                 pass
 
 
-def _leftover(syntax: Syntax, statement: ast.Assign, target: ast.Name, call: ast.Call) -> Leftover | None:
+def _kind(syntax: Syntax, value: ast.expr, freshness: Freshness) -> str:
+    """How a value makes something new in /tmp; "" where it does not."""
+    if isinstance(value, ast.Call) and syntax.outside(value.func) in MAKERS:
+        return MAKERS[syntax.outside(value.func)]
+    is_new = _is_in_tmp(syntax, value) and freshness.is_fresh(_joined(syntax, value))
+    return "path" if is_new and not _is_told(syntax, value) else ""
+
+
+def _is_in_tmp(syntax: Syntax, value: ast.expr) -> bool:
+    match value:
+        case ast.Constant(value=str(text)):
+            return f"{text}/".startswith(f"{TEMPORARY}/")
+        case ast.JoinedStr(values=[first, *_]) | ast.BinOp(op=ast.Add(), left=first):
+            return _is_in_tmp(syntax, first)
+        case ast.Call(func=function, args=[first, *_]) if syntax.outside(function) in NAMING:
+            return _is_in_tmp(syntax, first)
+        case _:
+            return False
+
+
+def _joined(syntax: Syntax, value: ast.expr) -> ast.expr:
+    """The parts of a path, as a tuple where a call puts them together."""
+    match value:
+        case ast.Call(func=function, args=args) if syntax.outside(function) in NAMING:
+            return ast.Tuple([_joined(syntax, each) for each in args], ast.Load())
+        case _:
+            return value
+
+
+def _is_told(syntax: Syntax, value: ast.expr) -> bool:
+    """Whether a name in it is used elsewhere, too: who is told that can make up the path in a later call."""
+    names = [each for each in ast.walk(value) if isinstance(each, ast.Name) and syntax.is_local(each)]
+    for each in names:
+        scope = syntax.scope(each).binding(each.id)
+        is_request = isinstance(syntax.parents[each], ast.Attribute)
+        if scope is None or (not is_request and len(syntax.loads(scope, each.id)) > 1):
+            return True
+    return False
+
+
+def _leftover(syntax: Syntax, statement: ast.Assign, target: ast.Name, kind: str) -> Iterator[Leftover]:
     scope = syntax.scope(target).binding(target.id)
     if scope is None or not isinstance(scope.node, FUNCTIONS) or scope.function() is not syntax.scope(statement):
-        return None
+        return
     names = _derived(syntax, scope, target.id)
     block = _block(syntax, statement)
     if names is None or block is None or _is_generator(scope.node):
-        return None
+        return
     used = [each for name in names for each in syntax.loads(scope, name)]
     homes = [home_in(syntax, each, block) for each in [*used, *_results(syntax, scope, used)]]
     if not homes or any(home is None for home in homes) or not all(_stays(syntax, each, names) for each in used):
-        return None
+        return
+    if kind != "folder" and any(_is_removed(syntax, each) for each in used):
+        return
     last = max((home for home in homes if home is not None), key=lambda each: each.lineno)
-    return Leftover(
-        name=target.id, function=syntax.function(statement), place=syntax.place(statement),
-        span=syntax.span(statement), callee=syntax.span(call.func), call=syntax.span(call), last=syntax.span(last),
-        top=top_of(syntax, scope.node),
+    value = statement.value
+    yield Leftover(
+        kind=kind, target=syntax.span(statement.targets[0]), name=target.id, function=syntax.function(statement),
+        place=syntax.place(statement), span=syntax.span(statement), call=syntax.span(value), last=syntax.span(last),
+        callee=syntax.span(value.func if isinstance(value, ast.Call) else value), top=top_of(syntax, scope.node),
     )  # fmt: skip
+
+
+def _is_removed(syntax: Syntax, load: ast.Name) -> bool:
+    """Whether the statement of a use takes the file away."""
+    calls = [each.func for each in ast.walk(syntax.statement(load)) if isinstance(each, ast.Call)]
+    methods = {each.attr for each in calls if isinstance(each, ast.Attribute)}
+    return any(syntax.outside(each) in REMOVING for each in calls) or bool(methods & REMOVING_METHODS)
 
 
 def _derived(syntax: Syntax, scope: Scope, name: str) -> frozenset[str] | None:

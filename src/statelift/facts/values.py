@@ -377,10 +377,15 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A statement that makes a new folder, which nothing removes: `last` is the last statement that uses it.
+    """A statement that makes a new folder or file that nothing removes: `last` is the last statement that uses it.
 
+    `kind` is how it is made: folder (mkdtemp), file (mkstemp) or path (a path in /tmp that is new in every call).
+    `callee` spans the function that is called and `call` the whole value, `target` what it is assigned to.
     `top` spans the whole lines of the top-level statement around it.
     """
+
+    kind: str
+    target: Span
 
     name: str
     function: str

@@ -35,7 +35,7 @@ RULES = (
         "SL302",
         "scratch-left-behind",
         "tmp",
-        "A new folder in /tmp is left behind by every call.",
+        "A new folder or file in /tmp is left behind by every call.",
         is_default=False,
     ),
     Rule("SL401", "client-per-call", "connection", "A self-healing client is built on every call."),
