@@ -33,6 +33,9 @@ ACCEPTED = {
     "statements-old": HEAD + OLD_STATEMENTS + FUNCTIONS,
     "statements-empty-role": HEAD + "  iam:\n    role:\n" + FUNCTIONS,
     "framework-1": "frameworkVersion: '>=1.0.0 <2'\n" + PLAIN,
+    "statements-file": HEAD + IN_FILE + FUNCTIONS,
+    "statements-file-old": HEAD + "  iamRoleStatements: ${file(iam.yml)}\n" + FUNCTIONS + RESOURCES,
+    "statements-file-resources-list": HEAD + IN_FILE + FUNCTIONS + LISTED,
     "role-with-tags": HEAD + "  iam:\n    role:\n      name: x\n" + FUNCTIONS,
     "resources": PLAIN + RESOURCES,
     "resources-first": RESOURCES + PLAIN,
@@ -54,6 +57,7 @@ ACCEPTED = {
 # name -> service; a line is changed, but characters are only added
 ACCEPTED_IN_LINE = {
     "resources-file": PLAIN + "resources: ${file(other.yml)}\n",
+    "statements-file-resources-file": HEAD + IN_FILE + FUNCTIONS + "resources: ${file(other.yml)}\n",
     "environment-flow": PLAIN + "    environment: {A: b}\n",
     "json": '{"provider": {"name": "aws"}, "functions": {"F": {"handler": "app.handler"}}}\n',
 }
@@ -63,10 +67,6 @@ REFUSED = {
     "role": (HEAD + "  role: arn:aws:iam::123456789012:role/r\n" + FUNCTIONS, "names a role"),
     "role-new": (HEAD + "  iam:\n    role: arn:aws:iam::123456789012:role/r\n" + FUNCTIONS, "names a role"),
     "function-role": (PLAIN + "    role: own\n", "F names its role"),
-    "statements-file": (
-        HEAD + "  iam:\n    role:\n      statements: ${file(iam.yml)}\n" + FUNCTIONS,
-        "not a plain list",
-    ),
     "function-file": (HEAD + "functions: ${file(functions.yml)}\n", "stands in another file"),
     "function-text": (HEAD + "functions:\n  F: ${file(f.yml)}\n", "not a plain mapping"),
     "environment-text": (PLAIN + "    environment: ${file(env.yml)}\n", "not a plain mapping"),

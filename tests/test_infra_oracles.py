@@ -17,6 +17,7 @@ from infra_services import EVERY_ACCEPTED as SERVICES
 from infra_templates import ALL, EVERY_ACCEPTED, ROLE
 from infra_terraform import PLAIN
 from test_infra_chalice import RIGHTS, TABLES
+from test_infra_services import resources_of
 from test_infra_terraform import ROLES, others, variables, with_role
 from yaml.nodes import MappingNode, SequenceNode
 
@@ -192,6 +193,12 @@ def listed(data):
     iam = provider.get("iam") or {}
     found = [body.get("iamRoleStatements") for body in (*holders, provider)]
     found.append((iam.get("role") or {}).get("statements"))
+    policies = (
+        [body for body in resources_of(data).values() if body["Type"] == "AWS::IAM::Policy"]
+        if "resources" in tree
+        else []
+    )
+    found += [body["Properties"]["PolicyDocument"]["Statement"] for body in policies]
     return [each for one in found if isinstance(one, list) for each in one]
 
 

@@ -18,6 +18,8 @@ from statelift.infra.patching import patch_file
 from statelift.infra.values import Tagged, plain_of, value_of
 from statelift.locate.tree import compose_template
 from statelift.model import EnsureGrant
+from statelift.verify.deployment.names import names_of
+from statelift.verify.deployment.services import service_deployment
 
 PATH = "svc/serverless.yml"
 EXPECTED = {
@@ -48,7 +50,12 @@ def statements_of(data):
     function, provider = function_of(data), value(data)["provider"]
     if "iamRoleStatements" in function:
         return function["iamRoleStatements"]
-    return provider.get("iamRoleStatements") or provider["iam"]["role"]["statements"]
+    shared = provider.get("iamRoleStatements") or provider["iam"]["role"]["statements"]
+    return policy_of(data)["PolicyDocument"]["Statement"] if isinstance(shared, str) else shared
+
+
+def policy_of(data):
+    return resources_of(data)["StateliftPolicy"]["Properties"]
 
 
 def target(resource):
@@ -73,7 +80,7 @@ def resources_of(data):
     resources = value(data)["resources"]
     parts = resources if isinstance(resources, list) else [resources]
     return {
-        key: body for part in parts if isinstance(part, dict) for key, body in part.get("Resources", {}).items()
+        key: body for part in parts if isinstance(part, dict) for key, body in (part.get("Resources") or {}).items()
     }
 
 
@@ -85,7 +92,20 @@ def test_everything_asked_for_is_there_and_only_that(name):
     assert environment["ORDERS_TABLE_NAME"] == Tagged("!Ref", "OrdersTable")
     assert environment["RESULTS_BUCKET_NAME"] == Tagged("!Ref", "ResultsBucket")
     added = {"ActiveSessionsTable", "OrdersTable", "ResultsBucket", "ResultsBucketPolicy"}
-    assert set(resources_of(after)) - {"Own", "Other"} == added
+    assert set(resources_of(after)) - {"Own", "Other", "StateliftPolicy"} == added
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY_ACCEPTED if name.startswith("statements-file")])
+def test_statements_that_stand_in_another_file_get_a_policy_beside_them(name):
+    after = patched(EVERY_ACCEPTED[name])
+    assert policy_of(after)["Roles"] == [Tagged("!Ref", "IamRoleLambdaExecution")]
+    found = service_deployment(after, "F", names_of(ALL))
+    assert {action for each in found.statements for action in each.actions} == {right for *_, right in EXPECTED}
+    assert found.unread == ("the statements of the provider",)
+
+
+def test_other_services_get_no_such_policy():
+    assert "StateliftPolicy" not in resources_of(patched(PLAIN))
 
 
 @pytest.mark.parametrize("name", EVERY_ACCEPTED)

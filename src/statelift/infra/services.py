@@ -12,7 +12,7 @@ from statelift.infra.rights import ensure_listed
 from statelift.infra.values import Tagged, Value
 from statelift.infra.wanted import check_actions, merged
 from statelift.infra.yamlpatch import Document, Refusal
-from statelift.locate.services import resources_path, service_site
+from statelift.locate.services import POLICY, ROLE, resources_path, service_site
 from statelift.locate.sites import Path, check_duplicates
 from statelift.locate.tree import entries, string
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
@@ -63,9 +63,22 @@ def _with_grant(document: Document, grant: EnsureGrant) -> Document:
     owned = [*owned_resources(document, base), *([grant.resource] if given_name(grant.resource) else [])]
     for statement in statements(grant, _KINDS.get(kind, kind)):
         spelled = _spelled(statement)
-        if isinstance(spelled, dict):
+        if site.is_beside and document.node(site.statements) is None:
+            document = with_resource(document, base, POLICY, _policy(spelled))
+        elif isinstance(spelled, dict):
             document = ensure_listed(document, site.statements, spelled, owned)
     return document
+
+
+def _policy(statement: Value) -> Value:
+    """A policy of its own for the role that the framework makes."""
+    properties: Value = {
+        "PolicyName": "statelift",
+        "Roles": [Tagged("!Ref", ROLE)],
+        "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+    }
+    metadata: Value = {"statelift": {"origin": "the statements of the provider stand in another file"}}
+    return {"Type": "AWS::IAM::Policy", "Metadata": metadata, "Properties": properties}
 
 
 def _base(document: Document, resource: str) -> Path:

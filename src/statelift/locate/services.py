@@ -8,6 +8,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from statelift.locate.sites import Path, UnpatchableError, check_duplicates, check_mapping
 from statelift.locate.tree import SEQ, Tree, entries, own, string
 
+POLICY = "StateliftPolicy"  # the logical id of a policy of ours
+ROLE = "IamRoleLambdaExecution"  # and that of the role that the framework makes
 _PLUGIN = "serverless-iam-roles-per-function"
 _OLD = re.compile(r"\D*1(?:\.|$)")
 
@@ -16,13 +18,15 @@ _OLD = re.compile(r"\D*1(?:\.|$)")
 class ServiceSite:
     """Paths of the variables and of the list of statements. `is_own`: the role is this function's alone.
 
-    `inherits`: a list that is made new has to say that the provider's statements hold as well.
+    `inherits`: a list that is made new has to say that the provider's statements hold as well. `is_beside`: the
+    provider's list stands in another file, so the statements go to a policy of their own for the same role.
     """
 
     variables: Path
     statements: Path
     is_own: bool
     inherits: bool
+    is_beside: bool = False
 
 
 def why_not_patchable(tree: Tree, function: str) -> str:
@@ -65,6 +69,9 @@ def service_site(tree: Tree, function: str) -> ServiceSite:
         is_new = own(body, "iamRoleStatements") is None and own(body, "iamRoleStatementsInherit") is None
         _check_list(tree, own(body, "iamRoleStatements"), "iamRoleStatements")
         return ServiceSite(variables, statements, True, is_new and provider_statements(provider) is not None)
+    shared = _policy_beside(tree, provider)
+    if shared is not None:
+        return ServiceSite(variables, shared, False, False, True)
     return ServiceSite(variables, _shared_statements(tree, provider), False, False)
 
 
@@ -139,6 +146,15 @@ def provider_statements(provider: Node | None) -> Node | None:
     """The statements that all functions of the service share."""
     role = own(own(provider, "iam"), "role")
     return own(provider, "iamRoleStatements") or own(role, "statements")
+
+
+def _policy_beside(tree: Tree, provider: MappingNode | None) -> Path | None:
+    """The statements of a policy of ours, where those of the provider are `${file(…)}`."""
+    known = provider_statements(provider)
+    if own(provider, "role") is not None or not isinstance(known, ScalarNode) or "${" not in known.value:
+        return None
+    base = resources_path(tree) or ("resources", "Resources")  # made together with the first resource
+    return (*base, POLICY, "Properties", "PolicyDocument", "Statement")
 
 
 def _shared_statements(tree: Tree, provider: MappingNode | None) -> Path:

@@ -21,6 +21,8 @@ def service_deployment(data: bytes, function: str, names: Names) -> Deployment:
     listed = document.node(site.statements)
     if listed is not None:
         found.add_statements(names.resolved(listed), f"the statements of {function}")
+    if site.is_beside:
+        found.unread.append("the statements of the provider")
     role = own(own(provider, "iam"), "role")
     if site.is_own:
         inherits = document.node((*site.statements[:-1], "iamRoleStatementsInherit"))
