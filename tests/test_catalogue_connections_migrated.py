@@ -110,9 +110,9 @@ def opened(done):
     return at_import, in_the_end - at_import
 
 
-def marked(sample):
+def marked(sample, left=frozenset(WITHOUT)):
     """All programs that are to get a change; those beside of the sample are for `make test-all`."""
-    names = [each for each in asked() if each not in WITHOUT]
+    names = [each for each in asked() if each not in left]
     return [each if each in sample else pytest.param(each, marks=pytest.mark.complete) for each in names]
 
 
@@ -136,7 +136,13 @@ def test_it_answers_alike_and_opens_less(program, rooms, tmp_path):
 SAMPLE = {"connection/N02/product_api", "libraries/psycopg2", "libraries/redis", "libraries/sqlalchemy"}
 
 
-@pytest.mark.parametrize("program", marked(SAMPLE))
+UNSTABLE = {
+    "libraries/boto3": "it answers with the ids that AWS gives to requests",
+    "connection/N46/region_sweep": "its clients for many regions take the original longer than a call may",
+}
+
+
+@pytest.mark.parametrize("program", marked(SAMPLE, {*WITHOUT, *UNSTABLE}))
 def test_it_is_verified(program, sandbox):
     subject = subject_of(program)
     steps = read_steps(CATALOGUE / program / "events.json", subject.entries)
