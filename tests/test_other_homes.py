@@ -190,3 +190,90 @@ def test_a_module_with_a_name_like_that_of_the_helper_names_its_module(tmp_path)
     [change] = plan.changes
     [made] = [w for w in compose(plan, {change.id}, lambda path: read_file(root, path)) if w.path == "app.py"]
     assert made.after.startswith(b"import statelift_state\n\n\nclass Store:\n    texts = statelift_state.Store(")
+
+
+# ---------------------------------------------------------------- counters
+
+TICKETS = """class Tickets:
+    issued = 0
+
+    def __init__(self):
+        self.issued = 7
+
+    def take(self):
+        self.issued += 1
+        return self.issued
+
+
+tickets = Tickets()
+
+
+def handler(event, context):
+    return tickets.take()
+"""
+
+
+def made_of(tmp_path, text):
+    root, plan = plan_of(tmp_path, text)
+    chosen = {change.id for change in plan.changes}
+    return next(w for w in compose(plan, chosen, lambda path: read_file(root, path)) if w.path == "app.py").after
+
+
+def test_a_number_of_one_object_is_counted_at_its_place(tmp_path):
+    made = made_of(tmp_path, TICKETS.replace("    issued = 0\n\n", ""))
+    assert b'self.issued = Counter("COUNTERS_TABLE_NAME", "app.Tickets.issued", initial=7)' in made
+    assert b"        issued = self.issued.add(1)\n        return issued\n" in made
+
+
+def test_a_name_that_the_function_uses_is_left_to_it(tmp_path):
+    text = TICKETS.replace("    issued = 0\n\n", "").replace("def take(self):", "def take(self, issued=3):")
+    assert b"        new_issued = self.issued.add(1)\n        return new_issued\n" in made_of(tmp_path, text)
+
+
+def test_numbers_of_two_objects_are_not_added_up(tmp_path):
+    _, plan = plan_of(tmp_path, TICKETS.replace("tickets = Tickets()", "tickets = Tickets()\nothers = Tickets()"))
+    assert "counter" not in styles_of(plan)
+
+
+def test_what_a_called_function_counts_is_asked_for_again(tmp_path):
+    text = """count = 0
+
+
+def more():
+    global count
+    count += 1
+
+
+def handler(event, context):
+    global count
+    count += 1
+    more()
+    return count
+"""
+    assert b"    _count.add(1)\n    more()\n    return _count.value()\n" in made_of(tmp_path, text)
+
+
+@pytest.mark.parametrize("line", ["nonlocal n; n += 1", "nonlocal n, other\n        n += 1"])
+def test_a_nonlocal_goes_or_the_change_says_why_not(tmp_path, line):
+    text = f"""def make():
+    n = other = 0
+    n = 0
+
+    def bump():
+        {line}
+        return n, other
+
+    return bump
+
+
+bump = make()
+
+
+def handler(event, context):
+    return bump()
+""".replace("n = other = 0", "other = 0")
+    _, plan = plan_of(tmp_path, text)
+    is_one_line = ";" in line
+    assert ("counter" in styles_of(plan)) is not is_one_line
+    if not is_one_line:
+        assert b"        nonlocal other\n        new_n = n.add(1)\n" in made_of(tmp_path / "again", text)

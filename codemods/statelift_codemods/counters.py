@@ -48,6 +48,7 @@ from collections.abc import Callable, Iterator
 
 from statelift.counting import kept_locally, taken, taken_edits
 from statelift.facts.values import Access, Cell
+from statelift.housing import count_in_place
 from statelift.infra.names import camel, env_name, table_id
 from statelift.judge.counters import (
     NUMBERS,
@@ -83,9 +84,12 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     known = settled(workspace.evidence.sources, list(judgement.accesses))
     uses = [(path, use) for path, use in apart(known) if not is_own_operand(use, known)]
     make = _metric if judgement.rule == "SL201" else _atomic(judgement)
-    proposal = make(judgement, workspace, uses)
-    for tier, reason in _obstacles(judgement, workspace, uses):
-        proposal = proposal.lowered(tier, reason)
+    if judgement.cell[1].home != "module" and make is _counter:
+        proposal = count_in_place(judgement, workspace, uses)
+    else:
+        proposal = make(judgement, workspace, uses)
+        for tier, reason in _obstacles(judgement, workspace, uses):
+            proposal = proposal.lowered(tier, reason)
     is_alone = proposal.tier is not Tier.MANUAL and not [*_combined(*judgement.cell[0], uses, workspace)]
     stepped = judgement if is_alone else as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
     yield keep(stepped, workspace) if stepped.is_step else proposal

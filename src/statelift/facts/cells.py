@@ -77,7 +77,8 @@ def _again(syntax: Syntax, provenance: Provenance, paths: Paths, old: Cell, defi
     """A second definition. What an object starts with tells more than what its methods assign later."""
     if definition.home == "function" and definition.value is not None and old.value is None:
         return _cell(syntax, provenance, paths, definition)
-    if definition.home in ("instance", "closure", "function"):
+    is_later = definition.home == "class" and syntax.function(definition.node) != MODULE
+    if is_later or definition.home in ("instance", "closure", "function"):
         return old
     new = _cell(syntax, provenance, paths, definition)
     count = old.definition_count + 1 if old.home == definition.home else 1

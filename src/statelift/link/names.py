@@ -240,6 +240,11 @@ class Names:
             and self._is_subclass(Target("class", at, known), made, HOPS)
         ]  # fmt: skip
 
+    def derived_from(self, owner: tuple[str, str]) -> bool:
+        """Whether some class of the program is derived from this one."""
+        made = Target("class", *owner)
+        return any(self._is_subclass(Target("class", *each), made, HOPS) for each in self.classes)
+
     def _is_subclass(self, one: Target, other: Target, hops: int) -> bool:
         bases = (self.resolve(one.path, base) for base in self.classes[one.path, one.name].bases if base)
         found = [each for each in bases if each is not None and each.kind == "class"]

@@ -49,6 +49,8 @@ def _objects(program: Program, key: CellKey) -> Iterator[str]:
     yield from _unheld(program, kin, *made[0])
     for each in kin:
         yield from _open(program, each)
+        if program.classes[each].decorators and made[0][1].arguments:
+            yield f"line {made[0][1].place.line} gives the object values for its fields"
     if any(dict(module.attributes).get("__dict__") for module in program.modules.values()):
         yield "the program asks objects for all their attributes"
 
