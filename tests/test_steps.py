@@ -179,8 +179,8 @@ def test_what_may_have_been_meant_for_one_call_has_two_answers_and_no_default(tm
     assert {change.alternatives_of for change in plan.changes} == {plan.findings[0].id}
     assert chosen_changes(plan, Tier.REVIEW, only_accepted=False) == []
     local = answers(plan, root, "localise")
-    added = '    """Doubles."""\n    global results\n    results = []\n'
-    assert local == {"app.py": LEAK.replace('    """Doubles."""\n', added)}
+    moved = LEAK.replace('    """Doubles."""\n', '    """Doubles."""\n    results = []\n')
+    assert local == {"app.py": moved.replace("import json\nresults = []\n", "import json\n")}
 
 
 def test_each_call_starts_anew_then(tmp_path):
@@ -212,17 +212,108 @@ def test_several_variables_give_one_text_in_any_order(tmp_path, order):
         for write in compose(again, {one}, lambda path: read_file(root, path)):
             (root / write.path).write_bytes(write.after)
     assert (root / "app.py").read_text() == together
-    assert together.index("global errors") < together.index("global results")
+    assert together.index("    errors = []") < together.index("    results = []")
 
 
-def test_a_global_statement_that_is_there_is_used(tmp_path):
+def test_a_global_statement_that_is_there_goes(tmp_path):
     source = (
         "tenant = None\n\n\ndef handler(event, context):\n    global tenant\n    if 'tenant' in event:\n"
         "        tenant = event['tenant']\n    return {'tenant': tenant}\n"
     )
     root, plan = planned(tmp_path, app=source)
     text = answers(plan, root, "localise")["app.py"]
-    assert "    global tenant\n    tenant = None\n    if 'tenant'" in text
+    assert text.lstrip().startswith("def handler(event, context):\n    tenant = None\n    if 'tenant'")
+
+
+NOT_LOCAL = {
+    "a callback": ("    for number in event", "    list(map(add, event['numbers']))\n    for number in event"),
+    "a decorator": ("def add(", "@trace\ndef add("),
+    "called at import": ("def handler", "add(1)\n\n\ndef handler"),
+    "another value": (
+        "    results.append(",
+        "    global results\n    results = [*results, 1]\n    results.append(",
+    ),
+    "an inner function": ("    for number in event", "    show = lambda: results\n    for number in event"),
+    "named arguments of any kind": ("def add(number):", "def add(number, **rest):"),
+    "a handler that is called": ("def add(", "def warm():\n    handler({}, None)\n\n\ndef add("),
+}
+
+
+@pytest.mark.parametrize("case", NOT_LOCAL)
+def test_where_it_cannot_be_given_as_a_parameter_it_stays_and_is_set_anew(tmp_path, case):
+    old, new = NOT_LOCAL[case]
+    assert old in HELPED
+    _, plan = planned(tmp_path, app=HELPED.replace(old, new, 1))
+    assert not any(change.title.startswith("make results a variable") for change in plan.changes)
+
+
+HELPED = """trace = print
+results = []  # of one call
+
+
+def add(number):
+    results.append(number * 2)
+
+
+def handler(event, context):
+    for number in event["numbers"]:
+        add(number)
+    return results
+"""
+CALLS = {
+    "(number)": ("add(number, results)", "def add(number, results):"),
+    "(number=number)": ("add(number=number, results=results)", "def add(number, results):"),
+    "(*[number])": ("add(*[number], results=results)", "def add(number, results):"),
+    "((number))": ("add((number), results)", "def add(number, results):"),
+    "(number,)": ("add(number, results)", "def add(number, results):"),
+    "(\n            number,\n        )": (
+        "add(\n            number,\n            results,\n        )", "def add(number, results):"
+    ),
+}  # fmt: skip
+PARAMETERS = {
+    "number, by=2": "number, by=2, *, results",
+    "number, *rest": "number, *rest, results",
+    "number, *, by=(2)": "number, *, by=(2), results",
+    "number: int = 1": "number: int = 1, *, results",
+    "number, /": "number, /, results",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_helper_gets_it_as_a_parameter(tmp_path, call):
+    given, taken = CALLS[call]
+    root, plan = planned(tmp_path, app=HELPED.replace("add(number)\n    return", f"add{call}\n    return"))
+    made = answers(plan, root, "localise")["app.py"]
+    assert given in made
+    assert taken in made
+    assert "    results = []  # of one call\n    for" in made
+    names = {}
+    exec(made, names)
+    assert [names["handler"]({"numbers": [n]}, None) for n in (1, 2)] == [[2], [4]]
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_the_new_parameter_is_the_last_that_can_be_given(tmp_path, parameters):
+    root, plan = planned(tmp_path, app=HELPED.replace("def add(number)", f"def add({parameters})"))
+    made = answers(plan, root, "localise")["app.py"]
+    assert f"def add({PARAMETERS[parameters]}):" in made
+    names = {}
+    exec(made, names)
+    assert [names["handler"]({"numbers": [n]}, None) for n in (1, 2)] == [[2], [4]]
+
+
+def test_helpers_of_other_modules_and_recursive_ones_get_it_too(tmp_path):
+    app = (
+        "import found\n\n\ndef handler(event, context):\n    found.walk(event['rows'])\n    return found.results\n"
+    )
+    walk = (
+        "results = []\n\n\ndef walk(rows):\n    for row in rows:\n        results.append(row)\n        walk(row)\n"
+    )
+    root, plan = planned(tmp_path, app=app, found=walk)
+    made = answers(plan, root, "localise")
+    assert made["app.py"].endswith("    results = []\n    found.walk(event['rows'], results)\n    return results\n")
+    assert "def walk(rows, results):" in made["found.py"]
+    assert "walk(row, results)" in made["found.py"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ read, `StateConflictError` is raised and nothing is written. Several variables l
 sees one of them newer than another.
 
 What every reading call may have written itself was perhaps meant for one call only. Then there are two changes to
-choose from, and none by default: the decorator, or two lines at the start of the handler that set the variable anew
-(`global results` and `results = []`).
+choose from, and none by default: the decorator, or a variable of the call. The handler makes it (`results = []`),
+and the functions that it calls get it as a parameter: `collect(item)` becomes `collect(item, results)`, in every
+file. Where a function is handed around as a value, is called by others, or gives the name another value, the
+variable stays where it is, and two lines at the start of the handler set it anew (`global results` in front).
 
 A handler that every call adds to the same logger is added once: under `if not logger.handlers:`.
 
@@ -40,6 +42,7 @@ from collections.abc import Iterator
 
 from statelift.judge.steps import is_for_one_call, is_only_aliased
 from statelift.judge.values import Judgement
+from statelift.localising import localise
 from statelift.model import Edit, Tier, Verdict
 from statelift.renewing import renew
 from statelift.stepping import keep
@@ -61,7 +64,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     is_aliased = judgement.is_step and is_only_aliased(workspace.evidence, judgement)
     is_one_of_two = judgement.is_step and is_for_one_call(workspace.evidence, judgement)
     may_be_renewed = judgement.verdict is Verdict.LEAK or is_one_of_two or is_aliased
-    renewed = renew(judgement, workspace) if may_be_renewed else None
+    renewed = (localise(judgement, workspace) or renew(judgement, workspace)) if may_be_renewed else None
     if judgement.is_step and not (renewed is None and is_aliased and _has_entries(judgement)):
         yield keep(judgement, workspace)
     if renewed is not None:

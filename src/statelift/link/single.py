@@ -106,7 +106,7 @@ def _open(program: Program, owner: CellKey) -> Iterator[str]:
         yield f"{name} has a base of which nothing is known"
     if known.metaclass not in ("", "abc.ABCMeta") or not {each.name for each in known.decorators} <= DATACLASSES:
         yield f"a decorator or metaclass of {name} may see its attributes"
-    if _is_given(program, owner):
+    if is_given(program, owner):
         yield f"{name} itself is given on: somebody may make another object of it"
     for (path, qualname), function in sorted(program.functions.items()):
         if path != owner[0] or not qualname.startswith(f"{name}."):
@@ -117,7 +117,7 @@ def _open(program: Program, owner: CellKey) -> Iterator[str]:
             yield f"{qualname}() treats the object as a whole: who gets it may look into it"
 
 
-def _is_given(program: Program, owner: CellKey) -> bool:
+def is_given(program: Program, owner: CellKey) -> bool:
     """Whether a class or function stands somewhere as a value."""
     for path, module in program.modules.items():
         names = set(module.mentions).union(*(each.given for each in module.functions))
@@ -155,7 +155,7 @@ def _makers(program: Program, maker: FunctionKey) -> Iterator[str]:
         yield f"{maker[1]}() is a method, or made by another function"
     elif len(plain) + len(above) != 1 or not all(map(_is_once, plain)) or any(each.is_nested for each in above):
         yield f"{maker[1]}() runs more than once, or in a call"
-    elif function.decorators or _is_given(program, maker):
+    elif function.decorators or is_given(program, maker):
         yield f"{maker[1]}() is given on as a value: somebody may call it again"
 
 
@@ -163,7 +163,7 @@ def _defaults(program: Program, key: FunctionKey, parameter: str) -> Iterator[st
     """A default, where no call gives the parameter anything else."""
     function, name = program.functions[key], key[1]
     place = [each.name for each in function.parameters].index(parameter)
-    if function.class_name or function.is_nested or _is_given(program, key):
+    if function.class_name or function.is_nested or is_given(program, key):
         yield f"nobody knows all who call {name}(), and whether they leave {parameter} out"
     if key in program.entries and place < EVENT_AND_CONTEXT:
         yield f"the call begins with {name}(), and may give {parameter}"
