@@ -64,7 +64,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     is_aliased = judgement.is_step and is_only_aliased(workspace.evidence, judgement)
     is_one_of_two = judgement.is_step and is_for_one_call(workspace.evidence, judgement)
     may_be_renewed = judgement.verdict is Verdict.LEAK or is_one_of_two or is_aliased
-    renewed = (localise(judgement, workspace) or renew(judgement, workspace)) if may_be_renewed else None
+    local = localise(judgement, workspace) if may_be_renewed and not is_aliased else None
+    renewed = local or (renew(judgement, workspace) if may_be_renewed else None)
     if judgement.is_step and not (renewed is None and is_aliased and _has_entries(judgement)):
         yield keep(judgement, workspace)
     if renewed is not None:

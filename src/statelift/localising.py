@@ -47,7 +47,8 @@ def localise(judgement: Judgement, workspace: Workspace) -> Proposal | None:
     if not is_plain or cell.value is None or {atom.kind for atom in cell.value.atoms} > {"const"}:
         return None
     try:
-        value = _value(workspace, key, cell.value.text)
+        written = workspace.text(key[0], cell.value.span)
+        value = _value(workspace, key, cell.value.text if "\n" in written else written)
         places = _places(judgement, workspace)
         edits = [*_edits(judgement, workspace, places, value)]
     except NotLocalError:
