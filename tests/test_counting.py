@@ -83,6 +83,7 @@ KEYED = "{imports}counts = {made}\n\n\ndef handler(event, context):\n{body}"
 EMPTY = {"a dict": ("", "{}"), "dict()": ("", "dict()")}
 COUNTING = {
     "defaultdict": ("import collections\n\n", "collections.defaultdict(int)"),
+    "a lambda": ("from collections import defaultdict\n\n", "defaultdict(lambda: 0)"),
     "Counter": ("from collections import Counter\n\n", "Counter()"),
 }
 BY_GET = {

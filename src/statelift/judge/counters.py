@@ -176,14 +176,13 @@ def apart(uses: Uses) -> Uses:
 def tally_of(cell: Cell, use: Access) -> str | None:
     """The positive number that a statement adds to an entry that may be missing; None for anything else."""
     text = "" if cell.value is None else cell.value.text
-    is_counting = cell.callee in COUNTING and text.endswith(("(int)", "Counter()"))
     if not use.is_statement or use.key is None or not use.key.is_pure or not _is_tally(use):
         return None
-    if use.value is None or not (is_counting or text in ("{}", "dict()")):
+    if use.value is None or not (is_counting(cell) or text in ("{}", "dict()")):
         return None
     if use.op == "augment_key":
         is_plain = use.operator == "Add" and use.value.text.isdecimal()
-        return use.value.text if is_counting and is_plain else None
+        return use.value.text if is_counting(cell) and is_plain else None
     sum_ = ast.parse(use.value.text, mode="eval").body
     is_added = isinstance(sum_, ast.BinOp) and isinstance(sum_.op, ast.Add) and isinstance(sum_.left, ast.Call)
     return ast.unparse(sum_.right) if is_added and isinstance(sum_, ast.BinOp) else None
@@ -192,7 +191,7 @@ def tally_of(cell: Cell, use: Access) -> str | None:
 def is_counting(cell: Cell) -> bool:
     """Whether a missing key of the dict counts as 0."""
     text = "" if cell.value is None else cell.value.text
-    return cell.callee in COUNTING and text.endswith(("(int)", "Counter()"))
+    return cell.callee in COUNTING and text.endswith(("(int)", "(lambda: 0)", "Counter()"))
 
 
 def keyed_step(cell: Cell, use: Access) -> str | None:
