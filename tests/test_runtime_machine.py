@@ -21,7 +21,7 @@ from test_runtime_store import numbers, shape
 from test_runtime_world import TABLE, cloud, container, new_table
 
 # Runs of at most fifty steps, and the operations that they have to come to: over ten thousand together.
-SIZES = {"moto": (80, 3500), "dynalite": (150, 6500)}
+SIZES = {"moto": (72, 3500), "dynalite": (135, 6500)}
 WRITES = frozenset({"UpdateItem", "DeleteItem"})
 odd_keys = st.sampled_from(
     ["", "~", "~j1", "1", "ä\u2028", "k" * 3000, b"a", None, (1, "x"), (True, "x"), dt.date.max]
