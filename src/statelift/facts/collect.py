@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from statelift.facts.accesses import Accesses, global_statements, unbound_accesses
 from statelift.facts.callees import callee_of, may_be_own
@@ -14,6 +15,7 @@ from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
 from statelift.facts.filetests import FileTests
 from statelift.facts.guards import Guards
+from statelift.facts.inflow import tests_between
 from statelift.facts.leftovers import leftovers
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
@@ -228,12 +230,14 @@ def _decorator(syntax: Syntax, node: ast.expr) -> Decorator:
 
 
 def _returns(provenance: Provenance, guards: Guards, paths: Paths, nodes: list[ast.AST]) -> Iterator[Return]:
-    for node in nodes:
-        if isinstance(node, ast.Return) and node.value is not None:
+    returns = [node for node in nodes if isinstance(node, ast.Return)]
+    asked = provenance.asked_in(tests_between(provenance.syntax, returns)) if len(returns) > 1 else frozenset()
+    for node in returns:
+        if node.value is not None:
             literals = sorted(repr(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant))
-            yield Return(
-                provenance.value_of(node.value), guards.of(node), tuple(literals), paths.pattern(node.value)
-            )
+            value = provenance.value_of(node.value)
+            value = replace(value, deciding=value.deciding | asked) if asked else value
+            yield Return(value, guards.of(node), tuple(literals), paths.pattern(node.value))
 
 
 def _parameters(

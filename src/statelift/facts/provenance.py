@@ -7,6 +7,7 @@ from functools import cached_property
 
 from statelift.facts.asking import answered_once
 from statelift.facts.fates import fates_of_variable
+from statelift.facts.inflow import put_into, tests_between
 from statelift.facts.scopes import FUNCTIONS, Scope, names_bound, parameter_names
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, Value
@@ -75,9 +76,14 @@ class Provenance:
     def value_of(self, node: ast.expr) -> Value:
         """What is known of an expression."""
         known = self._known(node, DEPTH)
-        return Value(
-            self.syntax.span(node), self.syntax.text(node), known.atoms, known.type, known.threats, known.is_pure
-        )
+        asked = frozenset(atom for atom in known.atoms if atom.is_asked)
+        atoms = known.atoms - asked
+        span, text = self.syntax.span(node), self.syntax.text(node)
+        return Value(span, text, atoms, known.type, known.threats, known.is_pure, asked)
+
+    def asked_in(self, tests: Iterable[ast.expr]) -> frozenset[Atom]:
+        """The sources of tests, as those that decide about a value."""
+        return frozenset(_asked(atom) for test in tests for atom in self._known(test, DEPTH).atoms)
 
     @answered_once
     def _known(self, node: ast.expr, depth: int) -> _Known:
@@ -115,13 +121,23 @@ class Provenance:
                 return replace(self._known(value, depth), is_pure=False)
             case ast.Starred(value=value):
                 return self._known(value, depth)
-            case ast.ListComp(elt=element) | ast.SetComp(elt=element) | ast.DictComp(value=element):
-                made = (atom for atom in self._known(element, depth - 1).atoms if atom.kind == "call")
-                return replace(_OPAQUE, atoms=_OPAQUE.atoms.union(made))
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                return self._comprehended(node, depth - 1)
             case ast.Lambda(body=body):
-                return replace(self._known(body, depth), type="unknown", is_pure=False)
+                known = self._known(body, depth)
+                own = f"{self.syntax.scopes.opened[node].qualname}:"
+                atoms = {atom for atom in known.atoms if not atom.detail.startswith(own)}
+                return replace(known, atoms=_CONSTANT | atoms, type="unknown", is_pure=False)
             case _:
                 return _OPAQUE
+
+    def _comprehended(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, depth: int
+    ) -> _Known:
+        elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        tests = [test for each in node.generators for test in each.ifs]
+        inputs = [*elements, *tests, *(each.iter for each in node.generators)]
+        return replace(_OPAQUE, atoms=_OPAQUE.atoms.union(*(self._known(each, depth).atoms for each in inputs)))
 
     # ------------------------------------------------------------ names and parts
 
@@ -162,7 +178,20 @@ class Provenance:
             )
         known = _joined([*parts, *(self._known(each, depth - 1) for each in given)])
         threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, name)
-        return _Known(known.atoms, known.type, threats, known.is_pure and self._is_bound_once(scope, name))
+        atoms = known.atoms | self._flowing_in(scope, name, depth - 1, given, is_open)
+        return _Known(atoms, known.type, threats, known.is_pure and self._is_bound_once(scope, name))
+
+    def _flowing_in(
+        self, scope: Scope, name: str, depth: int, given: list[ast.expr], is_open: bool
+    ) -> frozenset[Atom]:
+        """Sources of what is put into the variable's object, and of the tests that decide what it is."""
+        put = [*put_into(self.syntax, scope, name)]
+        places = [*given, *dict.fromkeys(statement for _, statement in put)]
+        if len(places) < 2 and not (put or (given and is_open)):
+            return _NO_ATOMS
+        tests = tests_between(self.syntax, places, others=is_open)
+        asked = (_asked(atom) for test in tests for atom in self._known(test, depth).atoms)
+        return frozenset(asked).union(*(self._known(each, depth).atoms for each, _ in put))
 
     def _is_captured(self, scope: Scope, name: str) -> bool:
         """Whether something binds the name that is no assignment: `case name`, `except … as name`, a def."""
@@ -180,7 +209,12 @@ class Provenance:
         """Sources of what a loop goes through, or an assignment unpacks, to give a variable its value."""
         for parent in self.syntax.ancestors(target):
             match parent:
-                case ast.For(iter=value) | ast.comprehension(iter=value) | ast.Assign(value=value):
+                case (
+                    ast.For(iter=value)
+                    | ast.comprehension(iter=value)
+                    | ast.Assign(value=value)
+                    | ast.AugAssign(value=value)
+                ):
                     return self._known(value, depth).atoms
                 case ast.Tuple() | ast.List() | ast.Starred():
                     continue
@@ -342,12 +376,17 @@ def _retyped(known: _Known, kind: str) -> _Known:
 
 
 def _extended(atom: Atom, step: str) -> Atom:
-    return replace(atom, path=atom.path + step) if atom.kind == "param" else atom
+    return replace(atom, path=atom.path + step) if atom.kind == "param" and not atom.is_asked else atom
 
 
 def _member(atom: Atom, step: str) -> Atom:
     """`config.REGION`: what the member of a module or class is, the linked program knows."""
-    return replace(atom, detail=atom.detail + step) if atom.kind in ("name", "import") else atom
+    is_named = atom.kind in ("name", "import") and not atom.is_asked
+    return replace(atom, detail=atom.detail + step) if is_named else atom
+
+
+def _asked(atom: Atom) -> Atom:
+    return atom if atom.is_asked else replace(atom, is_asked=True)
 
 
 def _is_environment(syntax: Syntax, node: ast.Attribute | ast.Subscript) -> bool:

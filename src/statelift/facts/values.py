@@ -19,13 +19,14 @@ class Atom:
     subscripts applied to it), call (detail: dotted callee, or "" where unknown), name (detail: a module-level
     name of this file), import (detail: dotted imported name), nondet (clock, random, uuid), opaque.
     `into`: it came there as an argument of this call; what a function of the program makes of that, its own
-    returns tell.
+    returns tell. `is_asked`: no part of the value, but of a test that decides which one it is.
     """
 
     kind: Literal["const", "env", "param", "call", "name", "import", "nondet", "opaque"]
     detail: str = ""
     path: str = ""
     into: str = ""
+    is_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Value:
     `type` is one of str int float bool none bytes json (part of the event) codec (several exactly storable
     types) or "unknown"; `param:NAME` and `call:DOTTED` are resolved when the program is linked. `threats` are
     the fates through which the object could still change: `unknown`, `mutated`, `stored`, `passed:CALLEE:ARG`,
-    `result:CALLEE` (made by a function of the program that may keep it).
+    `result:CALLEE` (made by a function of the program that may keep it). `deciding` are the sources of the tests
+    that decide which of several values it is.
     """
 
     span: Span
@@ -44,6 +46,7 @@ class Value:
     type: str
     threats: frozenset[str]
     is_pure: bool
+    deciding: frozenset[Atom] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)

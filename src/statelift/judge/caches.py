@@ -44,7 +44,7 @@ def lazy_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tu
         return ()
     sources = _sources(evidence, fills)
     own = Source("cell", key[1])
-    if any(each.kind in ("event", "context") or each == ANY_ARGUMENT for each in sources):
+    if _is_asked_for(evidence, fills) or ANY_ARGUMENT in sources:
         return ()
     if own in sources and not _is_or(fills):
         return ()
@@ -158,7 +158,7 @@ def _filled_once(evidence: Evidence, key: CellKey, fills: Uses) -> tuple[str, ..
     keys = {s for path, use in fills if use.key is not None for s in evidence.sources.of(path, use.key)}
     if not (is_guarded and is_whole) or ANY_ARGUMENT in sources:
         return ()
-    if any(each.kind in ("event", "context", "cell") for each in sources | keys):
+    if _is_asked_for(evidence, fills) or any(each.kind in ("event", "context", "cell") for each in sources | keys):
         return ()
     return (f"rule 6: line {fills[0][1].place.line} fills it only while it is empty", _FREE)
 
@@ -366,7 +366,7 @@ def _is_derived(evidence: Evidence, path: str, use: Access, asked: frozenset[str
     given = use.default if use.op == "setdefault" else use.value
     if given is None or use.key is None:
         return False
-    sources = evidence.sources.of(path, given)
+    sources = evidence.deciding.of(path, given)
     keys = evidence.sources.of(path, use.key)
     kinds = {source.kind for source in sources}
     if kinds <= {"nondet", "const"} and "nondet" in kinds:
@@ -451,6 +451,12 @@ def _is_about(guard: Guard, name: str) -> bool:
 
 def _sources(evidence: Evidence, fills: Uses) -> set[Source]:
     return {s for path, use in fills if use.value is not None for s in evidence.sources.of(path, use.value)}
+
+
+def _is_asked_for(evidence: Evidence, fills: Uses) -> bool:
+    """Whether the request is part of what is kept, or of a test that decides what that is."""
+    values = [(path, use.value) for path, use in fills if use.value is not None]
+    return any(each.kind in ("event", "context") for path, value in values for each in evidence.deciding.of(path, value))
 
 
 def is_pool(evidence: Evidence, uses: Uses) -> bool:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from statelift.facts.values import Access, Guard, Value
 from statelift.link.beside import functions_beside
+from statelift.link.deciding import Deciding
 from statelift.link.derivations import Collections
 from statelift.link.filepaths import FilePaths
 from statelift.link.lifetime import Lifetimes
@@ -39,6 +40,7 @@ class Evidence:
         self.unread = unread
         self.reach = Reach(program)
         self.sources = Sources(program)
+        self.deciding = Deciding(program)
         self.lifetimes = Lifetimes(program)
         self.collections = Collections(program)
         self.ways = Ways(program)

@@ -51,7 +51,10 @@ class Sources:
 
     def of(self, path: str, value: Value, depth: int = DEPTH) -> frozenset[Source]:
         """Every origin of a value in the file `path`."""
-        return self.of_atoms(path, value.atoms, depth)
+        return self.of_atoms(path, self._atoms(value), depth)
+
+    def _atoms(self, value: Value) -> frozenset[Atom]:
+        return value.atoms
 
     def of_atoms(self, path: str, atoms: frozenset[Atom], depth: int = DEPTH) -> frozenset[Source]:
         """Every origin of these atoms of the file `path`."""
@@ -99,7 +102,7 @@ class Sources:
             if value is None:
                 found.add(Source("opaque"))
             else:
-                found |= {each for part in value.atoms for each in self._part(site, part, atom.path, depth - 1)}
+                found |= {each for part in self._atoms(value) for each in self._part(site, part, atom.path, depth - 1)}
         if key in self.objects.given_away and not self.program.entries.get(key):
             found.add(ANY_ARGUMENT)
         function = self.program.functions.get(key)
