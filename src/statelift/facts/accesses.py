@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from statelift.facts.cells import defaults_of, whole_line
 from statelift.facts.editing import alias_of, is_editable
-from statelift.facts.fates import fates_of, fates_of_copy, fates_of_variable, renews, steers
+from statelift.facts.fates import fates_beside, fates_of, fates_of_copy, fates_of_variable, renews, steers
 from statelift.facts.guards import Guards
+from statelift.facts.logs import is_logged
 from statelift.facts.operations import Operation, operation_of
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, names_bound
@@ -20,6 +21,7 @@ BY_NAME = frozenset({"getattr", "setattr", "delattr", "hasattr"})
 IGNORED = frozenset({*sys.stdlib_module_names, "boto3", "botocore"})
 WRITES = frozenset({"put", "rebind", "augment", "augment_key", "delete", "nested", "unpacked"})  # evaluated last
 COPIES = frozenset({"copy", "slice", "made", "len", "items", "keys", "values"})  # they give a new object
+VIEWED = frozenset({"read", "truth", "escape", "attribute", "unknown:isoformat", "unknown:strftime"})
 CALLED = "unknown:__call__"
 NOT_AN_ACCESS = frozenset({"call"})
 
@@ -55,13 +57,21 @@ class Accesses:
                         yield self._made(node, subject, _by_name(called, node, rest))
                 case ast.Call(func=ast.Name(id="globals") as called, args=[]):
                     if self.syntax.outside(called):
-                        yield self._made(node, "globals()", operation_of(self.syntax, node))
+                        yield self._of_names(node)
                 case ast.Call(func=called) if isinstance(self.syntax.parents[node], ast.Attribute):
                     if self.syntax.outside(called) == "logging.getLogger":
                         yield self._made(node, LOGGER, operation_of(self.syntax, node))
                 case _:
                     pass
         yield from self._captures()
+
+    def _of_names(self, node: ast.Call) -> Access:
+        """`globals()["hits"]` is the variable; anything else is a use of all of them."""
+        match self.syntax.parents[node]:
+            case ast.Subscript(slice=ast.Constant(value=str(name))) as variable if name in self.subjects.cells:
+                return self._made(variable, name, operation_of(self.syntax, variable))
+            case _:
+                return self._made(node, "globals()", operation_of(self.syntax, node))
 
     def _captures(self) -> Iterator[Access]:
         """`case {"mode": mode}` and `except E as mode` in a function that says `global mode`."""
@@ -146,6 +156,8 @@ class Accesses:
 
     def _fates(self, operation: Operation, node: ast.expr) -> frozenset[str]:
         own = self.syntax.text(node)
+        if operation.op == "rebind" and operation.is_part and isinstance(operation.whole, ast.Assign):
+            return fates_beside(self.syntax, operation.whole, node)
         if operation.result is None:
             return frozenset()
         found = fates_of(self.syntax, operation.result)
@@ -154,8 +166,10 @@ class Accesses:
         if operation.op in ("contains", "lacks"):
             is_aside = not steers(self.syntax, operation.result, own) and not _prints(self.syntax, node)
             return found | {"aside"} if is_aside else found
-        if operation.op == "read" and found == {"read"}:
-            return found | {"renews"} if renews(self.syntax, operation.result) else found
+        if operation.op == "read" and found == {"read"} and renews(self.syntax, operation.result):
+            return found | {"renews"}
+        if operation.op in VIEWED and is_logged(self.syntax, operation.result):
+            return found | {"logged"}
         is_decisive = operation.op == "truth" and steers(self.syntax, operation.result, own)
         return found | {"decides"} if is_decisive else found
 

@@ -267,9 +267,9 @@ class Connections:
         match self.syntax.parents[node]:
             case ast.NamedExpr(target=target):
                 return self.subjects.cell(target)
-            case ast.Assign(targets=[target]):
-                base = target.value if isinstance(target, ast.Subscript) else target
-                return self.subjects.cell(base)
+            case ast.Assign(targets=targets):
+                bases = (each.value if isinstance(each, ast.Subscript) else each for each in targets)
+                return next(filter(None, map(self.subjects.cell, bases)), "")
             case _:
                 return ""
 

@@ -52,7 +52,8 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
     `passed:CALLEE:ARG` unknown.
 
     `cell:NAME` and "stored" say that the object itself lives on, in a module-level container or elsewhere.
-    `inside:KEY` says that the object which it holds at KEY (`*`: at some key) is changed, and not itself.
+    `copy passed:CALLEE:ARG`: a shallow copy of it is passed. `inside:KEY` says that the object which it holds at
+    KEY (`*`: at some key) is changed, and not itself.
     """
     parent = syntax.parents[node]
     if depth == 0:
@@ -185,7 +186,9 @@ def _of_element(fates: frozenset[str], key: str) -> frozenset[str]:
 def fates_of_copy(fates: frozenset[str]) -> frozenset[str]:
     """Fates of an object, from those of a shallow copy: only what both hold is shared."""
     kept = {
-        fate for fate in fates if fate not in ("mutated", "augmented") and not fate.startswith(("field:", "alias:"))
+        f"copy {fate}" if fate.startswith("passed:") else fate
+        for fate in fates
+        if fate not in ("mutated", "augmented") and not fate.startswith(("field:", "alias:"))
     }
     return frozenset(kept - {"returned"} | {"copy returned"} if "returned" in kept else kept)
 
@@ -249,7 +252,38 @@ def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozense
     parent = syntax.parents[subscript]
     if isinstance(parent, ast.AugAssign) and parent.target is subscript:
         return frozenset({"mutated"})
+    if _is_replaced(syntax, subscript):
+        return frozenset({"read"})
     return _within(fates_of(syntax, subscript, depth - 1), _key_text(subscript.slice)) | {"read"}
+
+
+def _is_replaced(syntax: Syntax, part: ast.Subscript) -> bool:
+    """Whether a statement before has put something else at this key: `copy["rows"] = []`."""
+    match part:
+        case ast.Subscript(value=ast.Name(id=name) as base, slice=ast.Constant(value=key)):
+            scope = syntax.scope(base).binding(name)
+            is_plain = scope is not None and scope.kind == "function" and len(syntax.assigned(scope, name)) == 1
+            return is_plain and any(_puts(each, name, key) for each in _before(syntax, part))
+        case _:
+            return False
+
+
+def _puts(statement: ast.stmt, name: str, key: object) -> bool:
+    match statement:
+        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=base), slice=ast.Constant(value=at))]):
+            return (base, at) == (name, key)
+        case _:
+            return False
+
+
+def _before(syntax: Syntax, node: ast.AST) -> Iterator[ast.stmt]:
+    """The statements that have run wherever a node runs: those before it in the blocks around it."""
+    for owner in syntax.ancestors(node):
+        for block in ("body", "orelse", "handlers", "finalbody"):
+            statements = getattr(owner, block, None)
+            if isinstance(statements, list) and node in statements:
+                yield from statements[: statements.index(node)]
+        node = owner
 
 
 def steers(syntax: Syntax, node: ast.expr, own: str = "") -> bool:
@@ -314,7 +348,7 @@ def _is_aside(syntax: Syntax, statement: ast.stmt, is_whole: bool) -> bool:
     match statement:
         case ast.Expr(value=ast.Call(func=function)):
             called = syntax.module_function(function)
-            return _is_setup(syntax, function) if called is None else _is_all_aside(syntax, called)
+            return is_setup(syntax, function) if called is None else _is_all_aside(syntax, called)
         case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Global() | ast.Return(value=None):
             return True
         case ast.Import() | ast.ImportFrom():
@@ -337,10 +371,11 @@ def _is_all_aside(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionD
     return is_leaf and all(_is_aside(syntax, each, is_whole=False) for each in function.body)
 
 
-def _is_setup(syntax: Syntax, function: ast.expr) -> bool:
+def is_setup(syntax: Syntax, function: ast.expr) -> bool:
+    """Whether what is called logs, counts or sets a library up."""
     match function:
         case ast.Attribute(value=ast.Call(func=maker)):  # logging.getLogger().info(…)
-            return _is_setup(syntax, maker)
+            return is_setup(syntax, maker)
         case _:
             pass
     callee = syntax.dotted(function)
@@ -414,6 +449,12 @@ def _member_name(syntax: Syntax, node: ast.expr, owner: ast.expr, attribute: str
         return f"{held}.{attribute}"
     is_module_level = isinstance(owner, ast.Name) and not syntax.is_local(owner)
     return syntax.dotted(node) if is_module_level else ""
+
+
+def fates_beside(syntax: Syntax, assign: ast.Assign, own: ast.expr) -> frozenset[str]:
+    """Fates of what a statement gives to several targets, by way of all but one: `found = CELL = load()`."""
+    others = (target for target in assign.targets if target is not own)
+    return frozenset[str]().union(*(_bound(syntax, each, DEPTH) for each in others))
 
 
 def _bound(syntax: Syntax, target: ast.expr, depth: int) -> frozenset[str]:

@@ -69,7 +69,10 @@ class Guards:
                 return [Test(name, "", "present", holds)]
             case _:
                 subject = self.subjects.cell(container)
-        return [Test(subject, self.syntax.text(key), "present", holds)] if subject else self._mentions(key, holds)
+        if subject:
+            return [Test(subject, self.syntax.text(key), "present", holds)]
+        found = self.subjects.content(container)
+        return [*self._mentions(key, holds), *([] if found is None else [Test(*found, "holds", holds)])]
 
     def _test(self, node: ast.expr, relation: str, holds: bool) -> list[Test]:
         found = self.subjects.content(node)

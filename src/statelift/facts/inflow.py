@@ -46,7 +46,7 @@ def _assigned(syntax: Syntax, target: ast.expr) -> Iterator[ast.expr]:
 
 
 def tests_between(syntax: Syntax, nodes: Sequence[ast.AST], *, others: bool = False) -> list[ast.expr]:
-    """The tests that lie on the way to some of these nodes, and not to all. `others`: there are more that are unseen."""
+    """The tests on the way to some of these nodes, and not to all. `others`: there are more that are unseen."""
     found = [_tests(syntax, node) for node in nodes]
     common = set(found[0]).intersection(*found[1:]) if found and not others else set()
     return [test for marks in found for mark, test in marks.items() if mark not in common]

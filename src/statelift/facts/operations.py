@@ -71,8 +71,8 @@ def _variable(syntax: Syntax, node: ast.expr, parent: ast.AST) -> Operation:
     match parent:
         case ast.AugAssign(target=target, value=value, op=operator) if target is node:
             return Operation("augment", parent, value=value, operator=type(operator).__name__)
-        case ast.Assign(targets=[_], value=value) if is_stored:
-            return Operation("rebind", parent, value=value)
+        case ast.Assign(targets=targets, value=value) if is_stored and any(each is node for each in targets):
+            return Operation("rebind", parent, value=value, is_part=len(targets) > 1)
         case ast.AnnAssign(value=ast.expr() as value) if is_stored:
             return Operation("rebind", parent, value=value)
         case ast.NamedExpr(target=target, value=value) if target is node:

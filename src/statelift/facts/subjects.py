@@ -70,6 +70,8 @@ class Subjects:
                 return self._dotted(owner, attribute)
             case ast.Call(func=function):
                 return self._of_result(function, attribute)
+            case ast.Subscript(value=modules, slice=ast.Name(id="__name__")):
+                return self._own(attribute) if self.syntax.dotted(modules) == "sys.modules" else ""
             case _:
                 return ""
 
@@ -150,6 +152,8 @@ class Subjects:
             case ast.Call(func=ast.Name() as function) if self.syntax.module_function(function) is not None:
                 return self._answer(node, depth)
             case ast.Call(func=ast.Attribute(value=value)) if not self._path_test(node):
+                return self.content(value, depth - 1)
+            case ast.NamedExpr(value=value):
                 return self.content(value, depth - 1)
             case ast.Call():
                 path = self._path_test(node)

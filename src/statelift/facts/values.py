@@ -51,11 +51,14 @@ class Value:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Test:
-    """An atomic condition on a cell or path: `relation` holds (or not) for subject and key."""
+    """An atomic condition on a cell or path: `relation` holds (or not) for subject and key.
+
+    `present`: there is a value; `holds`: something is in it.
+    """
 
     subject: str
     key: str
-    relation: Literal["present", "none", "truthy", "other"]
+    relation: Literal["present", "none", "truthy", "holds", "other"]
     holds: bool
 
 

@@ -7,10 +7,13 @@ from dataclasses import replace
 from statelift.facts.operations import BOUND
 from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
-from statelift.judge.caches import cache_reasons, companion_reasons, is_pool, is_stale, lazy_reasons
+from statelift.judge.caches import cache_reasons, companion_reasons
 from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
 from statelift.judge.evidence import MISSES, Evidence, uses_of
+from statelift.judge.fills import is_stale
 from statelift.judge.homes import housed
+from statelift.judge.latches import addition_reasons, latch_reasons, renewal_reasons
+from statelift.judge.lazies import is_pool, lazy_reasons
 from statelift.judge.scoped import scoped_reasons
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import is_first_value, judge_store
@@ -87,8 +90,9 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     for reasons, verdict in (
         (kept_reasons(evidence, key, subject.handlers), Verdict.REQUEST_SCOPED),
         (scoped_reasons(evidence, key, cell, reachable, writes), Verdict.REQUEST_SCOPED),
-        (_latch(cell, reachable), Verdict.LATCH),
-        (_renewal(evidence, key, cell, reachable), Verdict.LATCH),
+        (latch_reasons(cell, reachable), Verdict.LATCH),
+        (renewal_reasons(evidence, key, cell, reachable), Verdict.LATCH),
+        (addition_reasons(writes), Verdict.LATCH),
         (lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT),
         (cache_reasons(evidence, key, cell, reachable), Verdict.CACHE),
         (companion_reasons(evidence, cell, reachable), Verdict.CACHE),
@@ -162,7 +166,8 @@ class _Maker:
 
 
 def _unwritten(evidence: Evidence, make: _Maker, uses: Uses, reachable: Uses) -> Judgement | None:
-    if reachable and _is_frozen(evidence, make.key, make.cell):
+    is_seen = not all("logged" in use.fates for _, use in reachable)
+    if reachable and is_seen and _is_frozen(evidence, make.key, make.cell):
         reason = (
             "rule 1: it is computed when the container starts, and every call of that container sees the same value"
         )
@@ -191,57 +196,6 @@ def _is_frozen(evidence: Evidence, key: CellKey, cell: Cell, depth: int = 4) -> 
     )
 
 
-# ---------------------------------------------------------------- rule 5
-
-
-def _latch(cell: Cell, uses: Uses) -> tuple[str, ...]:
-    """Rule 5: set to one constant by every call, and asked only whether to log or to set something up."""
-    writes = [use for _, use in uses if is_write(cell, use.op)]
-    reads = [use for _, use in uses if not is_write(cell, use.op)]
-    values = {use.value.text for use in writes if use.op == "rebind" and use.value is not None}
-    is_single = len(values) == 1 and all(use.op == "rebind" for use in writes)
-    is_constant = is_single and all(use.value and {a.kind for a in use.value.atoms} == {"const"} for use in writes)
-    is_flag = cell.kind in ("bool", "none") and values <= {"True", "False"}
-    is_aside = reads and all(use.op == "truth" and "decides" not in use.fates for use in reads)
-    is_free = all(guard.tests for use in writes for guard in use.guards if guard.kind in ("if", "case"))
-    if is_constant and is_flag and is_aside and is_free:
-        return (f"rule 5: it is only ever set to {values.pop()}, and only tested",)
-    if is_container(cell) and reads and all(use.op in ASKS and "aside" in use.fates for use in reads):
-        return ("rule 5: it is only asked what it has seen, in order to log or to set something up once",)
-    return ()
-
-
-def _renewal(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> tuple[str, ...]:
-    """Rule 5: a count of calls that only decides when something of the container is built anew."""
-    reads = [use for _, use in uses if not is_write(cell, use.op)]
-    is_count = cell.kind == "int" and all(use.op in ("read", "rebind", "augment") for _, use in uses)
-    if not (is_count and reads and all(use.fates == {"read", "renews"} for use in reads)):
-        return ()
-    renewed = {
-        other
-        for other, others in evidence.program.accesses.items()
-        for path, use in others
-        if other != key
-        and is_write(evidence.program.cells.get(other), use.op)
-        and _is_decided(evidence, key, path, use)
-    }
-    if not all(
-        lazy_reasons(evidence, each, evidence.program.cells[each], evidence.reached(each)) for each in renewed
-    ):
-        return ()
-    return ("rule 5: it only decides when something of the container is built anew, which no reply shows",)
-
-
-def _is_decided(evidence: Evidence, key: CellKey, path: str, use: Access) -> bool:
-    """Whether a use lies under a test of the cell."""
-    tests = {test.subject for guard in use.guards for test in guard.tests}
-    targets = [evidence.program.resolve(path, each) for each in tests]
-    return any(each is not None and (each.path, each.name) == key for each in targets)
-
-
-ASKS = frozenset({"contains", "lacks"})
-
-
 # ---------------------------------------------------------------- state
 
 STALE = (
@@ -252,7 +206,7 @@ STALE = (
 
 def _tells(use: Access) -> bool:
     """Whether a write tells what was there before: by its result, or by a KeyError where there was nothing."""
-    return use.op == "delete" or bool(use.fates - {"dropped"})
+    return use.op == "delete" or (use.op != "rebind" and bool(use.fates - {"dropped"}))
 
 
 def _is_plain_read(use: Access) -> bool:

@@ -1,8 +1,10 @@
 """A connection -> whether the container keeps it: in a cell, with an object, or in a decorated function."""
 
 from statelift.facts.values import Access, Call, Connection, Guard, Test
-from statelift.judge.caches import FILLS, cache_reasons, lazy_reasons
+from statelift.judge.caches import cache_reasons
 from statelift.judge.evidence import MISSES, Evidence, is_miss
+from statelift.judge.fills import FILLS
+from statelift.judge.lazies import lazy_reasons
 from statelift.link.names import CellKey
 
 KEEPING = FILLS | {"rebind"}

@@ -14,7 +14,7 @@ from statelift.link.valuetypes import IMMUTABLE, Types
 
 CHANGED = "it is changed in place"
 AUGMENTED = "an augmented assignment changes it in place, if it is a list, set or dict"
-HARMLESS = frozenset({"read", "returned", "copy returned", "dropped", "called", "renews"})
+HARMLESS = frozenset({"read", "returned", "copy returned", "dropped", "called", "renews", "logged"})
 # Methods of clients and loggers that send or print what they are given, and change nothing of it.
 SINKS = frozenset(
     """execute executemany put_item get_item update_item delete_item query scan publish send_message put_object
@@ -60,8 +60,8 @@ class Dangers:
                 return {"it is stored in another object"}
             case "identity":
                 return {"`is` tells a copy from it"}
-            case "passed" if rest:
-                return self._passed(path, rest, depth)
+            case "passed" | "copy passed" if rest:
+                return self._passed(path, rest, depth, is_copy=kind == "copy passed")
             case "result":
                 return self._made_by(path, rest, depth)
             case _:
@@ -101,7 +101,7 @@ class Dangers:
             for _, use in self.program.accesses.get(key, ())
         )
 
-    def _passed(self, path: str, rest: str, depth: int) -> set[str]:
+    def _passed(self, path: str, rest: str, depth: int, *, is_copy: bool) -> set[str]:
         callee, _, argument = rest.rpartition(":")
         unknown = {f"it is passed to {callee}()"}
         key = self.program.callee(path, callee)
@@ -115,8 +115,9 @@ class Dangers:
         shift = shift_of(function)
         for position, parameter in enumerate(function.parameters):
             if argument in (parameter.name, str(position - shift)):
-                found = set(self.of(key[0], parameter.fates, depth - 1))
-                return found | (self._given_back(key, depth - 1) if "returned" in parameter.fates else set())
+                fates = fates_of_copy(parameter.fates) if is_copy else parameter.fates
+                found = set(self.of(key[0], fates, depth - 1))
+                return found | (self._given_back(key, depth - 1) if "returned" in fates else set())
         return unknown | ({CHANGED} if any(fate.startswith("inside:") for fate in function.rest) else set())
 
     def _given_to_record(self, path: str, callee: str, argument: str) -> set[str]:

@@ -6,7 +6,8 @@ from statelift.facts.values import Access, Cell, CellKind
 LOGGER = "logging.getLogger()"
 PROCESS = frozenset({"os.environ", "sys.path", "globals()", LOGGER})
 PROCESS_WRITES = frozenset(
-    """put delete pop setdefault update append extend remove clear augment method:insert unpacked""".split()
+    """put delete pop setdefault update append extend remove clear augment augment_key method:insert
+    unpacked""".split()
 )
 
 

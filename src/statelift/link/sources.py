@@ -102,7 +102,9 @@ class Sources:
             if value is None:
                 found.add(Source("opaque"))
             else:
-                found |= {each for part in self._atoms(value) for each in self._part(site, part, atom.path, depth - 1)}
+                found |= {
+                    each for part in self._atoms(value) for each in self._part(site, part, atom.path, depth - 1)
+                }
         if key in self.objects.given_away and not self.program.entries.get(key):
             found.add(ANY_ARGUMENT)
         function = self.program.functions.get(key)
