@@ -52,8 +52,8 @@ def fates_of(syntax: Syntax, node: ast.expr, depth: int = DEPTH) -> frozenset[st
     `passed:CALLEE:ARG` unknown.
 
     `cell:NAME` and "stored" say that the object itself lives on, in a module-level container or elsewhere.
-    `copy passed:CALLEE:ARG`: a shallow copy of it is passed. `inside:KEY` says that the object which it holds at
-    KEY (`*`: at some key) is changed, and not itself.
+    `copy passed:CALLEE:ARG`: a shallow copy of it is passed, `inside passed:…`: what it holds. `inside:KEY` says
+    that the object which it holds at KEY (`*`: at some key) is changed, and not itself.
     """
     parent = syntax.parents[node]
     if depth == 0:
@@ -172,7 +172,13 @@ def _is_change(fate: str) -> bool:
 
 def _within(fates: frozenset[str], key: str) -> frozenset[str]:
     """Fates of a container, from those of what it holds at a key."""
-    return frozenset(f"inside:{key}" if _is_change(fate) else fate for fate in fates)
+    return frozenset(_of_held(fate, key) for fate in fates)
+
+
+def _of_held(fate: str, key: str) -> str:
+    if _is_change(fate):
+        return f"inside:{key}"
+    return f"inside {fate}" if fate.startswith("passed:") else fate
 
 
 def _of_element(fates: frozenset[str], key: str) -> frozenset[str]:
@@ -225,7 +231,7 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozense
     call = syntax.parents[attribute]
     if not (isinstance(call, ast.Call) and call.func is attribute):
         is_bound = attribute.attr in CHANGING_METHODS and not isinstance(call, (ast.Attribute, ast.Subscript))
-        return frozenset({"mutated"}) if is_bound else fates_of(syntax, attribute, depth - 1)
+        return frozenset({"mutated"}) if is_bound else fates_of(syntax, attribute, depth)
     if attribute.attr in CHANGING_METHODS:
         return frozenset({"mutated"})
     if attribute.attr in LOOKING_METHODS:
@@ -254,7 +260,7 @@ def _subscript(syntax: Syntax, subscript: ast.Subscript, depth: int) -> frozense
         return frozenset({"mutated"})
     if _is_replaced(syntax, subscript):
         return frozenset({"read"})
-    return _within(fates_of(syntax, subscript, depth - 1), _key_text(subscript.slice)) | {"read"}
+    return _within(fates_of(syntax, subscript, depth), _key_text(subscript.slice)) | {"read"}
 
 
 def _is_replaced(syntax: Syntax, part: ast.Subscript) -> bool:

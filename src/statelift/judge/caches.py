@@ -4,17 +4,19 @@ import ast
 from collections.abc import Iterator
 from itertools import takewhile
 
-from statelift.facts.values import Access, Cell, Guard
+from statelift.facts.values import Access, Cell, Guard, Value
 from statelift.judge.evidence import KEY_ERRORS, Evidence, is_miss
 from statelift.judge.fills import FILLS, Uses, holds_state, is_stale, tells_apart
 from statelift.judge.lazies import lazy_reasons
 from statelift.link.names import CellKey, FunctionKey
 from statelift.link.sources import Source
+from statelift.link.trace import dominated
 from statelift.link.ways import Frame, Way
 from statelift.link.writes import is_container, is_write
 
 EVICTIONS = frozenset({"delete", "pop", "clear", "method:popitem", "method:move_to_end", "unbind"})
 VALUE_READS = frozenset({"get", "require", "setdefault"})
+ASKING = frozenset({"get", "contains", "lacks"})
 CLOCKS = ("time.", "datetime.")  # the stamp of an entry that expires
 PLAIN_READS = frozenset({"get", "require", "contains", "lacks", "truth", "len", "read"})
 
@@ -34,7 +36,9 @@ def cache_reasons(
         return ()
     if not _are_on_miss_paths(evidence, key, uses, fills):
         return ()
-    if not all(_is_derived(evidence, path, use, asked | {key[1]}) for path, use in fills):
+    derived = [(path, use) for path, use in fills if _is_derived(evidence, path, use, asked | {key[1]})]
+    stamps = [each for each in fills if each not in derived]
+    if not all(_is_stamp_of(evidence, path, use, derived, uses) for path, use in stamps):
         return ()
     if not all(_can_miss(evidence, key, path, use, fills) for path, use in uses):
         return ()
@@ -139,11 +143,36 @@ def _is_derived(evidence: Evidence, path: str, use: Access, asked: frozenset[str
         return False
     if holds_state(evidence, path, given):
         return False
-    if any(source.kind == "cell" and not _is_found_again(evidence, source.detail, asked) for source in sources):
+    others = {each.detail for each in sources if each.kind == "cell"} - _asked_again(evidence, path, use, given)
+    if not all(_is_found_again(evidence, each, asked) for each in others):
         return False
     if any(source.kind == "nondet" and not source.detail.startswith(CLOCKS) for source in sources):
         return False
     return all(_is_in_key(source, keys) for source in sources if source.kind in ("event", "context"))
+
+
+def _asked_again(evidence: Evidence, path: str, use: Access, given: Value) -> set[str]:
+    """The cache itself, if the value has it from calls alone: `f(n - 1) + f(n - 2)`, which can miss, too."""
+    own = evidence.program.resolve(path, use.subject)
+    names = {atom.detail for atom in given.atoms if atom.kind in ("name", "import", "call") and atom.detail}
+    read = [
+        evidence.program.resolve(path, each) for name in names for each in (name, name.rpartition(".")[0]) if each
+    ]
+    return set() if own is None or own in read else {own.name}
+
+
+def _is_stamp_of(evidence: Evidence, path: str, stamp: Access, derived: Uses, uses: Uses) -> bool:
+    """Whether a fill is the time of another one that is made together with it, and is only compared."""
+    group = _group(path, stamp)
+    sources = evidence.sources.of(path, stamp.value) if stamp.value is not None else frozenset()
+    is_time = bool(sources) and all(each.detail.startswith(CLOCKS) for each in sources if each.kind != "const")
+    reads = [use for _, use in uses if use is not stamp and (use.key is None or use.key.text == _text(stamp))]
+    is_beside = group is not None and any(_group(site, use) == group for site, use in derived)
+    return is_time and is_beside and all(use.fates <= {"read", "logged"} for use in reads)
+
+
+def _text(use: Access) -> str:
+    return "" if use.key is None else use.key.text
 
 
 def _is_in_key(source: Source, keys: frozenset[Source]) -> bool:
@@ -171,7 +200,7 @@ def _can_miss(evidence: Evidence, key: CellKey, path: str, use: Access, fills: U
         return False
     if use.op in ("len", "truth", "read"):
         return not use.fates & {"returned", "copy returned", "stored"} and use.op != "read"
-    if _is_there_from_the_start(evidence, key, use, fills):
+    if _is_there_from_the_start(evidence, key, use, fills) or _is_entered_before(evidence, key, use, fills):
         return True
     name = use.subject.rpartition(".")[2]
     return all(_falls_back(evidence, way, name, fills) for way in evidence.ways.of(key, path, use))
@@ -189,6 +218,28 @@ def _is_there_from_the_start(evidence: Evidence, key: CellKey, use: Access, fill
     entered = {each.key.text if each.key is not None and _group("", each) else "" for _, each in fills}
     is_known = use.key is not None and use.key.text in known
     return is_known and not is_lost and use.key is not None and not {use.key.text, ""} & entered
+
+
+def _is_entered_before(evidence: Evidence, key: CellKey, use: Access, fills: Uses) -> bool:
+    """Whether every call has entered the key, where it was missing, before it comes to the read."""
+    reached = evidence.reached(key)
+    is_lost = any(each.op in EVICTIONS or each.op == "rebind" for _, each in reached)
+    asking = {
+        id(each) for path, each in reached for site, fill in fills if path == site and _leads_to(each, fill, use)
+    }
+    steps = [(trace, step) for trace in evidence.traces for step in trace.steps if step.item is use]
+    return bool(steps and asking and not is_lost) and all(
+        dominated([each for each in trace.steps if id(each.item) in asking], step) for trace, step in steps
+    )
+
+
+def _leads_to(asked: Access, fill: Access, use: Access) -> bool:
+    """Whether a use is the test whose miss leads to a fill of the fixed key: `if "a" not in C: C["a"] = …`."""
+    is_same = fill.function == asked.function and _text(fill) == _text(asked) == _text(use)
+    is_fixed = fill.key is not None and {atom.kind for atom in fill.key.atoms} == {"const"}
+    before = len(asked.guards)
+    is_test = asked.op in ASKING and fill.guards[:before] == asked.guards and len(fill.guards) == before + 1
+    return is_same and is_fixed and is_test and is_miss(fill.guards[before], fill.subject, _text(fill))
 
 
 def _falls_back(evidence: Evidence, way: Way, name: str, fills: Uses) -> bool:

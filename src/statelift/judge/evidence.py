@@ -19,6 +19,7 @@ from statelift.link.ways import Ways
 from statelift.model import Use
 
 MISSES = {("present", False), ("none", True), ("truthy", False)}
+LACKING = ("holds", False)  # what it has lacks an element, and is read anew
 HITS = {("present", True), ("none", False), ("truthy", True)}
 SOURCE_READS = frozenset(
     "get_item query scan get_object select find_one find get hget hgetall get_parameter get_secret_value".split()
@@ -167,7 +168,7 @@ def is_miss(guard: Guard, subject: str, key: str) -> bool:
     return any(
         test.subject == subject
         and (test.key == key or not key or not test.key)
-        and ((test.relation, test.holds) in MISSES or test.relation == "other")
+        and ((test.relation, test.holds) in {*MISSES, LACKING} or test.relation == "other")
         for test in guard.tests
     )
 

@@ -56,7 +56,8 @@ def _is_finishing(
     """`cls._instance.data = {}` beside `cls._instance = …`: an attribute of what was just built."""
     if use.op != "nested" or use.value is None or (path, use.function, use.guards) not in built:
         return False
-    return {source.kind for source in evidence.sources.of(path, use.value)} <= {"const", "env", "external"}
+    sources = evidence.deciding.of(path, use.value)
+    return ANY_ARGUMENT not in sources and not {each.kind for each in sources} & {"event", "context", "cell"}
 
 
 def _is_changed_later(evidence: Evidence, cell: Cell, uses: Uses, fills: Uses) -> bool:

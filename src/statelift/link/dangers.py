@@ -60,7 +60,7 @@ class Dangers:
                 return {"it is stored in another object"}
             case "identity":
                 return {"`is` tells a copy from it"}
-            case "passed" | "copy passed" if rest:
+            case "passed" | "copy passed" | "inside passed" if rest:
                 return self._passed(path, rest, depth, is_copy=kind == "copy passed")
             case "result":
                 return self._made_by(path, rest, depth)

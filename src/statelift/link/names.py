@@ -108,7 +108,20 @@ class Names:
         if path not in self.modules:  # a cell of the process
             return None
         own = self._member(path, name, HOPS)
-        return own or self._absolute(path, name, HOPS)
+        return own or self._absolute(path, name, HOPS) or self._instead(path, name)
+
+    def _instead(self, path: str, name: str) -> Target | None:
+        """`try: from fast import cache` / `except ImportError: cache = {}`: what the module defines instead."""
+        local = self._locals[path].get(name, "") if path in self._locals else ""
+        return Target("cell", path, local) if (path, local) in self._own_cells else None
+
+    @cached_property
+    def _locals(self) -> dict[str, dict[str, str]]:
+        """Dotted name -> the name that a file gives to what it imports."""
+        return {
+            path: {import_target(each): each.local for each in module.imports if each.name is not None}
+            for path, module in self.modules.items()
+        }
 
     def _absolute(self, path: str, name: str, hops: int) -> Target | None:
         if hops == 0:
