@@ -1,22 +1,72 @@
-"""A variable -> what its value depends on besides what is assigned: what is put into it, and tests on the way."""
+"""A value -> what it depends on besides what is assigned: what is put into an object, and tests on the way."""
 
 import ast
 from collections.abc import Iterator, Sequence
 
+from statelift.facts.asking import answered_once
 from statelift.facts.fates import CHANGING_METHODS
 from statelift.facts.scopes import Scope
 from statelift.facts.syntax import Syntax
 
 Marks = dict[tuple[str, int, bool], ast.expr]
+TESTS_AT_MOST = 50  # that decide about one value
 
 
-def put_into(syntax: Syntax, scope: Scope, name: str) -> Iterator[tuple[ast.expr, ast.stmt]]:
-    """What methods and assignments put into the object of a variable, and the statements that do: the keys, too."""
-    for load in syntax.loads(scope, name):
-        statement = None
-        for each in _put(syntax, load):
-            statement = statement or syntax.statement(load)
-            yield each, statement
+class Inflow:
+    """Answers `put_into` and `tests` for one module."""
+
+    def __init__(self, syntax: Syntax) -> None:
+        self.syntax = syntax
+
+    @answered_once
+    def put_into(self, scope: Scope, name: str) -> list[tuple[ast.expr, ast.stmt]]:
+        """What methods and assignments put into a variable's object, keys too, and the statements that do."""
+        syntax = self.syntax
+        return [(each, syntax.statement(load)) for load in syntax.loads(scope, name) for each in _put(syntax, load)]
+
+    def tests(self, node: ast.expr) -> list[ast.expr]:
+        """The tests that decide which of several values the variables in an expression have."""
+        found: dict[ast.expr, None] = {}
+        seen: set[tuple[Scope, str, tuple[int, ...]]] = set()
+        waiting = [node]
+        while waiting and len(found) < TESTS_AT_MOST:
+            for scope, load in self._variables(waiting.pop()):
+                given, is_open = self.syntax.reaching(scope, load)
+                asked = (scope, load.id, tuple(map(id, given)))
+                if asked not in seen:
+                    seen.add(asked)
+                    put = self.put_into(scope, load.id)
+                    found |= dict.fromkeys(self._tests_of(given, put, is_open))
+                    waiting += [each for each in given if not _is_target(each)]
+                    waiting += [each for each, _ in put]
+        return list(found)
+
+    def _tests_of(
+        self, given: list[ast.expr], put: list[tuple[ast.expr, ast.stmt]], is_open: bool
+    ) -> list[ast.expr]:
+        places = [*given, *dict.fromkeys(statement for _, statement in put)]
+        is_one = len(places) < 2 and not (put or (given and is_open))
+        return [] if is_one else tests_between(self.syntax, places, others=is_open)
+
+    @answered_once
+    def _variables(self, node: ast.expr) -> list[tuple[Scope, ast.Name]]:
+        """The variables that an expression reads. What a function of the module is given, its returns tell."""
+        found: list[tuple[Scope, ast.Name]] = []
+        waiting: list[ast.AST] = [node]
+        while waiting:
+            match waiting.pop():
+                case ast.Call(func=func) if self.syntax.module_function(func) is not None:
+                    continue
+                case ast.Name(ctx=ast.Load()) as name:
+                    scope = self.syntax.scope(name).binding(name.id)
+                    found += [] if scope is None or scope.kind != "function" else [(scope, name)]
+                case part:
+                    waiting += ast.iter_child_nodes(part)
+        return found
+
+
+def _is_target(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _put(syntax: Syntax, node: ast.expr) -> Iterator[ast.expr]:

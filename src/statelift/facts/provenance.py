@@ -7,12 +7,13 @@ from functools import cached_property
 
 from statelift.facts.asking import answered_once
 from statelift.facts.fates import fates_of_variable
-from statelift.facts.inflow import put_into, tests_between
+from statelift.facts.inflow import Inflow
 from statelift.facts.scopes import FUNCTIONS, Scope, names_bound, parameter_names
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Atom, Value
 
 DEPTH = 6  # how many local assignments are followed
+ATOMS_AT_MOST = 24  # of one variable, with the parts of each
 ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.environ.get"})
 OF_PROCESS = frozenset({"id", "hash", "os.getpid", "os.getppid", "threading.get_ident"})
 UTC = frozenset({"datetime.timezone.utc", "datetime.UTC"})
@@ -70,20 +71,20 @@ class Provenance:
 
     def __init__(self, syntax: Syntax) -> None:
         self.syntax = syntax
+        self.inflow = Inflow(syntax)
         self._variables: dict[tuple[Scope, str, int, tuple[int, ...], bool], _Known] = {}
 
     @answered_once
     def value_of(self, node: ast.expr) -> Value:
         """What is known of an expression."""
         known = self._known(node, DEPTH)
-        asked = frozenset(atom for atom in known.atoms if atom.is_asked)
-        atoms = known.atoms - asked
         span, text = self.syntax.span(node), self.syntax.text(node)
-        return Value(span, text, atoms, known.type, known.threats, known.is_pure, asked)
+        asked = self.asked_in(self.inflow.tests(node))
+        return Value(span, text, known.atoms, known.type, known.threats, known.is_pure, asked)
 
     def asked_in(self, tests: Iterable[ast.expr]) -> frozenset[Atom]:
         """The sources of tests, as those that decide about a value."""
-        return frozenset(_asked(atom) for test in tests for atom in self._known(test, DEPTH).atoms)
+        return _NO_ATOMS.union(*(self._known(test, DEPTH).atoms for test in tests))
 
     @answered_once
     def _known(self, node: ast.expr, depth: int) -> _Known:
@@ -178,20 +179,9 @@ class Provenance:
             )
         known = _joined([*parts, *(self._known(each, depth - 1) for each in given)])
         threats = _NONE if known.type in IMMUTABLE else known.threats | self._threats(scope, name)
-        atoms = known.atoms | self._flowing_in(scope, name, depth - 1, given, is_open)
+        put = (self._known(each, depth - 1).atoms for each, _ in self.inflow.put_into(scope, name))
+        atoms = _told(known.atoms.union(*put))
         return _Known(atoms, known.type, threats, known.is_pure and self._is_bound_once(scope, name))
-
-    def _flowing_in(
-        self, scope: Scope, name: str, depth: int, given: list[ast.expr], is_open: bool
-    ) -> frozenset[Atom]:
-        """Sources of what is put into the variable's object, and of the tests that decide what it is."""
-        put = [*put_into(self.syntax, scope, name)]
-        places = [*given, *dict.fromkeys(statement for _, statement in put)]
-        if len(places) < 2 and not (put or (given and is_open)):
-            return _NO_ATOMS
-        tests = tests_between(self.syntax, places, others=is_open)
-        asked = (_asked(atom) for test in tests for atom in self._known(test, depth).atoms)
-        return frozenset(asked).union(*(self._known(each, depth).atoms for each, _ in put))
 
     def _is_captured(self, scope: Scope, name: str) -> bool:
         """Whether something binds the name that is no assignment: `case name`, `except … as name`, a def."""
@@ -237,8 +227,10 @@ class Provenance:
         base = self._known(node.value, depth)
         step = f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{self.syntax.text(node.slice)}]"
         is_event_part = base.type.startswith("param:") or base.type == "json"
-        atoms = frozenset(_extended(atom, step) for atom in base.atoms) if is_event_part else base.atoms
-        if isinstance(node, ast.Attribute):
+        is_followed = len(base.atoms) <= ATOMS_AT_MOST
+        is_path = is_event_part and is_followed
+        atoms = frozenset(_extended(atom, step) for atom in base.atoms) if is_path else base.atoms
+        if isinstance(node, ast.Attribute) and is_followed:
             atoms = frozenset(_member(atom, step) for atom in atoms)
         if isinstance(node, ast.Attribute):
             kind = "str" if node.attr in STRING_ATTRIBUTES else "unknown"
@@ -376,17 +368,17 @@ def _retyped(known: _Known, kind: str) -> _Known:
 
 
 def _extended(atom: Atom, step: str) -> Atom:
-    return replace(atom, path=atom.path + step) if atom.kind == "param" and not atom.is_asked else atom
+    return replace(atom, path=atom.path + step) if atom.kind == "param" else atom
+
+
+def _told(atoms: frozenset[Atom]) -> frozenset[Atom]:
+    """Many parts of one argument are told as the argument."""
+    return atoms if len(atoms) <= ATOMS_AT_MOST else frozenset(replace(atom, path="") for atom in atoms)
 
 
 def _member(atom: Atom, step: str) -> Atom:
     """`config.REGION`: what the member of a module or class is, the linked program knows."""
-    is_named = atom.kind in ("name", "import") and not atom.is_asked
-    return replace(atom, detail=atom.detail + step) if is_named else atom
-
-
-def _asked(atom: Atom) -> Atom:
-    return atom if atom.is_asked else replace(atom, is_asked=True)
+    return replace(atom, detail=atom.detail + step) if atom.kind in ("name", "import") else atom
 
 
 def _is_environment(syntax: Syntax, node: ast.Attribute | ast.Subscript) -> bool:

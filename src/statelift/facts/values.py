@@ -19,14 +19,13 @@ class Atom:
     subscripts applied to it), call (detail: dotted callee, or "" where unknown), name (detail: a module-level
     name of this file), import (detail: dotted imported name), nondet (clock, random, uuid), opaque.
     `into`: it came there as an argument of this call; what a function of the program makes of that, its own
-    returns tell. `is_asked`: no part of the value, but of a test that decides which one it is.
+    returns tell.
     """
 
     kind: Literal["const", "env", "param", "call", "name", "import", "nondet", "opaque"]
     detail: str = ""
     path: str = ""
     into: str = ""
-    is_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
