@@ -360,6 +360,16 @@ def test_a_setting_in_another_file_counts(tmp_path: Path) -> None:
     assert connection_of(tmp_path, source, sqls="TENANT = 'SET ROLE %s'\n").tier is Tier.MANUAL
 
 
+@pytest.mark.parametrize(("folder", "tier"), [("psycopg2", Tier.REVIEW), ("database", Tier.MANUAL)])
+def test_what_a_driver_says_that_lies_beside_the_program_is_its_own(
+    tmp_path: Path, folder: str, tier: Tier
+) -> None:
+    source = using(*PSYCOPG, CURSOR, "cur.execute('select 1')", *END)
+    text = "MODE = 'SET SESSION CHARACTERISTICS AS %s'\n"
+    beside = {f"{folder}/__init__": "", f"{folder}/extensions": text}
+    assert connection_of(tmp_path, source, **beside).tier is tier
+
+
 def test_a_docstring_sets_nothing(tmp_path: Path) -> None:
     source = using(*PSYCOPG, CURSOR, "cur.execute('select 1')", *END).replace(
         "    c =", '    """Set the order to done."""\n    c ='

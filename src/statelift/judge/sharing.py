@@ -16,6 +16,7 @@ from statelift.model import Tier
 
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
 AWS_OWN = ("boto3.", "botocore.", "s3transfer.")
+DRIVERS = frozenset(name.partition(".")[0] for name, each in constructors().items() if each.kind.startswith("sql"))
 
 
 def dependence(evidence: Evidence, path: str, connection: Connection, holding: Holding) -> str:
@@ -259,8 +260,11 @@ def _decorates(evidence: Evidence, path: str, function: Function) -> bool:
 
 
 def _session(evidence: Evidence) -> Iterator[tuple[Tier, str]]:
-    """What the program tells or asks of a session in the database."""
+    """What the program tells or asks of a session in the database; a driver beside it is no part of it."""
+    root = f"{evidence.program.root.path}/".lstrip("/")
     for path, module in sorted(evidence.program.modules.items()):
+        if path.removeprefix(root).partition("/")[0] in DRIVERS:
+            continue
         if module.setting and not path.endswith(f"{HELPER}.py"):
             where = f"{module.setting} ({path})"
             yield Tier.MANUAL, f"{where} stays in force on a kept connection: say it again, or keep none"
