@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from statelift.compose import compose
-from statelift.model import Finding, Options, Plan, Tier
+from statelift.model import Edit, EnsureImport, Finding, Options, Plan, Tier
 from statelift.planning import make_plan
 
 TEMPLATE = """Transform: AWS::Serverless-2016-10-31
@@ -139,7 +139,10 @@ TAKEN = (
 @pytest.mark.parametrize("above", TAKEN)
 def test_a_name_that_is_taken_is_not_imported_over(tmp_path: Path, above: str) -> None:
     plan = plan_of(tmp_path, handler_of(f"if event['op']:\n    {PUT}", GET, above=above))
-    assert finding_of(plan, "S").tier is Tier.MANUAL
+    [change] = plan.changes
+    assert EnsureImport("app.py", "statelift_state") in change.ops
+    assert not any(isinstance(each, EnsureImport) and each.name == "Store" for each in change.ops)
+    assert any(isinstance(each, Edit) and each.text.startswith("statelift_state.Store(") for each in change.ops)
 
 
 PAIR = "S = {}\n\n\ndef put(key, value):\n    S[key] = value\n\n\ndef get(key):\n    return S.get(key)\n"
