@@ -121,7 +121,9 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
 
 
 def _stepped(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
-    """Where a store cannot stand there, the dict may still be kept around each call."""
+    """Where a store cannot stand in an object or function, the dict may still be kept around each call."""
+    if judgement.cell is None or judgement.cell[1].home == "module":
+        return
     stepped = as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
     if stepped.is_step:
         yield keep(stepped, workspace)
