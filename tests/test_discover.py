@@ -86,6 +86,20 @@ def test_a_virtual_environment_is_known_by_its_mark_and_not_by_its_name(tree):
     )
 
 
+def test_what_pip_has_installed_beside_a_handler_is_not_the_projects(tree):
+    record = "requests/__init__.py,sha256=x,0\nrequests/api.py,,\nsix.py,,\n../../bin/tool,,\n"
+    root = tree("lambda/app.py", "lambda/requests/api.py", "lambda/requests/own.py", "lambda/six.py", "six.py")
+    _write(root / "lambda/requests-2.31.0.dist-info/RECORD", record)
+    assert discover([root]).wanted == ("lambda/app.py", "lambda/requests/own.py", "six.py")
+
+
+@pytest.mark.parametrize("record", ["", "\n\n,,\n", "\0,\0\n", '"open', "x" * 200_000])
+def test_a_record_that_tells_nothing_hides_nothing(tree, record):
+    root = tree("app.py", "six.py")
+    _write(root / "six-1.16.dist-info/RECORD", record)
+    assert discover([root]).wanted == ("app.py", "six.py")
+
+
 def test_a_file_may_be_called_like_a_skipped_folder(tree):
     assert discover([tree("build", "dist")]).files == ("build", "dist")
 
@@ -282,6 +296,11 @@ def test_tracked_files_of_a_repository_above_and_of_one_below_the_root(git_tree,
     assert discover([git_tree / "gen"]).wanted == ("app.py", "sub/é.py", "untracked.py")
     assert "inner/gen/app.py" in discover([tmp_path]).wanted
     assert "inner/gen/untracked.py" not in discover([tmp_path]).wanted
+
+
+def test_installed_files_stay_out_although_git_tracks_them(git_tree):
+    _write(git_tree / "gen/app-1.0.dist-info/RECORD", "app.py,,\nsub/é.py,,\n")
+    assert discover([git_tree]).wanted == ("app.py",)
 
 
 def test_excluded_and_linked_files_stay_out_although_git_tracks_them(git_tree):

@@ -6,10 +6,12 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from statelift.installed import installed_files
 from statelift.model import Problem
 from statelift.patterns import compiled
 from statelift.tracked import DamagedIndexError, tracked_files, work_tree
@@ -137,6 +139,8 @@ class _Walk:
         self._prefix = len(_slashed(root))
         self._seen: set[str] = set()
         self._trees: set[Path] = set()
+        self._installed: frozenset[str] = frozenset()
+        self._installed_in = cache(installed_files)
 
     def name(self, path: Path) -> str:
         """The POSIX path below the root."""
@@ -197,6 +201,8 @@ class _Walk:
         inner = [Path(path[: match.end()]) for match in re.finditer("/", path) if match.end() > len(start)]
         if any(_is_skipped(folder) or self._exclusion.verdict(_slashed(folder)) for folder in inner):
             return False
+        if any(path in self._installed_in(_slashed(folder)) for folder in (Path(start), *inner)):
+            return False
         is_plain = Path(path).is_file() and os.path.realpath(path) == path
         return is_plain and not self._exclusion.verdict(path)
 
@@ -211,13 +217,17 @@ class _Walk:
             return
         if any(entry.name == ".git" for entry in entries):
             self._trees.add(Path(folder))
+        self._installed |= self._installed_in(folder)
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 path = f"{entry.path}/"
                 if not (_is_skipped(entry) or self._is_hidden(path, ignores)):
                     yield path, ignores
-            elif entry.is_file(follow_symlinks=False) and not self._is_hidden(entry.path, ignores):
+            elif entry.is_file(follow_symlinks=False) and not self._is_left_out(entry.path, ignores):
                 self.files.add(entry.path[self._prefix :])
+
+    def _is_left_out(self, path: str, ignores: tuple[_Ignore, ...]) -> bool:
+        return path in self._installed or self._is_hidden(path, ignores)
 
     def _is_hidden(self, path: str, ignores: tuple[_Ignore, ...]) -> bool:
         """Is a path excluded, or ignored by the nearest .gitignore that mentions it?"""

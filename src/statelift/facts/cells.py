@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statelift.catalogue.objects import effect_of
 from statelift.facts.callees import run_by
 from statelift.facts.paths import Paths
-from statelift.facts.provenance import Provenance
+from statelift.facts.provenance import IMMUTABLE, Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope, names_bound
 from statelift.facts.syntax import MODULE, Syntax, pairs_of
 from statelift.facts.values import Cell, CellKind, Home
@@ -82,7 +82,7 @@ def _again(syntax: Syntax, provenance: Provenance, paths: Paths, old: Cell, defi
         return old
     new = _cell(syntax, provenance, paths, definition)
     count = old.definition_count + 1 if old.home == definition.home else 1
-    return replace(new, definition_count=count)
+    return replace(new, definition_count=count, holds_constants=old.holds_constants and new.holds_constants)
 
 
 def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[_Definition]:
@@ -250,7 +250,28 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         files=() if value is None else tuple(_files(paths, value)),
         home=definition.home,
         runs=() if value is None else tuple(run_by(syntax, value)),
+        holds_constants=value is not None and _holds_constants(provenance, value),
     )
+
+
+def _holds_constants(provenance: Provenance, value: ast.expr) -> bool:
+    match value:
+        case ast.ListComp(elt=made) | ast.SetComp(elt=made) | ast.DictComp(value=made):
+            return _is_constant(provenance, made)
+        case ast.Dict(values=held) | ast.List(elts=held) | ast.Set(elts=held) | ast.Tuple(elts=held):
+            return all(_is_constant(provenance, each) for each in held)
+        case _:
+            return False
+
+
+def _is_constant(provenance: Provenance, value: ast.expr) -> bool:
+    match value:
+        case ast.Tuple(elts=elements):
+            return all(_is_constant(provenance, each) for each in elements)
+        case ast.Starred():
+            return False
+        case _:
+            return provenance.value_of(value).type in IMMUTABLE
 
 
 def is_function_object(cell: Cell) -> bool:

@@ -88,7 +88,8 @@ class Cell:
     `is_tried`: a `try:` of the module defines it, and nothing else is around that.
     `is_alone`: the statement that defines it defines nothing else (`hits, misses = 0, 0` does). `is_direct`: no
     `if`, loop or `try` stands around it in the function or class that runs it. `runs` are the
-    dotted names of what a call of it runs: `App.handle` behind `handler = App().handle`.
+    dotted names of what a call of it runs: `App.handle` behind `handler = App().handle`. `holds_constants`: it is
+    defined as a collection of texts, numbers and tuples of those, which nobody can change in place.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Cell:
     files: tuple[tuple[str, str], ...] = ()
     home: Home = "module"
     runs: tuple[str, ...] = ()
+    holds_constants: bool = False
 
 
 @dataclass(frozen=True, slots=True)

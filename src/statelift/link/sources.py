@@ -15,7 +15,7 @@ from statelift.link.objects import REQUEST, Objects, is_plain
 from statelift.link.program import Program
 from statelift.link.reach import ASSUMED
 from statelift.link.valuetypes import Types
-from statelift.link.writes import ANSWERS, is_container, is_tuple, is_write, may_hold_others
+from statelift.link.writes import ANSWERS, GIVING, is_container, is_tuple, is_write, may_hold_others
 
 # What the context says of the function, not of the request: the same for every call of a container.
 FUNCTION_CONSTANTS = (
@@ -300,7 +300,24 @@ class Sources:
         """Whether the object that a use gives is changed in place, here or where it is handed to."""
         if use.op in ANSWERS:
             return False
-        return not {CHANGED, AUGMENTED}.isdisjoint(self.dangers.of_returned(path, use.function, use.fates))
+        dangers = self.dangers.of_returned(path, use.function, use.fates)
+        return not {CHANGED, AUGMENTED}.isdisjoint(dangers) and not self._gives_constant(path, use)
+
+    def _gives_constant(self, path: str, use: Access) -> bool:
+        """Whether a use gives what nobody can change in place, out of a collection that nobody adds to."""
+        target = self.program.resolve(path, use.subject)
+        cell = None if target is None else self.program.cells.get((target.path, target.name))
+        if target is None or cell is None or not cell.holds_constants or use.op not in GIVING:
+            return False
+        uses = self.program.accesses.get((target.path, target.name), ())
+        return not any(self._may_add(cell, site, each) for site, each in uses)
+
+    def _may_add(self, cell: Cell, path: str, use: Access) -> bool:
+        """Whether a use may put something into a collection, by its own name or by another one."""
+        is_whole = use.op not in GIVING | ANSWERS
+        return is_write(cell, use.op) or (
+            is_whole and bool(self.dangers.of_returned(path, use.function, use.fates))
+        )
 
     @cached_property
     def run_at_import(self) -> frozenset[FunctionKey]:

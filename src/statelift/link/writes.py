@@ -10,6 +10,9 @@ READS = frozenset(
     unknown:difference unknown:symmetric_difference unknown:issubset unknown:issuperset unknown:isdisjoint
     unknown:index unknown:count""".split()
 )
+GIVING = frozenset(
+    "get require items keys values iterate copy slice".split()
+)  # what is held, or a new collection of it
 ANSWERS = frozenset({"contains", "lacks", "len"})  # operations that give a new number or truth value
 STORES = frozenset({"dynamic", "rebind", "unbind", "augment", "augment_key", "put", "delete", "nested", "advance"})
 CONTAINER_CALLS = frozenset(
