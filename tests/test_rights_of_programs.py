@@ -33,7 +33,6 @@ UNREACHED = {
     "session/S07/device_shadow": "its framework is not installed here",
     "session/S14/cooldown_real": "its topic is not there, so that nothing is written",
     "noop/K15/poisoned_real": "its table is not there, so that nothing is written",
-    "session/S04/near_pop_argument": "nothing is written: a constant that is taken for state",
     "noop/K05/near_outer_only": "nothing is written: a constant that is taken for state",
 }
 LOST = Faults(lost=0.4)
