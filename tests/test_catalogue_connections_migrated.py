@@ -158,6 +158,6 @@ SILENT = {Verdict.VACUOUS, Verdict.INCONCLUSIVE}
 
 
 def is_without_double(subject):
-    """The container itself has loaded these, and no simulator knows what they ask: the rooms have doubles of them."""
+    """The container itself has loaded these, and no simulator knows what they ask; the rooms have doubles."""
     texts = [data for path, data in subject.pair.original.files if path not in doubles()]
     return any(name in text for name in (b"boto3", b"urllib3", b"http.client", b"urllib.request") for text in texts)
