@@ -278,6 +278,7 @@ def _entries(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
     entries = [entry for entry in program.root.entries if entry.function in wanted]
     if not entries:
         yield "no function is known that a call begins with"
+    wrapped: dict[str, list[str]] = collections.defaultdict(list)
     for entry in entries:
         function = function_of(program, entry)
         if function is None:
@@ -285,16 +286,20 @@ def _entries(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
             continue
         if not name_in(program, key, entry):
             yield "it lives in an object that no single variable of a module holds"
-        yield from _undecorated(program, function, program.functions[function])
+        known = program.functions[function]
+        if known.is_async or known.has_generator or known.is_nested:
+            yield f"{function[1]}() is asynchronous, a generator or made by another function"
+        for name in _own_decorators(program, function[0], known):
+            wrapped[name].append(f"{function[1]}()")
+    for name, (first, *others) in wrapped.items():
+        more = f" and {len(others)} more" if others else ""
+        yield f"the decorator {name} of {first}{more} runs code of the program outside of the call"
 
 
-def _undecorated(program: Program, key: FunctionKey, function: Function) -> Iterator[str]:
-    path, name = key
-    if function.is_async or function.has_generator or function.is_nested:
-        yield f"{name}() is asynchronous, a generator or made by another function"
+def _own_decorators(program: Program, path: str, function: Function) -> Iterator[str]:
     for decorator in function.decorators:
         if program.callee(path, decorator.name) is not None and not decorator.name.endswith(DECORATOR):
-            yield f"the decorator {decorator.name} of {name}() runs code of the program outside of the call"
+            yield decorator.name
 
 
 def _values(evidence: Evidence, path: str, use: Access, cell: Cell) -> Iterator[str]:
