@@ -148,7 +148,7 @@ def _facts(paths: Sequence[str], reader: _Reader, progress: Progress) -> dict[st
     with _no_collection():
         for number, path in enumerate(paths):
             progress("analysing", number, len(paths))
-            if number % FILES_PER_COLLECTION == 0:
+            if number % FILES_PER_COLLECTION == FILES_PER_COLLECTION - 1:
                 gc.collect()
             facts = facts_of(SourceFile(path, reader(path)))
             if isinstance(facts, Problem):
