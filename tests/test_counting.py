@@ -165,6 +165,13 @@ def test_what_a_called_function_adds_is_not_missed(tmp_path, monkeypatch):
     assert "    _n_counter.add(1)\n    helper()" in after
 
 
+@pytest.mark.parametrize("line", ["x = n + helper()", "x = helper() + n", "x = [n, helper()]"])
+def test_what_a_called_function_reads_is_not_counted_too_early(tmp_path, monkeypatch, line):
+    text = program(f"{line}\nn += 1\nreturn x", helper="return n")
+    _, after = check(tmp_path, monkeypatch, text, "COUNTERS_TABLE_NAME", [1, 1])
+    assert "_n_counter.add(1) - 1" not in after
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

@@ -48,10 +48,8 @@ def may_be_passed(
     """Whether one of the functions that add may run between the uses of a function."""
     called = [callee for _, callee in workspace.program.calls.get(function, ())]
     is_called = not workspace.evidence.reach.below(called).isdisjoint(adding)
-    return is_called or _waits(
-        Span(min(use.span.end for use in own), max(use.span.start for use in own)),
-        parsed_of(function[0], workspace),
-    )
+    between = Span(min(use.span.end for use in own), max(use.span.start for use in own))
+    return is_called or _waits(between, parsed_of(function[0], workspace))
 
 
 def _waits(between: Span, parsed: Parsed) -> bool:
@@ -74,18 +72,31 @@ def parsed_of(path: str, workspace: Workspace) -> Parsed:
 def taken(uses: Uses, workspace: Workspace) -> dict[int, Access]:
     """Id of a read -> the addition that follows it as the next statement: what it reads is the sum before."""
     found: dict[int, Access] = {}
-    for path, function in {(path, use.function) for path, use in uses}:
+    using = {(path, use.function) for path, use in uses}
+    for path, function in using:
         own = sorted((use for at, use in uses if (at, use.function) == (path, function)), key=lambda use: use.span)
         match own:
             case [read, step] if (
                 increment_of(step) is not None and increment_of(read) is None and read.op == "read"
             ):
                 is_next = _is_next(parsed_of(path, workspace), read, step)
-                if is_next and not adds_below((path, function), uses, workspace):
+                if is_next and not _is_seen_early((path, function), read, step, using, workspace):
                     found[id(read)] = step
             case _:
                 pass
     return found
+
+
+def _is_seen_early(
+    function: FunctionKey, read: Access, step: Access, using: Collection[FunctionKey], workspace: Workspace
+) -> bool:
+    """Whether something uses the counter while the statement runs that takes the number: the addition comes earlier
+    than it did.
+    """
+    calls = workspace.program.calls.get(function, ())
+    called = [callee for call, callee in calls if _holds(read.statement, call.span)]
+    is_used = not workspace.evidence.reach.below(called).isdisjoint(using)
+    return is_used or _waits(Span(read.span.end, step.span.start), parsed_of(function[0], workspace))
 
 
 def _is_next(parsed: Parsed, read: Access, step: Access) -> bool:
