@@ -163,8 +163,13 @@ class MariaDB:
         return {f"DB_{key}": value for key, value in given.items()} | {"ENGINE": f"mysql+pymysql://{place}/{name}"}
 
     def hang_up(self, name):
+        gone = driver("pymysql").constants.ER.NO_SUCH_THREAD  # one that its client has closed just now
         for (number,) in self.ask(f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"):
-            self.ask(f"KILL {number}")
+            try:
+                self.ask(f"KILL {number}")
+            except driver("pymysql").OperationalError as error:
+                if error.args[0] != gone:
+                    raise
 
 
 class PostgreSQL:
@@ -337,4 +342,4 @@ def hang_up(admin, number):
     own = admin.client_id()
     for each in admin.client_list():
         if each["db"] == str(number) and each["id"] != str(own):
-            admin.execute_command("CLIENT", "KILL", "ID", each["id"])
+            admin.client_kill_filter(_id=each["id"])  # no error where its client has closed it just now

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from statelift.installed import installed_files
+from statelift.installed import DIST_INFO, installed_files
 from statelift.model import Problem
 from statelift.patterns import compiled
 from statelift.tracked import DamagedIndexError, tracked_files, work_tree
@@ -139,7 +139,7 @@ class _Walk:
         self._prefix = len(_slashed(root))
         self._seen: set[str] = set()
         self._trees: set[Path] = set()
-        self._installed: frozenset[str] = frozenset()
+        self._installed: set[str] = set()
         self._installed_in = cache(installed_files)
 
     def name(self, path: Path) -> str:
@@ -217,7 +217,8 @@ class _Walk:
             return
         if any(entry.name == ".git" for entry in entries):
             self._trees.add(Path(folder))
-        self._installed |= self._installed_in(folder)
+        if any(entry.name.endswith(DIST_INFO) for entry in entries):
+            self._installed |= self._installed_in(folder)
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 path = f"{entry.path}/"

@@ -4,6 +4,7 @@ import csv
 import os
 from pathlib import Path
 
+DIST_INFO = ".dist-info"  # what the folder with the data of an installed package ends with
 RECORD_AT_MOST = 5_000_000  # bytes: ten times what the largest packages write
 
 
@@ -14,7 +15,7 @@ def installed_files(folder: str) -> frozenset[str]:
     "Recording installed projects". What cannot be read lists nothing.
     """
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".dist-info")]
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(DIST_INFO)]
     except OSError:
         return frozenset()
     return frozenset(path for name in sorted(names) for path in _recorded(folder, Path(folder, name, "RECORD")))
