@@ -118,6 +118,24 @@ class Dicts(RuleBasedStateMachine):
 
         self.check(changed, lambda s: s.mutate(key, lambda value: [value], *default))
 
+    @rule(key=keys, value=values)
+    def claim(self, key, value):
+        def claimed(real):
+            return key not in real and real.setdefault(key, value) is value
+
+        self.check(claimed, lambda s: s.claim(key, value))
+
+    @rule(key=keys, value=values, default=st.just(()) | st.just((0,)), is_told=st.booleans())
+    def put_if(self, key, value, default, is_told):
+        def changed(real):
+            found = real.get(key, *default) if default else real[key]
+            if bool(found) is is_told:
+                real[key] = value
+            return bool(found) is is_told
+
+        name = "put_if" if is_told else "put_unless"
+        self.check(changed, lambda s: getattr(s, name)(key, value, bool, *default))
+
     @rule(key=keys, n=st.integers(-(2**62), 2**62))
     def count(self, key, n):
         def counted(_):

@@ -312,7 +312,7 @@ def test_an_entry_is_gone_when_its_time_is_up_although_the_item_is_still_there(c
 
 
 @pytest.mark.usefixtures("_cloud")
-@pytest.mark.parametrize("way", ["put", "setdefault", "edit", "mutate"])
+@pytest.mark.parametrize("way", ["put", "setdefault", "claim", "edit", "mutate", "put_if"])
 def test_an_expired_entry_comes_back_as_a_new_one(clock, way):
     new_table()
     store = HELPER.Store(TABLE, ttl_seconds=60)
@@ -326,6 +326,8 @@ def test_an_expired_entry_comes_back_as_a_new_one(clock, way):
                 value.append(7)
         case "mutate":
             store.mutate(True, lambda value: [*value, 7], [])
+        case "put_if":
+            assert store.put_if(True, [7], lambda value: not value, [])
         case _:
             getattr(store, way)(True, [7])
     assert repr(store.items()) == "[('b', []), (True, [7])]"

@@ -42,12 +42,15 @@ AP-10 global state assumptions, AP-21 in-memory session management.
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from statelift.claiming import PARTS as CLAIMED
+from statelift.claiming import claimed
 from statelift.facts.values import Access, Value
 from statelift.infra.names import env_name
 from statelift.inlining import NotInlineError, inline
 from statelift.judge.blocks import put_backs, serves
+from statelift.judge.checks import Checked, asked_in, checked
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.steps import as_step
 from statelift.judge.styles import asked_of, not_possible
@@ -74,6 +77,10 @@ PARTS = {
     "renewal": "store.mutate",
     "items": "store.items",
     "len": "store.count",
+    "add": "store.put",
+    "discard": "store.pop",
+    "remove": "store.delete",
+    **CLAIMED,
 }
 Edits = Iterator[Edit]
 PLAIN = (ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Tuple, ast.List, ast.JoinedStr, ast.FormattedValue)
@@ -99,13 +106,15 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
             return
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
-    forms = _forms(judgement, written)
+    checks = checked(workspace.evidence, judgement.accesses)
+    forms = _forms(judgement, written, checks)
     calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
     store = workspace.helper_name(key[0], "Store")
     edits = [*placed(key[0], cell, _made(store, variable, asked), store, workspace)]
     try:
         for path, use, form in forms:
-            edits += REWRITES[form](path, use, workspace)
+            found = checks.get(id(use))
+            edits += REWRITES[form](path, use, workspace) if found is None else _claim(path, use, found, workspace)
     except NotReproducedError:
         yield from _stepped(judgement, workspace)
         return
@@ -139,13 +148,14 @@ def _written(judgement: Judgement) -> list[tuple[str, Access]]:
     ]
 
 
-def _forms(judgement: Judgement, uses: Iterable[tuple[str, Access]]) -> list[tuple[str, Access, str]]:
-    """The operation that each use becomes. What a value is computed from is no operation of its own."""
+def _forms(
+    judgement: Judgement, uses: Iterable[tuple[str, Access]], checks: Mapping[int, Checked]
+) -> list[tuple[str, Access, str]]:
+    """The operation that each use becomes. What a value or a check is computed from is no operation of its own."""
     renewed = renewals(judgement.accesses)
-    served = inner_reads(renewed)
-    return [
-        (path, use, "renewal" if id(use) in renewed else _form(use)) for path, use in uses if id(use) not in served
-    ]
+    served = inner_reads(renewed) | asked_in(checks)
+    steps = {**dict.fromkeys(renewed, "renewal"), **{key: each.form for key, each in checks.items()}}
+    return [(path, use, steps.get(id(use), _form(use))) for path, use in uses if id(use) not in served]
 
 
 def _guarded(
@@ -216,6 +226,14 @@ def _put(path: str, use: Access, workspace: Workspace) -> Edits:
     before_value, after_value = _around(value)
     yield Edit(path, use.key.span.end, use.value.span.start, f"{after}, {before_value}")
     yield Edit(path, use.value.span.end, use.span.end, f"{after_value})")
+
+
+def _claim(path: str, use: Access, found: Checked, workspace: Workspace) -> Edits:
+    """A write and the check that decides about it, in one step."""
+    parts = [each for each in (use.key, use.value) if each is not None]
+    given = tuple(_argument(workspace.text(path, each.span)) for each in parts)
+    name = found.check.variable or _value_name(path, use, workspace)
+    yield from claimed(path, use, found, given, name, workspace)
 
 
 def _renewal(path: str, use: Access, workspace: Workspace) -> Edits:
@@ -359,6 +377,25 @@ def _value_name(path: str, use: Access, workspace: Workspace) -> str:
     return wished if wished not in taken else workspace.unused_name(path, f"stored_{wished}")
 
 
+def _add(path: str, use: Access, workspace: Workspace) -> Edits:
+    """`seen.add(k)` becomes `seen.put(k, True)`."""
+    assert use.key is not None
+    key = _argument(workspace.text(path, use.key.span))
+    yield Edit(path, use.name.end, use.span.end, f".put({key}, True)")
+
+
+def _discard(path: str, use: Access, workspace: Workspace) -> Edits:
+    assert use.key is not None
+    key = _argument(workspace.text(path, use.key.span))
+    yield Edit(path, use.name.end, use.span.end, f".pop({key}, None)")
+
+
+def _remove(path: str, use: Access, workspace: Workspace) -> Edits:
+    assert use.key is not None
+    key = _argument(workspace.text(path, use.key.span))
+    yield Edit(path, use.name.end, use.span.end, f".delete({key})")
+
+
 def _count(path: str, use: Access, _: Workspace) -> Edits:
     yield Edit(path, use.span.start, use.name.start, "")
     yield Edit(path, use.name.end, use.span.end, ".count()")
@@ -379,6 +416,9 @@ REWRITES: dict[str, Callable[[str, Access, Workspace], Edits]] = {
     "delete": _delete,
     "pop": _same,
     "setdefault": _same,
+    "add": _add,
+    "discard": _discard,
+    "remove": _remove,
     "nested": _nested,
     "alias": _alias,
     "renewal": _renewal,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, getter_name
+from statelift.judge.checks import checked
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
 from statelift.model import CellOptions, Edit, EnsureHelperPart, EnsureImport, Operation, Tier
@@ -70,6 +71,9 @@ def inline(judgement: Judgement, workspace: Workspace, table: str, uses: Uses, a
     key, cell = judgement.cell
     if asked.ttl:
         raise NotInlineError("entries expire, and what boto3 reads does not say so by itself")
+    for path, use in judgement.accesses:
+        if id(use) in checked(workspace.evidence, judgement.accesses):
+            raise NotInlineError(f"line {use.place.line} of {path} checks an entry and writes it in one step")
     _check_place(key, cell, workspace, uses)
     _check_types(workspace, uses)
     getter = workspace.unused_name(key[0], getter_name(key[1]))

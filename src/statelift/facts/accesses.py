@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.facts.cells import defaults_of, whole_line
+from statelift.facts.checking import check_of
 from statelift.facts.editing import alias_of, is_editable
 from statelift.facts.fates import fates_beside, fates_of, fates_of_copy, fates_of_variable, renews, steers
 from statelift.facts.guards import Guards
@@ -150,6 +151,7 @@ class Accesses:
             fates=self._fates(operation, node),
             is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
             alias=alias_of(self.syntax, operation),
+            check=check_of(self.syntax, operation, statement, lambda each: self.subjects.cell(each) == subject),
             is_attribute=isinstance(node, ast.Attribute),
             is_statement=_is_statement(self.syntax, operation),
         )

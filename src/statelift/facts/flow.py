@@ -134,7 +134,7 @@ class GuardedTree:
 
 
 def _if(statement: ast.If | ast.While, *, holds: bool) -> Guard:
-    return Guard("if", _at(statement.test), holds)
+    return Guard("if", number_of(statement.test), holds)
 
 
 def _leaving(body: Sequence[ast.stmt]) -> list[ast.If]:
@@ -145,7 +145,7 @@ def _leaving(body: Sequence[ast.stmt]) -> list[ast.If]:
 def _not_both(outer: ast.If, inner: ast.If) -> Condition:
     """Behind `if a: if b: return`: not both of them hold."""
     both = ast.BoolOp(ast.And(), [outer.test, inner.test])
-    return (Guard("if", _at(inner.test), holds=False), both)
+    return (Guard("if", number_of(inner.test), holds=False), both)
 
 
 def _case(case: ast.match_case, *, holds: bool) -> Condition:
@@ -153,21 +153,21 @@ def _case(case: ast.match_case, *, holds: bool) -> Condition:
 
 
 def _mark(kind: Literal["loop", "try", "finally"], statement: ast.stmt) -> Condition:
-    return (Guard(kind, _at(statement), holds=True), None)
+    return (Guard(kind, number_of(statement), holds=True), None)
 
 
 def _tried(statement: ast.Try | ast.TryStar) -> Condition:
     """A `try` body, with the exceptions that one of its handlers catches."""
-    return (Guard("try", _at(statement), holds=True, catches=_caught(statement.handlers)), None)
+    return (Guard("try", number_of(statement), holds=True, catches=_caught(statement.handlers)), None)
 
 
 def _suppressed(statement: ast.stmt, cut: Sequence[ast.expr]) -> Condition:
     caught = tuple(ast.unparse(each) for call in cut if isinstance(call, ast.Call) for each in call.args)
-    return (Guard("try", _at(statement), holds=True, catches=caught), None)
+    return (Guard("try", number_of(statement), holds=True, catches=caught), None)
 
 
 def _except(statement: ast.Try | ast.TryStar, handlers: Sequence[ast.ExceptHandler]) -> Condition:
-    return (Guard("except", _at(statement), holds=True, catches=_caught(handlers)), None)
+    return (Guard("except", number_of(statement), holds=True, catches=_caught(handlers)), None)
 
 
 def _caught(handlers: Sequence[ast.ExceptHandler]) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def _caught(handlers: Sequence[ast.ExceptHandler]) -> tuple[str, ...]:
     return tuple(caught)
 
 
-def _at(node: ast.expr | ast.stmt) -> int:
+def number_of(node: ast.expr | ast.stmt) -> int:
     """A number that tells two places of one file apart."""
     return node.lineno * 10_000 + node.col_offset
 
@@ -192,16 +192,16 @@ def _within(parent: ast.AST, child: ast.AST) -> list[Condition]:
     """Conditions that an expression puts on its own parts."""
     match parent:
         case ast.IfExp(test=test) if child is not test:
-            return [(Guard("if", _at(test), holds=child is parent.body), test)]
+            return [(Guard("if", number_of(test), holds=child is parent.body), test)]
         case ast.BoolOp(op=op, values=values) if child is not values[0]:
             before = values[: [value is child for value in values].index(True)]
             holds = isinstance(op, ast.And)
-            return [(Guard("if", _at(test), holds=holds), test) for test in before]
+            return [(Guard("if", number_of(test), holds=holds), test) for test in before]
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            return [(Guard("loop", _at(parent), holds=True), None)]
+            return [(Guard("loop", number_of(parent), holds=True), None)]
         case ast.For(target=target) | ast.AsyncFor(target=target) if child is target:
-            return [(Guard("loop", _at(parent), holds=True), None)]
+            return [(Guard("loop", number_of(parent), holds=True), None)]
         case ast.Lambda():
-            return [(Guard("function", _at(parent), holds=True), None)]
+            return [(Guard("function", number_of(parent), holds=True), None)]
         case _:
             return []

@@ -121,6 +121,33 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """The `if` on a cell that decides about a write at its edge, with nothing in between: both can be one step.
+
+    `test`: the last part of its condition, which alone reads the cell; where that is as `leads` says, the write
+    follows. `condition` and `text`: the same without a `not`, and `holds` what is wanted of that. `joint` is what
+    stands between `test` and the rest in front of it. `source`: a statement in front of the `if`
+    that gives `variable` what is read, for this test alone. `whole`: the `if`, where it is for the write alone.
+    `gone` are the lines that go with the write, `comments` those in them, which belong above `line`, the start of
+    the line of the `if`. `at` is the number of its guard.
+    """
+
+    at: int
+    test: Span
+    condition: Span
+    text: str
+    leads: bool
+    holds: bool
+    joint: Span | None
+    whole: Span | None
+    gone: tuple[Span, ...]
+    comments: tuple[str, ...]
+    line: int
+    variable: str = ""
+    source: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """One use of a cell inside a function, with everything that a decision or a rewrite needs.
 
@@ -152,6 +179,7 @@ class Access:
     is_attribute: bool = False
     is_editable: bool = False
     alias: Alias | None = None
+    check: Check | None = None
 
     @property
     def changes_result(self) -> bool:

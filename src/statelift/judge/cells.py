@@ -9,6 +9,7 @@ from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons
 from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
+from statelift.judge.elements import as_entry, is_asked_by_element
 from statelift.judge.evidence import MISSES, Evidence, uses_of
 from statelift.judge.fills import is_stale
 from statelift.judge.homes import housed
@@ -16,7 +17,7 @@ from statelift.judge.latches import addition_reasons, latch_reasons, renewal_rea
 from statelift.judge.lazies import is_pool, lazy_reasons
 from statelift.judge.scoped import scoped_reasons
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
-from statelift.judge.stores import is_first_value, judge_store
+from statelift.judge.stores import is_first_value, is_torn, judge_store
 from statelift.judge.values import Judgement, Subject
 from statelift.link.names import CellKey
 from statelift.link.writes import is_container, is_write
@@ -295,11 +296,24 @@ def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) 
             "move it into the function if so; if it is meant to grow, keep one item per element in a table",
         )
         return make("SL102", Verdict.LEAK, "still holds what earlier requests appended", reasons, Tier.MANUAL)
+    keyed = _elements(evidence, make, uses) if make.cell.kind == "set" else None
+    if keyed is not None:
+        return keyed
     reasons = (
         "rule 9: a later invocation reads what an earlier one added",
         "keep one item per element in a table; for de-duplication use a conditional put",
     )
     return make("SL102", Verdict.STATE, "collects elements over invocations", reasons, Tier.MANUAL)
+
+
+def _elements(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement | None:
+    """A set whose elements are asked for one by one: a store without values. None where a call needs more than one
+    step of it, which a step around the whole call keeps together."""
+    entries = {id(use): (path, as_entry(use)) for path, use in make.uses}
+    own = [entries[id(use)] for _, use in uses]
+    keyed = _Maker(make.key, make.cell, make.subject, [*entries.values()])
+    found = judge_store(evidence, keyed, own) if is_asked_by_element(own) else None
+    return None if found is None or found.tier is Tier.MANUAL or is_torn(evidence, found) else found
 
 
 def _is_leak(evidence: Evidence, make: _Maker, uses: Uses) -> bool:

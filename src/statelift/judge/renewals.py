@@ -39,7 +39,7 @@ def inner_reads(renewed: Mapping[int, tuple[Access, ...]]) -> frozenset[int]:
 def _reads_inside(path: str, put: Access, uses: Uses) -> tuple[Access, ...]:
     """() unless every use of the store in the value reads the same entry in the same way, and the rest computes."""
     value, key = put.value, put.key
-    if value is None or key is None or not (is_fixed(key) and _has_only(key.text, NAMES)):
+    if value is None or key is None or not (is_fixed(key) and has_only(key.text, NAMES)):
         return ()
     inside = [
         use
@@ -48,11 +48,12 @@ def _reads_inside(path: str, put: Access, uses: Uses) -> tuple[Access, ...]:
     ]
     ways = {(use.op, use.key and use.key.text, use.default and use.default.text) for use in inside}
     has_one_way = len(ways) == 1 and all(op in READS and text == key.text for op, text, _ in ways)
-    is_fit = has_one_way and all(_is_constant(use) for use in inside) and _is_computed(value.text, inside)
+    is_fit = has_one_way and all(is_constant(use) for use in inside) and is_computed(value.text, inside)
     return tuple(inside) if is_fit and _is_first(inside[0], value) else ()
 
 
-def _has_only(text: str, kinds: tuple[type[ast.AST], ...]) -> bool:
+def has_only(text: str, kinds: tuple[type[ast.AST], ...]) -> bool:
+    """Whether an expression is made of such nodes alone."""
     return all(isinstance(node, kinds) for node in ast.walk(ast.parse(text, mode="eval").body))
 
 
@@ -64,12 +65,12 @@ def _is_first(read: Access, value: Value) -> bool:
     return OPENING.fullmatch(before) is not None
 
 
-def _is_constant(read: Access) -> bool:
+def is_constant(read: Access) -> bool:
     """Whether the default is the same however often it is evaluated, and no object that others have."""
     return read.default is None or isinstance(ast.parse(read.default.text, mode="eval").body, ast.Constant)
 
 
-def _is_computed(text: str, reads: Sequence[Access]) -> bool:
+def is_computed(text: str, reads: Sequence[Access]) -> bool:
     """Whether an expression computes from names and constants alone, besides reading the store."""
     named = {read.spelled for read in reads}
     try:

@@ -19,7 +19,7 @@ class Rule:
 
 
 RULES = (
-    Rule("SL101", "session-in-memory", "memory", "A dict of the container is used as a store between invocations."),
+    Rule("SL101", "session-in-memory", "memory", "A dict or set is used as a store between invocations."),
     Rule("SL102", "accumulator-in-memory", "memory", "A list or set of the container grows from call to call."),
     Rule("SL103", "slot-in-memory", "memory", "A global remembers one value for the next invocation."),
     Rule("SL104", "write-only-state", "memory", "State is collected in the container, and nobody reads it."),

@@ -9,6 +9,7 @@ from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.cells import FIELDS
 from statelift.facts.values import Access, Cell, Value
 from statelift.judge.blocks import conflicts, put_backs
+from statelift.judge.checks import AT_ONCE, DECIDED, EARLY, asked_in, checked
 from statelift.judge.evidence import Evidence
 from statelift.judge.local_meaning import local_meaning
 from statelift.judge.renewals import inner_reads, renewals
@@ -19,12 +20,13 @@ from statelift.link.trace import Step, excludes
 from statelift.link.valuetypes import IMMUTABLE, STORABLE
 from statelift.model import Tier, Verdict
 
-SAFE_OPERATIONS = frozenset({"put", "require", "get", "contains", "lacks", "delete", "pop", "setdefault"})
+ELEMENTS = frozenset({"add", "discard", "remove"})  # of a set: an entry without a value
+SAFE_OPERATIONS = ELEMENTS | {"put", "require", "get", "contains", "lacks", "delete", "pop", "setdefault"}
 REVIEW_OPERATIONS = frozenset({"items", "len"})
 READS = frozenset({"get", "require", "contains", "lacks"})
-REMOVING = frozenset({"delete", "pop"})
-WRITES = frozenset({"put", "delete", "pop", "setdefault"})
-FILLING = frozenset({"put", "setdefault", "nested", "augment_key", "method:update"})
+REMOVING = frozenset({"delete", "pop", "discard", "remove"})
+WRITES = ELEMENTS | {"put", "delete", "pop", "setdefault"}
+FILLING = frozenset({"put", "add", "setdefault", "nested", "augment_key", "method:update"})
 GIVEN_BACK = frozenset({"returned", "copy returned"})
 ADVICE = {
     "nested": "the stored value is changed in place: read it, change it and put it back in one step",
@@ -76,12 +78,17 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     assert judgement.cell is not None
     yield from ((Tier.MANUAL, each) for each in conflicts(evidence, judgement.cell[0], list(judgement.accesses)))
     renewed = renewals(judgement.accesses)
-    inner = inner_reads(renewed)
+    checks = checked(evidence, judgement.accesses)
+    inner = inner_reads(renewed) | asked_in(checks)
     dropped = put_backs(list(judgement.accesses)) | inner
     done = [(path, use) for path, use in uses if id(use) not in dropped]
     yield from _key_and_value(evidence, judgement.cell[0], done, renewed.keys())
     yield from _twice(evidence, done)
-    yield from _check_then_act(evidence, judgement, done)
+    decided = [use for _, use in done if id(use) in checks and checks[id(use)].form in AT_ONCE]
+    yield from ((Tier.REVIEW, f"line {use.place.line} {DECIDED}") for use in decided)
+    early = [use.place.line for use in decided if checks[id(use)].is_early]
+    yield from ((Tier.REVIEW, f"line {line} {EARLY}") for line in early)
+    yield from _check_then_act(evidence, judgement, done, checks.keys())
     yield from _read_then_written(evidence, done)
     yield from _read_results(evidence, [(path, use) for path, use in uses if id(use) not in inner])
 
@@ -94,15 +101,15 @@ def _definition(judgement: Judgement) -> Iterator[Lowered]:
         yield Tier.MANUAL, "it is defined in more than one place, or conditionally"
     if not cell.is_alone:
         yield Tier.MANUAL, f"line {cell.place.line} defines it together with others: give it a statement of its own"
-    if not is_empty_dict(cell):
+    if not is_empty(cell):
         yield Tier.MANUAL, "it starts with entries: a table would have to be seeded with them"
 
 
-def is_empty_dict(cell: Cell) -> bool:
-    """Whether it starts as a dict without entries: `{}`, or a field that is made so."""
+def is_empty(cell: Cell) -> bool:
+    """Whether it starts as a dict or set without entries: `{}`, or a field that is made so."""
     text = "" if cell.value is None else cell.value.text
-    is_field = cell.callee in FIELDS and re.fullmatch(r"[\w.]+\(default_factory=dict\)", text) is not None
-    return text in ("{}", "dict()") or is_field
+    is_field = cell.callee in FIELDS and re.fullmatch(r"[\w.]+\(default_factory=(dict|set)\)", text) is not None
+    return text in ("{}", "dict()", "set()") or is_field
 
 
 def is_first_value(cell: Cell, path: str, use: Access) -> bool:
@@ -135,7 +142,7 @@ def _operations(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
             yield Tier.REVIEW, f"{where} reads the whole store: one scan per call, whose cost grows with the table"
         elif use.op == "nested" and use.is_editable and use.key is not None and use.key.is_pure:
             yield Tier.REVIEW, f"{where} {EDITED}"
-        elif use.op not in SAFE_OPERATIONS:
+        elif use.op not in SAFE_OPERATIONS or (use.op in ELEMENTS and use.key is None):
             advice = ADVICE.get(use.op, f"{use.op.partition(':')[2] or use.op} has no counterpart on a table yet")
             yield Tier.MANUAL, f"{where}: {advice}"
         elif any(guard.kind == "function" for guard in use.guards):
@@ -270,12 +277,17 @@ def _are_apart(one: Access, other: Access) -> bool:
     return any((guard.at, not guard.holds) in ways for guard in other.guards if guard.kind == "if")
 
 
-def _check_then_act(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
+def _check_then_act(
+    evidence: Evidence, judgement: Judgement, uses: Uses, at_once: Collection[int]
+) -> Iterator[Lowered]:
+    """Acts on what a test of the store found; not those that are one step with that test."""
     assert judgement.cell is not None
     is_emptied = any(use.op in REMOVING for _, use in uses)
     for path, use in uses:
         frames = [frame for way in evidence.ways.of(judgement.cell[0], path, use) for frame in way]
-        tests = [t for f in frames for guard in f.guards for t in guard.tests if t.subject == f.subject]
+        own = use.check.at if use.check is not None and id(use) in at_once else None
+        guards = [(f, guard) for f in frames for guard in f.guards if guard.at != own or f.function != use.function]
+        tests = [t for f, guard in guards for t in guard.tests if t.subject == f.subject]
         if use.op in WRITES and tests:
             yield (
                 Tier.REVIEW,
@@ -289,11 +301,20 @@ def _check_then_act(evidence: Evidence, judgement: Judgement, uses: Uses) -> Ite
             )
 
 
+def is_torn(evidence: Evidence, judgement: Judgement) -> bool:
+    """Whether a call looks at the store and then writes, and not in one step."""
+    checks = checked(evidence, judgement.accesses)
+    apart = [(path, use) for path, use in judgement.accesses if id(use) not in asked_in(checks)]
+    found = (*_check_then_act(evidence, judgement, apart, checks.keys()), *_read_then_written(evidence, apart))
+    return bool(found)
+
+
 def _read_then_written(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
     """Single operations are atomic; a read and a later write of the same event are two."""
-    mine = {id(use) for _, use in uses}
+    mine = {(path, use.name) for path, use in uses}
     for trace in evidence.traces:
-        steps = [step for step in trace.steps if id(step.item) in mine]
+        items = [(step, step.item) for step in trace.steps]
+        steps = [step for step, item in items if isinstance(item, Access) and (step.path, item.name) in mine]
         reads = [step for step in steps if _op(step) in READS]
         for write in (step for step in steps if _op(step) in WRITES):
             before = next((r for r in reads if r.index < write.index and not excludes(r, write)), None)
