@@ -1,7 +1,7 @@
-"""A dict of the container that is used as a store becomes a table.
+"""A dict or set of the container that is used as a store becomes a table.
 
 ## What it does
-Finds module-level dicts and class attributes that one invocation fills and a later one reads.
+Finds module-level dicts, sets and class attributes that one invocation fills and a later one reads.
 
 ## Why
 Every container has its own copy, and loses it without notice: sessions "expire" at random, carts are empty.
@@ -14,6 +14,13 @@ place is read, changed and written back in one block: `with SESSIONS.edit(key) a
 computed from the entry that it replaces is one step, too, tried again where another call wrote meanwhile:
 `BEST.mutate(user, lambda best: max(best, points), 0)` for `BEST[user] = max(BEST.get(user, 0), points)`. Reads are
 strongly consistent, values keep their exact Python type or are refused with a TypeError.
+
+A check and the write next to it are one conditional write, of which two calls at once make one:
+`if not SEEN.claim(message):` for `if message in SEEN: …` and `SEEN.add(message)` (a set has its elements as keys), and
+`if not LAST.put_unless(user, now, lambda last: now - last < 60, 0):` for a pause: `if now - LAST.get(user, 0) < 60: …` and
+`LAST[user] = now`. `put_if` is the same for `if points > BEST.get(user, 0): BEST[user] = points`, and
+`setdefault` for `if key not in CACHE: CACHE[key] = value` and nothing else. Nothing may lie between check and write, the
+check asks for that entry alone and computes from names and constants, and key and value cannot fail in another order.
 
 That is the style `store`. With `--style inline`, or for single cells in the configuration, boto3's own calls
 stand at each use, without a helper: `_sessions_table().put_item(Item={"pk": key, "v": value})`. Keys have to be
@@ -28,7 +35,7 @@ before every use.
 
 ## Safety
 SAFE only where keys and values have exactly storable types, nothing changes a stored value in place, no check
-of the store decides about a write, one deployed function uses it, and its template is patched in the same
+of the store decides about a write (but `setdefault`), one deployed function uses it, and its template is patched in the same
 change. REVIEW where one of these is an assumption. MANUAL where an operation has no counterpart on a table.
 
 ## Where we differ from the seed documents
