@@ -49,7 +49,7 @@ NAMES = {
     "stateless.handler": "stateless",
     **{name: f"Store.{name.removeprefix('store.')}" for name in PARTS if name.startswith("store.")},
 }
-SETTINGS = {"store.key", "store.expiry"}  # arguments of Store, no methods
+SETTINGS = {"store.key", "store.expiry", "store.missing"}  # arguments of Store and a constant, no methods
 
 
 def public_names(text):
@@ -76,6 +76,7 @@ def test_a_subset_has_what_it_names_in_any_order_and_is_read_back(parts, chance)
     assert is_pristine(text)
     expected = {NAMES[part] for part in parts - SETTINGS}
     extra = {"FileStore.exists"} if "files.remove" in parts else set()
+    extra |= {"Store.put_if"} if "store.put_unless" in parts else set()
     extra |= {"Counter.add"} if "counters.add" in parts else set()
     extra |= {"ConnectionSlot.get"} if "connection.current" in parts else set()
     extra |= {"Store.items"} if parts & {"store.keys", "store.values"} else set()
@@ -199,6 +200,7 @@ CALLS = {
     "store.put_unless": [lambda m: m.Store(TABLE).put_unless("a", 1, lambda _: False, 0)],
     "store.edit": [lambda m: m.Store(TABLE).edit("a").__enter__(), edited],
     "store.mutate": [lambda m: m.Store(TABLE).mutate("a", str)],
+    "store.missing": [lambda m: m.Store(TABLE)],
     "store.keys": [lambda m: m.Store(TABLE).keys()],
     "store.values": [lambda m: m.Store(TABLE).values()],
     "store.key": [lambda m: m.Store(TABLE, key="id")],

@@ -16,11 +16,16 @@ computed from the entry that it replaces is one step, too, tried again where ano
 strongly consistent, values keep their exact Python type or are refused with a TypeError.
 
 A check and the write next to it are one conditional write, of which two calls at once make one:
-`if not SEEN.claim(message):` for `if message in SEEN: …` and `SEEN.add(message)` (a set has its elements as keys), and
-`if not LAST.put_unless(user, now, lambda last: now - last < 60, 0):` for a pause: `if now - LAST.get(user, 0) < 60: …` and
-`LAST[user] = now`. `put_if` is the same for `if points > BEST.get(user, 0): BEST[user] = points`, and
-`setdefault` for `if key not in CACHE: CACHE[key] = value` and nothing else. Nothing may lie between check and write, the
-check asks for that entry alone and computes from names and constants, and key and value cannot fail in another order.
+`if not SEEN.claim(message):` for `if message in SEEN: …` and `SEEN.add(message)` (a set has its elements as
+keys), and `if not LAST.put_unless(user, now, lambda last: now - last < 60, 0):` for a pause,
+`if now - LAST.get(user, 0) < 60: …` and `LAST[user] = now`. `put_if` is the same for
+`if points > BEST.get(user, 0): BEST[user] = points`, and `setdefault` for `if key not in KNOWN: KNOWN[key] = value`
+and nothing else. Nothing may lie between check and write, the check asks for that entry alone and computes from
+names and constants, and key and value cannot fail in another order.
+
+A check and the reads behind it are one read: `if (session := SESSIONS.get(key)) is None:` for
+`if key not in SESSIONS: …` and `session = SESSIONS[key]`; with `MISSING` where an entry may be None. Nothing may
+write to the store in between.
 
 That is the style `store`. With `--style inline`, or for single cells in the configuration, boto3's own calls
 stand at each use, without a helper: `_sessions_table().put_item(Item={"pk": key, "v": value})`. Keys have to be
@@ -35,8 +40,9 @@ before every use.
 
 ## Safety
 SAFE only where keys and values have exactly storable types, nothing changes a stored value in place, no check
-of the store decides about a write (but `setdefault`), one deployed function uses it, and its template is patched in the same
-change. REVIEW where one of these is an assumption. MANUAL where an operation has no counterpart on a table.
+of the store decides about a write (but `setdefault`), one deployed function uses it, and its template is patched
+in the same change. REVIEW where one of these is an assumption. MANUAL where an operation has no counterpart on a
+table.
 
 ## Where we differ from the seed documents
 The documents add an expiry of one hour (`expires`). The dict had none, so ours has none: an expiry is a
@@ -54,10 +60,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from statelift.claiming import PARTS as CLAIMED
 from statelift.claiming import claimed
 from statelift.facts.values import Access, Value
+from statelift.fetching import fetched_once, imported
 from statelift.infra.names import env_name
 from statelift.inlining import NotInlineError, inline
 from statelift.judge.blocks import put_backs, serves
 from statelift.judge.checks import Checked, asked_in, checked
+from statelift.judge.lookups import Lookup, fetched, lookups
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.steps import as_step
 from statelift.judge.styles import asked_of, not_possible
@@ -82,6 +90,7 @@ PARTS = {
     "nested": "store.edit",
     "alias": "store.edit",
     "renewal": "store.mutate",
+    "lookup": "store.get",
     "items": "store.items",
     "len": "store.count",
     "add": "store.put",
@@ -114,19 +123,25 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
     checks = checked(workspace.evidence, judgement.accesses)
-    forms = _forms(judgement, written, checks)
+    looked = _lookups(judgement, workspace, checks)
+    forms = _forms(judgement, written, checks, looked)
     calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
     store = workspace.helper_name(key[0], "Store")
     edits = [*placed(key[0], cell, _made(store, variable, asked), store, workspace)]
     try:
         for path, use, form in forms:
-            found = checks.get(id(use))
-            edits += REWRITES[form](path, use, workspace) if found is None else _claim(path, use, found, workspace)
+            if id(use) in checks:
+                edits += _claim(path, use, checks[id(use)], workspace)
+            elif id(use) in looked:
+                edits += _fetch(path, use, looked[id(use)], workspace)
+            else:
+                edits += REWRITES[form](path, use, workspace)
     except NotReproducedError:
         yield from _stepped(judgement, workspace)
         return
     ops: tuple[Operation, ...] = (
         *edits,
+        *(op for path, use, _ in forms if id(use) in looked for op in imported(path, looked[id(use)], workspace)),
         *workspace.helper(key[0], "Store", [*(part for _, _, part in calls), *_asked_parts(asked)]),
         *workspace.infrastructure(judgement, table, "table", calls, existing=existing, ttl=asked.ttl),
     )
@@ -155,13 +170,22 @@ def _written(judgement: Judgement) -> list[tuple[str, Access]]:
     ]
 
 
+def _lookups(judgement: Judgement, workspace: Workspace, checks: Mapping[int, Checked]) -> Mapping[int, Lookup]:
+    others = put_backs(list(judgement.accesses)) | inner_reads(renewals(judgement.accesses)) | asked_in(checks)
+    return lookups(workspace.evidence, judgement.accesses, others)
+
+
 def _forms(
-    judgement: Judgement, uses: Iterable[tuple[str, Access]], checks: Mapping[int, Checked]
+    judgement: Judgement,
+    uses: Iterable[tuple[str, Access]],
+    checks: Mapping[int, Checked],
+    looked: Mapping[int, Lookup],
 ) -> list[tuple[str, Access, str]]:
-    """The operation that each use becomes. What a value or a check is computed from is no operation of its own."""
+    """The operation that each use becomes. What is read as part of another one is no operation of its own."""
     renewed = renewals(judgement.accesses)
-    served = inner_reads(renewed) | asked_in(checks)
+    served = inner_reads(renewed) | asked_in(checks) | fetched(looked)
     steps = {**dict.fromkeys(renewed, "renewal"), **{key: each.form for key, each in checks.items()}}
+    steps |= dict.fromkeys(looked, "lookup")
     return [(path, use, steps.get(id(use), _form(use))) for path, use in uses if id(use) not in served]
 
 
@@ -241,6 +265,13 @@ def _claim(path: str, use: Access, found: Checked, workspace: Workspace) -> Edit
     given = tuple(_argument(workspace.text(path, each.span)) for each in parts)
     name = found.check.variable or _value_name(path, use, workspace)
     yield from claimed(path, use, found, given, name, workspace)
+
+
+def _fetch(path: str, use: Access, found: Lookup, workspace: Workspace) -> Edits:
+    """A check for an entry and the reads behind it, in one read."""
+    assert use.key is not None
+    key = _argument(workspace.text(path, use.key.span))
+    yield from fetched_once(path, use, found, key, _value_name(path, use, workspace), workspace)
 
 
 def _renewal(path: str, use: Access, workspace: Workspace) -> Edits:

@@ -62,6 +62,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "store.values": Part(("store.items",), ("dynamodb:Scan",)),
         "store.count": Part((*_TABLE, "store"), ("dynamodb:Scan",)),
         "store.key": Part((*_TABLE, "store")),
+        "store.missing": Part((*_TABLE, "store")),
         "store.expiry": Part((*_TABLE, "store")),
         "counter.add": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),
         "counter.reset": Part((*_TABLE, "outcome", "counter"), (_GET, _UPDATE)),

@@ -9,6 +9,7 @@ from statelift.facts.cells import defaults_of, whole_line
 from statelift.facts.checking import check_of
 from statelift.facts.editing import alias_of, is_editable
 from statelift.facts.fates import fates_beside, fates_of, fates_of_copy, fates_of_variable, renews, steers
+from statelift.facts.finding import found_of
 from statelift.facts.guards import Guards
 from statelift.facts.logs import is_logged
 from statelift.facts.operations import Operation, operation_of
@@ -152,6 +153,7 @@ class Accesses:
             is_editable=operation.op == "nested" and is_editable(self.syntax, operation, statement),
             alias=alias_of(self.syntax, operation),
             check=check_of(self.syntax, operation, statement, lambda each: self.subjects.cell(each) == subject),
+            found=found_of(self.syntax, operation, lambda each: self.subjects.cell(each) == subject),
             is_attribute=isinstance(node, ast.Attribute),
             is_statement=_is_statement(self.syntax, operation),
         )

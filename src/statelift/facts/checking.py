@@ -47,11 +47,20 @@ def check_of(syntax: Syntax, operation: Operation, statement: ast.stmt, is_cell:
     whole, gone, comments = layout
     lines = () if source is None else (_lines(syntax, source) or Span(0, 0),)
     return Check(
-        at=number_of(decision.test), test=part.whole, condition=part.condition, text=_text(syntax, part.condition),
-        leads=holds, holds=part.holds, joint=part.joint, whole=whole, gone=(*lines, *gone), comments=comments,
-        line=syntax.parsed.line_starts[decision.lineno - 1], variable=variable,
+        at=number_of(decision.test),
+        test=part.whole,
+        condition=part.condition,
+        text=syntax.parsed.segment(part.condition),
+        leads=holds,
+        holds=part.holds,
+        joint=part.joint,
+        whole=whole,
+        gone=(*lines, *gone),
+        comments=comments,
+        line=syntax.parsed.line_starts[decision.lineno - 1],
+        variable=variable,
         source=None if source is None else syntax.span(source),
-    )  # fmt: skip
+    )
 
 
 # ---------------------------------------------------------------- which `if`
@@ -146,15 +155,11 @@ def _tail(syntax: Syntax, op: ast.boolop, values: Sequence[ast.expr], holds: boo
         return _part(syntax, values[0], holds, mentions)
     span = Span(syntax.span(values[0]).start, syntax.span(values[-1]).end)
     try:
-        parsed = ast.parse(f"({_text(syntax, span)}\n)", mode="eval").body
+        parsed = ast.parse(f"({syntax.parsed.segment(span)}\n)", mode="eval").body
     except SyntaxError:  # parentheses that are opened or closed elsewhere
         return None
     is_same = ast.dump(parsed) == ast.dump(ast.BoolOp(op, list(values)))
     return _Part(span, span, holds) if is_same else None
-
-
-def _text(syntax: Syntax, span: Span) -> str:
-    return syntax.parsed.data[span.start : span.end].decode(syntax.parsed.encoding)
 
 
 # ---------------------------------------------------------------- what goes with it
@@ -165,16 +170,18 @@ def _layout(
 ) -> tuple[Span | None, tuple[Span, ...], tuple[str, ...]] | None:
     """The whole `if` where it is for the write alone, the lines that go, and the comments in them."""
     is_alone = decision.body == [statement]
-    is_elif = not _text(syntax, syntax.span(decision)).startswith("if")
+    is_elif = not syntax.parsed.segment(syntax.span(decision)).startswith("if")
     if is_alone and part.joint is not None:
-        is_row = JOINT.fullmatch(_text(syntax, part.joint)) and part.whole.end == syntax.span(decision.test).end
+        is_row = (
+            JOINT.fullmatch(syntax.parsed.segment(part.joint)) and part.whole.end == syntax.span(decision.test).end
+        )
         return (syntax.span(decision), (), ()) if is_row and not decision.orelse else None
     if is_alone and (decision.orelse or is_elif):
         return None
     whole = syntax.span(decision) if is_alone else None
     gone = () if whole is not None else _gone(syntax, decision, statement)
     region = whole or (gone[0] if gone else None)
-    comments = None if region is None else _comments(_text(syntax, region))
+    comments = None if region is None else _comments(syntax.parsed.segment(region))
     return None if comments is None or (is_elif and comments) else (whole, gone, comments)
 
 

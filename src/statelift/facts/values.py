@@ -148,6 +148,21 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A check that found the entry which is read: the span of `k in d`.
+
+    `line`: the whole lines of the statement that gives `variable`, and no other one does, what is read. `choice`:
+    the expression `d[k] if k in d else …` around both, and `other` its constant.
+    """
+
+    check: Span
+    variable: str = ""
+    line: Span | None = None
+    choice: Span | None = None
+    other: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """One use of a cell inside a function, with everything that a decision or a rewrite needs.
 
@@ -180,6 +195,7 @@ class Access:
     is_editable: bool = False
     alias: Alias | None = None
     check: Check | None = None
+    found: Found | None = None
 
     @property
     def changes_result(self) -> bool:

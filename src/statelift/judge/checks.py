@@ -15,6 +15,7 @@ from statelift.facts.values import Access, Check, ModuleFacts, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.renewals import COMPUTING, NAMES, PLAIN, Uses, has_only, is_computed, is_constant
 from statelift.link.valuetypes import STORABLE
+from statelift.model import Span
 
 Form = Literal["claim", "setdefault", "add", "put_if", "put_unless"]
 ASKING = frozenset({"contains", "lacks", "get", "require"})
@@ -64,9 +65,13 @@ def asked_in(found: Mapping[int, Checked]) -> frozenset[int]:
 
 def _checked(evidence: Evidence, path: str, use: Access, check: Check, uses: Uses) -> Checked | None:
     reads = tuple(read for at, read in uses if at == path and _is_within(check, read))
-    if use.key is None or not use.is_statement or not reads or not _is_repeatable(use.key.text):
+    if use.key is None or not use.is_statement or not reads or not is_repeatable(use.key.text):
         return None
-    if not all(_asks_for(read, use.key) for read in reads) or _asks_others(evidence, path, use, check, reads):
+    spans = [each.span for each in (use.key, use.value) if each is not None]
+    spans += [check.condition, *([] if check.source is None else [check.source])]
+    if not all(_asks_for(read, use.key) for read in reads):
+        return None
+    if asks_others(evidence, path, use.function, spans, (*reads, use)):
         return None
     clocks = _Clocks(evidence.program.modules[path])
     form, default = _form(evidence, use, replace(check, text=clocks.stopped(check.text)), reads, uses)
@@ -77,7 +82,7 @@ def _checked(evidence: Evidence, path: str, use: Access, check: Check, uses: Use
     return Checked(form, check, reads, default, is_early=is_early)
 
 
-def _is_repeatable(key: str) -> bool:
+def is_repeatable(key: str) -> bool:
     """Whether it is all the same if a key is evaluated once or twice: it does nothing, and nothing lies between."""
     nodes = [*ast.walk(ast.parse(f"({key}\n)", mode="eval").body)]
     calls = [node.func for node in nodes if isinstance(node, ast.Call)]
@@ -98,13 +103,14 @@ def _asks_for(read: Access, key: Value) -> bool:
     return read.op in ASKING and read.key is not None and read.key.text == key.text
 
 
-def _asks_others(evidence: Evidence, path: str, use: Access, check: Check, reads: Iterable[Access]) -> bool:
-    """Whether the test also asks a cell that calls change: that is no part of one step."""
-    own = {read.name for read in reads}
-    for other in evidence.program.accesses_in.get((path, use.function), ()):
+def asks_others(evidence: Evidence, path: str, function: str, spans: Iterable[Span], own: Iterable[Access]) -> bool:
+    """Whether these places also use a cell that calls change: that is no part of one step, and stays as it is."""
+    known, places = {each.name for each in own}, [*spans]
+    for other in evidence.program.accesses_in.get((path, function), ()):
         target = evidence.program.resolve(path, other.subject)
-        is_inside = _is_within(check, other) and other.name not in own
-        if is_inside and target is not None and evidence.sources.is_written((target.path, target.name)):
+        is_inside = any(span.start <= other.name.start < span.end for span in places)
+        is_other = is_inside and other.name not in known and target is not None
+        if is_other and target is not None and evidence.sources.is_written((target.path, target.name)):
             return True
     return False
 
@@ -130,7 +136,7 @@ def _form(
     if ways == {"require"}:
         return conditional, None
     is_known = all(_is_known_there(read) for read in reads if read.op == "require")
-    if ways & MEMBERSHIP and "get" not in ways and is_known and _are_never_none(evidence, uses):
+    if ways & MEMBERSHIP and "get" not in ways and is_known and are_never_none(evidence, uses):
         return conditional, "None"
     return None, None
 
@@ -153,11 +159,16 @@ def _is_known_there(read: Access) -> bool:
     )
 
 
-def _are_never_none(evidence: Evidence, uses: Uses) -> bool:
+def are_never_none(evidence: Evidence, uses: Uses) -> bool:
     """Whether no entry can hold None, so that None tells that there is none."""
-    values = [(path, use.op, use.value or use.default) for path, use in uses if use.op in STORING]
-    kinds = [evidence.sources.types.of(path, each.type) if each is not None else "none" for path, _, each in values]
-    return all(kind in STORABLE - {"json", "codec", "none"} for kind in kinds)
+    values = [(path, use.value or use.default) for path, use in uses if use.op in STORING]
+    return all(each is not None and _is_never_none(evidence, path, each) for path, each in values)
+
+
+def _is_never_none(evidence: Evidence, path: str, value: Value) -> bool:
+    made = ast.parse(f"({value.text}\n)", mode="eval").body
+    is_built = isinstance(made, ast.Dict | ast.List | ast.Tuple | ast.Set | ast.JoinedStr)
+    return is_built or evidence.sources.types.of(path, value.type) in STORABLE - {"json", "codec", "none"}
 
 
 # ---------------------------------------------------------------- the order of evaluation

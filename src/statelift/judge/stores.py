@@ -12,6 +12,7 @@ from statelift.judge.blocks import conflicts, put_backs
 from statelift.judge.checks import AT_ONCE, DECIDED, EARLY, asked_in, checked
 from statelift.judge.evidence import Evidence
 from statelift.judge.local_meaning import local_meaning
+from statelift.judge.lookups import fetched, lookups
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.values import Judgement
 from statelift.link.dangers import CHANGED
@@ -80,7 +81,8 @@ def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator
     renewed = renewals(judgement.accesses)
     checks = checked(evidence, judgement.accesses)
     inner = inner_reads(renewed) | asked_in(checks)
-    dropped = put_backs(list(judgement.accesses)) | inner
+    back = put_backs(list(judgement.accesses))
+    dropped = back | inner | fetched(lookups(evidence, judgement.accesses, back | inner))
     done = [(path, use) for path, use in uses if id(use) not in dropped]
     yield from _key_and_value(evidence, judgement.cell[0], done, renewed.keys())
     yield from _twice(evidence, done)
