@@ -68,6 +68,7 @@ from statelift.model import Edit, EnsureHelperPart, Operation, Options, Tier
 from statelift.runtime import render_inline_metric
 from statelift.stepping import keep
 from statelift.tallying import keyed
+from statelift.unlocking import unlocked
 from statelift.workspace import Proposal, Workspace, line_of
 
 RULES = ("SL201", "SL202")
@@ -90,6 +91,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         proposal = make(judgement, workspace, uses)
         for tier, reason in _obstacles(judgement, workspace, uses):
             proposal = proposal.lowered(tier, reason)
+    proposal = unlocked(proposal, judgement, workspace)
     is_alone = proposal.tier is not Tier.MANUAL and not [*_combined(*judgement.cell[0], uses, workspace)]
     stepped = judgement if is_alone else as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
     yield keep(stepped, workspace) if stepped.is_step else proposal

@@ -68,6 +68,7 @@ from statelift.judge.checks import Checked, asked_in, checked
 from statelift.judge.lookups import Lookup, fetched, lookups
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.steps import as_step
+from statelift.judge.stores import GONE, REMOVING
 from statelift.judge.styles import asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
@@ -75,6 +76,7 @@ from statelift.model import CellOptions, Edit, Operation, Tier, Verdict
 from statelift.placing import placed
 from statelift.stepping import keep
 from statelift.structural import NotReproducedError, wrap_in_with
+from statelift.unlocking import unlocked
 from statelift.workspace import Existing, Proposal, Workspace, table_of
 
 RULES = ("SL101",)
@@ -118,7 +120,8 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     told: list[str] = []
     if asked.style == "inline":
         try:
-            yield _guarded(inline(judgement, workspace, table, written, asked), judgement, workspace, existing)
+            proposal = inline(judgement, workspace, table, written, asked)
+            yield _guarded(_in_two_reads(proposal, judgement, workspace), judgement, workspace, existing)
             return
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
@@ -127,15 +130,11 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     forms = _forms(judgement, written, checks, looked)
     calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
     store = workspace.helper_name(key[0], "Store")
-    edits = [*placed(key[0], cell, _made(store, variable, asked), store, workspace)]
     try:
-        for path, use, form in forms:
-            if id(use) in checks:
-                edits += _claim(path, use, checks[id(use)], workspace)
-            elif id(use) in looked:
-                edits += _fetch(path, use, looked[id(use)], workspace)
-            else:
-                edits += REWRITES[form](path, use, workspace)
+        edits = [
+            *placed(key[0], cell, _made(store, variable, asked), store, workspace),
+            *_edits(forms, checks, looked, workspace),
+        ]
     except NotReproducedError:
         yield from _stepped(judgement, workspace)
         return
@@ -146,9 +145,33 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *workspace.infrastructure(judgement, table, "table", calls, existing=existing, ttl=asked.ttl),
     )
     proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier, tuple(told))
-    proposal = _guarded(proposal, judgement, workspace, existing, asked.ttl_seconds)
+    proposal = _guarded(unlocked(proposal, judgement, workspace), judgement, workspace, existing, asked.ttl_seconds)
     stepped = [*_stepped(judgement, workspace)] if proposal.tier is Tier.MANUAL else []
     yield from stepped or [proposal]
+
+
+def _edits(
+    forms: Iterable[tuple[str, Access, str]],
+    checks: Mapping[int, Checked],
+    looked: Mapping[int, Lookup],
+    workspace: Workspace,
+) -> Edits:
+    for path, use, form in forms:
+        if id(use) in checks:
+            yield from _claim(path, use, checks[id(use)], workspace)
+        elif id(use) in looked:
+            yield from _fetch(path, use, looked[id(use)], workspace)
+        else:
+            yield from REWRITES[form](path, use, workspace)
+
+
+def _in_two_reads(proposal: Proposal, judgement: Judgement, workspace: Workspace) -> Proposal:
+    """Inline, a check and the read behind it stay two calls."""
+    looked = _lookups(judgement, workspace, {})
+    if any(use.op in REMOVING for _, use in judgement.accesses):
+        for read in (read for each in looked.values() for read in each.reads if read.op == "require"):
+            proposal = proposal.lowered(Tier.REVIEW, f"line {read.place.line} {GONE}")
+    return proposal
 
 
 def _stepped(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:

@@ -232,8 +232,14 @@ def _import_edits(parsed: Parsed, missing: Sequence[EnsureImport], others: Seque
     if leading:
         edits = [_plain_edit(parsed, leading, module) for module in plain]
         last = _line_after(parsed, leading[-1])
-        return [*edits, Edit(parsed.path, last, last, f"\n{local}")] if local else edits
+        above = "" if not plain and all(_is_removed(parsed, each, others) for each in leading) else "\n"
+        return [*edits, Edit(parsed.path, last, last, f"{above}{local}")] if local else edits
     return _first_imports(parsed, "".join(f"import {module}\n" for module in plain), local, others)
+
+
+def _is_removed(parsed: Parsed, statement: ast.stmt, others: Sequence[Edit]) -> bool:
+    span = parsed.span(statement)
+    return any(edit.start <= span.start and span.end <= edit.end and not edit.text for edit in others)
 
 
 def _plain_edit(parsed: Parsed, leading: Sequence[ast.stmt], module: str) -> Edit:

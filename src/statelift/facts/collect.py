@@ -20,6 +20,7 @@ from statelift.facts.leftovers import leftovers
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
+from statelift.facts.sections import sections
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
 from statelift.facts.unnamed import changed_unnamed
@@ -83,6 +84,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         mentions=frozenset(_handed_on(syntax)),
         unnamed=frozenset(changed_unnamed(syntax)),
         entered=tuple(_entered(syntax, guards)),
+        sections=tuple(sections(syntax, subjects)),
     )
 
 

@@ -28,7 +28,7 @@ def ending_of(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending:
         whole=syntax.span(whole),
         bound_to="" if variable is None else variable.id,
         closes=tuple(_closes(syntax, journey.holders)),
-        block=_unwrapped(syntax, block) if isinstance(block, ast.With) else None,
+        block=unwrapped(syntax, block) if isinstance(block, ast.With) else None,
         is_late=isinstance(block, ast.With) and any(_is_behind(syntax, block, each) for each in journey.holders),
         entries=tuple(_entries(syntax, journey.holders)),
         flows=frozenset(journey.flows),
@@ -150,7 +150,7 @@ def _has_siblings(owner: ast.AST, statement: ast.stmt) -> bool:
 # ---------------------------------------------------------------- compound statements that can go
 
 
-def _unwrapped(syntax: Syntax, block: ast.With) -> Block | None:
+def unwrapped(syntax: Syntax, block: ast.With) -> Block | None:
     """How `with x as name:` goes while its body stays, where it holds nothing else."""
     if len(block.items) != 1:
         return None

@@ -236,6 +236,19 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A block that holds the lock `subject`, named at `name`. `foreign`: what it does besides using cells."""
+
+    subject: str
+    function: str
+    place: Place
+    span: Span
+    name: Span
+    block: Block | None
+    foreign: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """A statement `connection.close()`: its line where it can be removed whole, otherwise its own span.
 
@@ -594,3 +607,4 @@ class ModuleFacts:
     unnamed: frozenset[str] = frozenset()
     setting: str = ""
     entered: tuple[Call, ...] = ()
+    sections: tuple[Section, ...] = ()

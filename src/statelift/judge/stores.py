@@ -40,6 +40,7 @@ ADVICE = {
     "keys": "reading all keys needs a scan of the table",
 }
 EDITED = "changes the stored value: read first, then changed and written back; raises if another call came between"
+GONE = "reads what a check found: another invocation may remove it in between, and that is a KeyError"
 RENEWED = (
     "computes the new value from the stored one: in one step, and once more where another call wrote in between"
 )
@@ -296,11 +297,7 @@ def _check_then_act(
                 (f"line {use.place.line} acts on a check of the store: another invocation may come in between"),
             )
         elif use.op == "require" and tests and is_emptied:
-            yield (
-                Tier.REVIEW,
-                f"line {use.place.line} reads what a check found: another invocation may remove it in between, and"
-                " that is a KeyError",
-            )
+            yield Tier.REVIEW, f"line {use.place.line} {GONE}"
 
 
 def is_torn(evidence: Evidence, judgement: Judgement) -> bool:
