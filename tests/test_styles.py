@@ -172,6 +172,15 @@ def handler(event, context):
 
 @pytest.mark.parametrize(("remove", "count"), [("SESSIONS.pop(event['other'], None)", 1), ("pass", 0)])
 def test_a_read_behind_a_check_is_for_review_where_entries_go(tmp_path, remove, count):
-    _, plan = planned(tmp_path, READ_BEHIND_A_CHECK.format(remove=remove), Options())
+    _, plan = planned(tmp_path, READ_BEHIND_A_CHECK.format(remove=remove), Options(style="inline"))
     told = [reason for reason in plan.changes[0].reasons if "reads what a check found" in reason]
+    assert plan.changes[0].id.endswith(".inline")
     assert len(told) == count
+
+
+def test_a_store_reads_once_what_a_check_finds(tmp_path):
+    root, plan = planned(
+        tmp_path, READ_BEHIND_A_CHECK.format(remove="SESSIONS.pop(event['other'], None)"), Options()
+    )
+    assert not [reason for reason in plan.changes[0].reasons if "reads what a check found" in reason]
+    assert b"SESSIONS.contains(" not in after(root, plan)
