@@ -183,4 +183,4 @@ def test_a_store_reads_once_what_a_check_finds(tmp_path):
         tmp_path, READ_BEHIND_A_CHECK.format(remove="SESSIONS.pop(event['other'], None)"), Options()
     )
     assert not [reason for reason in plan.changes[0].reasons if "reads what a check found" in reason]
-    assert b"SESSIONS.contains(" not in after(root, plan)
+    assert "SESSIONS.contains(" not in after(root, plan)
