@@ -6,13 +6,14 @@ import io
 import tokenize
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
 from statelift.compose import ComposeError, Read, compose_changes, patched
 from statelift.facts.scopes import Scopes
+from statelift.infra.names import given_name
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import (
     Change,
@@ -33,11 +34,13 @@ from statelift.source import parse_source
 from statelift.spans import has_overlap
 
 KNOWN = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__spec__", "__package__"}
+_TEMPLATED = (EnsureResource, EnsureEnv, EnsureGrant, EnsurePackaged)
 
 
 def pass_gate(changes: Sequence[Change], read: Read) -> list[Change]:
     """Every change alone, then all together: re-parse, names resolve, templates provable, edits apart."""
-    checked = [_alone(change, read) for change in changes]
+    proven = _proven_templates(changes, read)
+    checked = [_alone(change, read, proven) for change in changes]
     return _together(checked, read)
 
 
@@ -46,10 +49,14 @@ def demoted(change: Change, reason: str) -> Change:
     return replace(change, tier=Tier.MANUAL, ops=(), reasons=(*change.reasons, reason))
 
 
-def _alone(change: Change, read: Read) -> Change:
-    change = _with_provable_template(change, read)
+def _alone(change: Change, read: Read, proven: frozenset[str]) -> Change:
+    if change.tier is not Tier.MANUAL and _has_all_it_names(change) and proven >= set(_by_template([change])):
+        code = tuple(op for op in change.ops if not isinstance(op, _TEMPLATED))
+        tried = replace(change, ops=code or change.ops)
+    else:
+        tried = change = _with_provable_template(change, read)
     try:
-        writes = compose_changes([change], read)
+        writes = compose_changes([tried], read)
     except ComposeError as error:
         return demoted(change, str(error))
     if not writes:
@@ -134,18 +141,46 @@ def unresolved(tree: ast.Module) -> frozenset[str]:
 # ---------------------------------------------------------------- templates
 
 
+def _by_template(changes: Iterable[Change]) -> dict[str, list[InfraOperation]]:
+    """Template -> what is asked of it."""
+    by_template: dict[str, list[InfraOperation]] = {}
+    for operation in (op for change in changes for op in change.ops):
+        if isinstance(operation, _TEMPLATED) and operation.template is not None:
+            by_template.setdefault(operation.template, []).append(operation)
+    return by_template
+
+
+def _proven_templates(changes: Sequence[Change], read: Read) -> frozenset[str]:
+    """Templates that take what all changes ask for, together: then none of them has to be tried by itself.
+
+    Programs are tried change by change: what is written to them has to compile for each.
+    """
+    wanted = _by_template(change for change in changes if change.tier is not Tier.MANUAL)
+    return frozenset(
+        path
+        for path, operations in wanted.items()
+        if not path.endswith(".py") and _is_patched(path, operations, read)
+    )
+
+
+def _is_patched(template: str, operations: Sequence[InfraOperation], read: Read) -> bool:
+    try:
+        patched(template, _bytes(template, read), tuple(operations))
+    except Refusal:
+        return False
+    return True
+
+
+def _has_all_it_names(change: Change) -> bool:
+    """Whether the resources that a change gives variables and rights on are its own, or exist already."""
+    own = {op.id for op in change.ops if isinstance(op, EnsureResource)}
+    named = {op.resource for op in change.ops if isinstance(op, EnsureEnv | EnsureGrant)}
+    return all(name in own or given_name(name) for name in named)
+
+
 def _with_provable_template(change: Change, read: Read) -> Change:
     """A change whose template cannot be patched provably keeps its needs, but loses SAFE."""
-    by_template: dict[str, list[InfraOperation]] = {}
-    for operation in change.ops:
-        match operation:
-            case EnsureResource() | EnsureEnv() | EnsureGrant() | EnsurePackaged() if (
-                operation.template is not None
-            ):
-                by_template.setdefault(operation.template, []).append(operation)
-            case _:
-                pass
-    for template, operations in by_template.items():
+    for template, operations in _by_template([change]).items():
         try:
             patched(template, _bytes(template, read), tuple(operations))
         except Refusal as refusal:

@@ -4,17 +4,23 @@ What statelift added carries `Metadata.statelift`; its entries are sorted among 
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from yaml.nodes import MappingNode, Node
 
 from statelift.infra.fragments import variable_value
 from statelift.infra.limits import check_environment, check_resources
+from statelift.infra.lines import follows_blank_line
+from statelift.infra.rounds import with_additions
 from statelift.infra.values import Tagged, Value, value_of
 from statelift.infra.wanted import Wanted
 from statelift.infra.yamlpatch import Document, Refusal
 from statelift.locate.sites import Path, UnpatchableError
 from statelift.locate.tree import Tree, entries, own, string
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource
+
+_Operation = TypeVar("_Operation", EnsureResource, EnsureEnv, EnsureGrant)
 
 
 def with_all(
@@ -28,26 +34,29 @@ def with_all(
     """The file with everything that is wanted, each added by the format's own hand. Raises Refusal."""
     try:
         check(document.tree)
-        for each in wanted.resources:
-            document = resource(document, each)
-        for asked in wanted.variables:
-            document = variable(document, asked)
-        for right in wanted.grants:
-            document = grant(document, right)
+        document = with_additions(document, [partial(_asked, resource, each) for each in wanted.resources])
+        document = with_additions(document, [partial(_asked, variable, each) for each in wanted.variables])
+        document = with_additions(document, [partial(_asked, grant, each) for each in wanted.grants])
     except UnpatchableError as error:
         raise Refusal(str(error)) from error
     return document.tree.data
+
+
+def _asked(add: Callable[[Document, _Operation], Document], operation: _Operation, document: Document) -> Document:
+    return add(document, operation)
 
 
 def with_resource(document: Document, base: Path, logical_id: str, body: Value) -> Document:
     """Add a resource to the mapping at `base`; one of statelift's own stays. Raises Refusal for a stranger's."""
     known = document.node((*base, logical_id))
     owned = owned_resources(document, base)
+    if known is None or logical_id in owned:  # several may have been added since that was looked at
+        check_resources(len(entries(document.node(base))) - (known is not None))
     if known is None:
-        check_resources(len(entries(document.node(base))))
         after = position_before(document, base, [name for name in owned if name > logical_id])
         parent = base if document.node(base[:1]) is not None else ()
-        return document.with_entry(base, logical_id, body, after, _has_blank_lines(document, parent, owned))
+        blank = _has_blank_lines(document, parent, owned)
+        return document.with_entry(base, logical_id, body, after, blank, about=logical_id)
     kind = body.get("Type") if isinstance(body, dict) else ""
     if logical_id not in owned or string(own(known, "Type")) != kind:
         raise Refusal(
@@ -99,11 +108,5 @@ def _has_blank_lines(document: Document, base: Path, owned: list[str]) -> bool:
         return False
     text = document.tree.text
     starts = [key.start_mark.index for key, _ in node.value if key.value not in owned]
-    gaps = [_follows_blank_line(text[:start]) for start in starts[1:]]
+    gaps = [follows_blank_line(text, start) for start in starts[1:]]
     return sum(gaps) * 2 > len(gaps)
-
-
-def _follows_blank_line(text: str) -> bool:
-    """Whether an empty line precedes the last one; comments belong to what they describe."""
-    above = (line.strip() for line in reversed(text.splitlines()[:-1]))
-    return next((not line for line in above if not line.startswith("#")), False)

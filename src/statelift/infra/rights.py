@@ -44,7 +44,7 @@ def ensure_statement(
         if document.node(site.policies) is None:
             return document.with_entry(site.policies[:-1], str(site.policies[-1]), [policy])
         larger = [known.position for known in policies if known.resource in owned and known.resource > resource]
-        return document.with_item(site.policies, policy, min(larger) - 1 if larger else None)
+        return document.with_item(site.policies, policy, min(larger) - 1 if larger else None, resource)
     for position, known in enumerate(mine.statements):
         if _rank(known) == _rank(statement) and isinstance(known.get("Action"), list):
             return with_actions(document, (*mine.path, position, "Action"), statement)
@@ -67,7 +67,7 @@ def ensure_listed(document: Document, path: Path, statement: Statement, owned: S
             return with_actions(document, (*path, position, "Action"), statement)
         if (_resource(other), _rank(other)) > mine:
             larger.append(position)
-    return document.with_item(path, _value(statement), min(larger) - 1 if larger else None)
+    return document.with_item(path, _value(statement), min(larger) - 1 if larger else None, _resource(statement))
 
 
 def _new_policy(site: Site, resource: str, statement: Statement) -> Value:
