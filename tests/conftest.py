@@ -1,5 +1,9 @@
 """Programs in temporary folders, and the command line in this process."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -7,6 +11,8 @@ from repositories import copied, written
 
 from statelift.cli import run
 
+os.environ["STATELIFT_CACHE_DIR"] = tempfile.mkdtemp(prefix="statelift-cache-")  # not the one of who runs the tests
+atexit.register(shutil.rmtree, os.environ["STATELIFT_CACHE_DIR"], ignore_errors=True)
 SHOP = Path(__file__).parents[1] / "fixtures" / "projects" / "shop"
 
 

@@ -170,7 +170,8 @@ def sections(page: Path) -> dict[str, str]:
 
 
 def options_of(command: click.Command) -> set[str]:
-    return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    return {name for each in options for name in (*each.opts, *each.secondary_opts)}
 
 
 def test_every_option_stands_in_its_section_and_no_other() -> None:

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from statelift import analysis
-from statelift.analysis import facts_of
+from statelift import gathering
 from statelift.compose import compose_changes
 from statelift.discover import read_file
 from statelift.facts import flow
 from statelift.facts.values import ModuleFacts
+from statelift.gathering import facts_of
 from statelift.model import Options, Problem, SourceFile, Tier
 from statelift.planning import make_plan
 
@@ -39,28 +39,22 @@ def test_each_test_is_looked_at_once_however_many_nodes_it_guards():
 @pytest.mark.parametrize("text", [early_returns(100), conjunction(100)], ids=["statements", "operands"])
 def test_a_file_with_too_many_conditions_is_told_and_left(monkeypatch, text):
     monkeypatch.setattr(flow, "CONDITIONS_AT_MOST", 1_000_000)
-    facts_of.cache_clear()
     assert isinstance(facts(text), ModuleFacts)
     monkeypatch.setattr(flow, "CONDITIONS_AT_MOST", 3_000)
-    facts_of.cache_clear()
     found = facts(text)
     assert isinstance(found, Problem)
     assert (found.kind, found.path) == ("too-branched", "app.py")
-    facts_of.cache_clear()
 
 
 def test_a_file_with_too_many_nodes_is_told_and_left(monkeypatch):
     text = "X = {\n" + "".join(f"    {i}: [{i}],\n" for i in range(300)) + "}\ndef f(a):\n    return X[a]\n"
-    monkeypatch.setattr(analysis, "NODES_AT_MOST", 1_000)
-    facts_of.cache_clear()
+    monkeypatch.setattr(gathering, "NODES_AT_MOST", 1_000)
     found = facts(text)
     assert isinstance(found, Problem)
     assert (found.kind, found.path) == ("too-large", "app.py")
     assert "--exclude" in found.message
-    facts_of.cache_clear()
-    monkeypatch.setattr(analysis, "NODES_AT_MOST", 2_000)
+    monkeypatch.setattr(gathering, "NODES_AT_MOST", 2_000)
     assert isinstance(facts(text), ModuleFacts)
-    facts_of.cache_clear()
 
 
 def test_what_a_file_that_is_too_large_may_do_to_a_cell_makes_it_manual(monkeypatch, tmp_path):
@@ -73,10 +67,8 @@ def test_what_a_file_that_is_too_large_may_do_to_a_cell_makes_it_manual(monkeypa
     assert [finding.tier for finding in make_plan([tmp_path], Options()).findings] == [Tier.REVIEW]
     rows = "import app\napp.SEEN.clear()\n" + "".join(f"TABLE[{i}] = {i}\n" for i in range(500))
     (tmp_path / "data.py").write_text(rows)
-    monkeypatch.setattr(analysis, "NODES_AT_MOST", 1_000)
-    facts_of.cache_clear()
+    monkeypatch.setattr(gathering, "NODES_AT_MOST", 1_000)
     plan = make_plan([tmp_path], Options())
-    facts_of.cache_clear()
     assert [problem.kind for problem in plan.errors] == ["too-large"]
     assert [finding.tier for finding in plan.findings] == [Tier.MANUAL]
     assert plan.changes == ()

@@ -39,9 +39,9 @@ from checks import Failure, compile_failures, untouched_failures
 from disguises import disguised, tree_of
 from forced import TEMPLATE, forced
 
-from statelift.analysis import facts_of
 from statelift.compose import compose_changes
 from statelift.discover import read_file
+from statelift.gathering import IN_THIS_PROCESS
 from statelift.model import Change, FileWrite, Options, Plan
 from statelift.planning import make_plan
 from statelift.selecting import selections
@@ -126,7 +126,7 @@ def _in_disguise(task: Task) -> Iterator[Outcome]:
 def _watched(task: Task, suffix: str, run: Callable[[], Outcome]) -> Outcome:
     """The outcome, or the failure to have one, with the time that it took."""
     name, start = task.name + suffix, time.process_time()
-    facts_of.cache_clear()  # it would grow with each program
+    IN_THIS_PROCESS.forget()  # it would grow with each program
     try:
         with _time_limit(task.seconds):
             found = run()

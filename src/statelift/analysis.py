@@ -1,20 +1,14 @@
 """Paths -> Analysis: discovers, locates, sieves, takes facts, links and judges. No user code is imported."""
 
-import ast
-import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 
 from statelift.discover import Project, discover, read_file
-from statelift.facts.collect import collect_facts
-from statelift.facts.flow import TooBranchedError
 from statelift.facts.values import ModuleFacts
+from statelift.gathering import IN_THIS_PROCESS, Gatherer, Progress, no_progress
 from statelift.judge.cells import judge_cells
 from statelift.judge.connections import judge_connections
 from statelift.judge.derived import hold_derived
@@ -34,24 +28,6 @@ from statelift.sieve import may_hold_state
 from statelift.source import parse_source
 from statelift.workspace import Workspace
 
-NODES_AT_MOST = 1_000_000  # of the syntax tree of one file: half a minute, and a gigabyte of memory
-NODES_PER_BYTE = 2  # no Python has more: `a+` has four
-FILES_PER_COLLECTION = 100  # the trees of so many files are in memory at once
-_TOO_LARGE = (
-    f"The file has more than {NODES_AT_MOST:,} syntax nodes, and is not analysed. If it was generated,"
-    " leave it out with --exclude, or keep its data in a file that is not code."
-)
-_NO_MEMORY = "The memory of this machine is not enough to analyse this file."
-_INTERNAL = "This is an error in statelift, not in your code: please report it with the file, if you can."
-_TOO_BRANCHED = "A function has too many branches to be analysed: what holds in each place is not known. Split it."
-
-Progress = Callable[[str, int, int], None]  # what is done, how many of how many
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Progress for those who show none."""
-    del what, done, total
-
 
 @dataclass(frozen=True)
 class Analysis:
@@ -64,6 +40,7 @@ class Analysis:
     problems: tuple[Problem, ...]
     sources: Mapping[str, bytes]
     file_count: int
+    gatherer: Gatherer
 
     def read(self, path: str) -> bytes:
         """Bytes of any file of the project, as first read. FileNotFoundError where there is none."""
@@ -80,9 +57,13 @@ def analyse(
 
 
 def analyse_project(
-    project: Project, options: Options, overlay: Mapping[str, bytes], progress: Progress = no_progress
+    project: Project,
+    options: Options,
+    overlay: Mapping[str, bytes],
+    progress: Progress = no_progress,
+    gatherer: Gatherer = IN_THIS_PROCESS,
 ) -> Analysis:
-    """As `analyse`, with the bytes of some files replaced."""
+    """As `analyse`, with the bytes of some files replaced. Without a gatherer, facts are taken in this process."""
     reader = _Reader(project, overlay)
     located = locate_functions(sorted({*project.files, *overlay}), reader)
     python = sorted({path for path in (*project.files, *overlay) if path.endswith(".py")})
@@ -90,7 +71,7 @@ def analyse_project(
     kept = {root: files for root, files in groups.items() if any(may_hold_state(reader(path)) for path in files)}
     judged = {path for files in kept.values() for path in files if not is_test(path)}  # tests are read as text only
     reader.check(path for files in groups.values() for path in files if path not in judged)
-    facts = _facts(sorted(judged), reader, progress)
+    facts = _facts(sorted(judged), reader, gatherer, progress)
     known = sum(path in project.files for path in python)
     named = project.wanted if len(project.wanted) < known else ()
     roots = enter_roots(kept, facts, located.functions, strict=options.strict_handlers, named=named)
@@ -106,7 +87,8 @@ def analyse_project(
     )
     found = [(each, judgement) for each in workspaces for judgement in _judge(each.evidence, options)]
     problems = (*project.problems, *located.problems, *reader.problems)
-    return Analysis(project, located, workspaces, tuple(_identified(found)), problems, reader.bytes, len(python))
+    judgements = tuple(_identified(found))
+    return Analysis(project, located, workspaces, judgements, problems, reader.bytes, len(python), gatherer)
 
 
 class _Reader:
@@ -143,56 +125,15 @@ class _Reader:
                 self.problems.append(parsed)
 
 
-def _facts(paths: Sequence[str], reader: _Reader, progress: Progress) -> dict[str, ModuleFacts]:
+def _facts(paths: Sequence[str], reader: _Reader, gatherer: Gatherer, progress: Progress) -> dict[str, ModuleFacts]:
     found: dict[str, ModuleFacts] = {}
-    with _no_collection():
-        for number, path in enumerate(paths):
-            progress("analysing", number, len(paths))
-            if number % FILES_PER_COLLECTION == FILES_PER_COLLECTION - 1:
-                gc.collect()
-            facts = facts_of(SourceFile(path, reader(path)))
-            if isinstance(facts, Problem):
-                reader.problems.append(facts)
-            else:
-                found[path] = facts
+    files = [SourceFile(path, reader(path)) for path in paths]
+    for path, facts in zip(paths, gatherer.facts(files, progress), strict=True):
+        if isinstance(facts, Problem):
+            reader.problems.append(facts)
+        else:
+            found[path] = facts
     return found
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Syntax trees are many and free of cycles that matter: collecting meanwhile costs a quarter of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@cache
-def facts_of(file: SourceFile) -> ModuleFacts | Problem:
-    """Facts of one file, or why there are none."""
-    parsed = parse_source(file)
-    if isinstance(parsed, Problem):
-        return parsed
-    if len(file.data) > NODES_AT_MOST // NODES_PER_BYTE and _has_too_many_nodes(parsed.tree):
-        return Problem(file.path, 1, "too-large", _TOO_LARGE)
-    try:
-        return collect_facts(parsed)
-    except RecursionError:
-        return Problem(file.path, 1, "too-deep", "The code is nested too deeply to be analysed.")
-    except TooBranchedError:
-        return Problem(file.path, 1, "too-branched", _TOO_BRANCHED)
-    except MemoryError:
-        return Problem(file.path, 1, "too-large", _NO_MEMORY)
-    except Exception as error:  # noqa: BLE001 - the boundary of one file: the others are analysed, and this is told
-        what = f"{type(error).__name__}: {error}"
-        return Problem(file.path, 1, "internal-error", f"{_INTERNAL} {what:.300}")
-
-
-def _has_too_many_nodes(tree: ast.Module) -> bool:
-    return next(islice(ast.walk(tree), NODES_AT_MOST, None), None) is not None
 
 
 def _unread(files: Sequence[str], facts: Mapping[str, ModuleFacts], reader: _Reader) -> dict[str, bytes]:

@@ -129,6 +129,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "metric-namespace": Key("", namespace_flaw, "the namespace of new metrics"),
         "metric-unit": Key("Count", _choice(*UNITS), "their unit"),
         "metric-dimensions": Key((), dimensions_flaw, "their dimensions, each name=value"),
+        "cache": Key(True, _flag_flaw, "keep what files say for later runs"),
         "baseline": Key(None, _inside_flaw, "findings that are known already"),
     }
 )

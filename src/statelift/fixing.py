@@ -60,7 +60,8 @@ def repaired_proposals(
     repair = _repair_of(analysis, judgement, program)
     if repair is None:
         return
-    after = analyse_project(analysis.project, options, {**analysis.sources, repair.path: repair.repaired})
+    repaired = {**analysis.sources, repair.path: repair.repaired}
+    after = analyse_project(analysis.project, options, repaired, gatherer=analysis.gatherer)
     key = judgement.cell[0]
     for workspace, found, _ in after.judgements:
         codemod = None if found.is_left_alone else codemod_for(found.rule)

@@ -6,12 +6,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeAlias
 
-from statelift.analysis import Analysis, Progress, analyse, analyse_project, no_progress
+from statelift.analysis import Analysis, analyse, analyse_project
 from statelift.baseline import Baseline, Entry, is_looked_at
 from statelift.compose import compose_changes, hash_of, touched
 from statelift.discover import Project
 from statelift.fixing import repaired_proposals
 from statelift.gate import demoted, pass_gate
+from statelift.gathering import Progress, no_progress
 from statelift.infra.names import getter_name
 from statelift.judge.rules import BY_CODE, covers
 from statelift.judge.styles import is_called, name_of
@@ -291,7 +292,8 @@ def _settled(analysis: Analysis, options: Options, changes: list[Change]) -> lis
 def _stubborn(analysis: Analysis, options: Options, chosen: Sequence[Change]) -> list[Change]:
     """The changes whose subject is found again when all of these are written."""
     overlay = {write.path: write.after for write in compose_changes(chosen, analysis.read)}
-    again = analyse_project(analysis.project, options, {**analysis.sources, **overlay})
+    changed = {**analysis.sources, **overlay}
+    again = analyse_project(analysis.project, options, changed, gatherer=analysis.gatherer)
     still = {_subject(judgement) for _, judgement, _ in again.judgements if not judgement.is_left_alone}
     names = {id_: _subject(judgement) for _, judgement, id_ in analysis.judgements}
     manual = {id_ for _, j, id_ in analysis.judgements if not j.is_left_alone} - {_owner(c) for c in chosen}

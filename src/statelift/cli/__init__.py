@@ -13,6 +13,7 @@ import click
 from statelift import __version__
 from statelift.cli.baseline import baseline
 from statelift.cli.batch import batch
+from statelift.cli.cache import cache
 from statelift.cli.configuration import configuration
 from statelift.cli.explain import explain, rules
 from statelift.cli.plan import infra, plan, scan
@@ -44,7 +45,21 @@ def statelift() -> None:
     """Lift the state out of serverless Python: find it, plan the migration, review it, apply it."""
 
 
-for command in (scan, plan, review, apply, verify, undo, infra, batch, explain, rules, baseline, configuration):
+for command in (
+    scan,
+    plan,
+    review,
+    apply,
+    verify,
+    undo,
+    infra,
+    batch,
+    explain,
+    rules,
+    baseline,
+    configuration,
+    cache,
+):
     statelift.add_command(command)
 statelift.add_command(plan, "diff")
 

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from statelift.cli.options import TIERS, Asked, Choice, UsageError, new_plan, talk, write_data
+from statelift.cli.options import (
+    TIERS,
+    Asked,
+    Choice,
+    UsageError,
+    cache_option,
+    jobs_option,
+    new_plan,
+    talk,
+    write_data,
+)
 from statelift.model import Plan
 
 if TYPE_CHECKING:
@@ -27,11 +37,14 @@ def batch() -> None:
 @batch.command("plan")
 @repos_option
 @format_option
-def batch_plan(repos: Sequence[Path], form: str) -> int:
+@jobs_option
+@cache_option
+def batch_plan(repos: Sequence[Path], form: str, jobs: int | None, cache: bool | None) -> int:
     """Plan every repository; the plans are kept in their .statelift folders."""
     from statelift.batch import each_outcome, plan_repository
 
-    work = _reporting_usage(lambda folder: plan_repository(folder, _plan))
+    make = _planner(jobs, cache)
+    work = _reporting_usage(lambda folder: plan_repository(folder, make))
     return _finish(list(each_outcome(_folders(repos), work, talk)), form)
 
 
@@ -40,11 +53,16 @@ def batch_plan(repos: Sequence[Path], form: str) -> int:
 @format_option
 @click.option("--tier", type=Choice(["safe", "review"]), default="safe", show_default=True)
 @click.option("--allow-dirty", is_flag=True, help="Write files that have uncommitted changes, too.")
-def batch_apply(repos: Sequence[Path], form: str, tier: str, allow_dirty: bool) -> int:
+@jobs_option
+@cache_option
+def batch_apply(
+    repos: Sequence[Path], form: str, tier: str, allow_dirty: bool, jobs: int | None, cache: bool | None
+) -> int:
     """Apply the kept plans (or new ones)."""
     from statelift.batch import apply_repository, each_outcome
 
-    work = _reporting_usage(lambda folder: apply_repository(folder, _plan, TIERS[tier], allow_dirty=allow_dirty))
+    make = _planner(jobs, cache)
+    work = _reporting_usage(lambda folder: apply_repository(folder, make, TIERS[tier], allow_dirty=allow_dirty))
     return _finish(list(each_outcome(_folders(repos), work, talk)), form, expected={"applied", "partly", "clean"})
 
 
@@ -59,9 +77,10 @@ def batch_status(repos: Sequence[Path], form: str) -> int:
     return 0
 
 
-def _plan(folder: Path) -> Plan:
-    """A plan with the repository's own configuration."""
-    return new_plan([folder], Asked({}).settled([folder]))
+def _planner(jobs: int | None, cache: bool | None) -> Callable[[Path], Plan]:
+    """Makes a plan of a repository, with its own configuration."""
+    asked = Asked({} if cache is None else {"cache": cache}, jobs=jobs)
+    return lambda folder: new_plan([folder], asked.settled([folder]))
 
 
 def _reporting_usage(work: "Callable[[Path], Outcome]") -> "Callable[[Path], Outcome]":

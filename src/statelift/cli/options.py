@@ -26,6 +26,7 @@ from statelift.model import CellOptions, Metrics, Options, Plan, Problem, Style,
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
     from statelift.baseline import Baseline
+    from statelift.gathering import Gatherer
 
 TIERS = {"safe": Tier.SAFE, "review": Tier.REVIEW, "manual": Tier.MANUAL}
 
@@ -64,6 +65,7 @@ class Asked:
     given: Mapping[str, Value]
     file: Path | None = None
     is_isolated: bool = False
+    jobs: int | None = None
 
     def settled(self, paths: Sequence[Path]) -> "Settled":
         """The command line over the configuration of the paths over the defaults. UsageError for a wrong one."""
@@ -71,7 +73,7 @@ class Asked:
             for flaw in filter(None, map(rule_flaw, _words(self.given.get(key)))):
                 raise UsageError(flaw)
         try:
-            return Settled(self.given, self._configuration(paths))
+            return Settled(self.given, self._configuration(paths), self.jobs)
         except ConfigError as error:
             raise UsageError(str(error)) from error
 
@@ -88,6 +90,7 @@ class Settled:
 
     given: Mapping[str, Value]
     settings: Settings
+    jobs: int | None = None
 
     def value(self, key: str) -> Value:
         """The value that counts."""
@@ -152,17 +155,23 @@ def selection(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that say what is looked at; the command gets them as one `asked`."""
 
     @wraps(command)
-    def with_asked(config: Path | None, isolated: bool, ephemeral: bool, **words: object) -> int:
+    def with_asked(config: Path | None, isolated: bool, ephemeral: bool, jobs: int | None, **words: object) -> int:
         names = {key: key.replace("-", "_") for key in KEYS}
         values = {key: cast(Value, words.pop(name)) for key, name in names.items() if name in words}
         given = {key: value for key, value in values.items() if value not in (None, ())}
         given |= {"ephemeral": True} if ephemeral else {}  # never by a file: it lets data go
-        return command(asked=Asked(given, config, isolated), **words)
+        return command(asked=Asked(given, config, isolated, jobs), **words)
 
     return _with_options(with_asked)
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+jobs_option = click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes for many files.  [default: all cores]"
+)
+cache_option = click.option(
+    "--cache/--no-cache", default=None, help="Keep what files say for later runs.  [default: cache]"
+)
 
 
 def _with_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -182,6 +191,8 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
         ),
         click.option("--baseline", metavar="FILE", help="Leave out the findings that are known in this file."),
         click.option("--ephemeral", is_flag=True, help="Tables and buckets go with their stack: for previews."),
+        jobs_option,
+        cache_option,
         click.option("--isolated", is_flag=True, help="Use no configuration file."),
         click.option("--config", type=_FILE, help="Use this configuration file."),
         click.option("--handler", multiple=True, metavar="NAME", help="Only what these entry points reach."),
@@ -205,11 +216,25 @@ def analysis_of(paths: Sequence[Path], settled: Settled) -> "Analysis":
     try:
         with progress_on_terminal() as progress:
             project = discover(paths or [Path()], settled.words("exclude"), settled.exclude_from)
-            return analyse_project(project, settled.options(), {}, progress)
+            return analyse_project(project, settled.options(), {}, progress, gatherer_of(settled))
     except PathNotFoundError as error:
         raise UsageError(str(error)) from error
     except PatternError as error:
         raise UsageError(f"{settled.origin('exclude')}: {error}") from error
+
+
+def gatherer_of(settled: Settled) -> "Gatherer":
+    """What takes facts as it is asked for: in so many processes, with or without the cache of this user."""
+    from statelift.cache import UnsafeFolderError, default_folder, open_cache
+    from statelift.gathering import Gatherer, usable_cores
+
+    jobs = settled.jobs or usable_cores()
+    folder = default_folder() if settled.value("cache") is True else None
+    try:
+        return Gatherer(None if folder is None else open_cache(folder), jobs)
+    except UnsafeFolderError as error:
+        talk(f"{error} Nothing is kept meanwhile.")
+        return Gatherer(None, jobs)
 
 
 def is_plan(paths: Sequence[Path]) -> bool:
