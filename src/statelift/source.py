@@ -47,7 +47,11 @@ class Parsed:
 
     def span(self, node: Positioned) -> Span:
         """The bytes of a node. Decorators lie outside of their function, as in ast."""
-        return Span(self.offset(node.lineno, node.col_offset), self.offset(*_end(node)))
+        end_line, end_column = _end(node)
+        if self.bom or self.encoding != "utf-8":
+            return Span(self.offset(node.lineno, node.col_offset), self.offset(end_line, end_column))
+        starts = self.line_starts
+        return Span(starts[node.lineno - 1] + node.col_offset, starts[end_line - 1] + end_column)
 
     def place(self, node: Positioned) -> Place:
         """Where a node stands, for people: the column counts code points from 1."""
@@ -64,7 +68,10 @@ class Parsed:
     def _head(self, lineno: int, utf8_col: int) -> str:
         """The text of a line in front of a column. A column inside a character rounds down."""
         end = self.line_starts[lineno] if lineno < len(self.line_starts) else len(self.data)
-        line = self.data[self._text_start(lineno) : end].decode(self.encoding)
+        start = self._text_start(lineno)
+        if self.encoding == "utf-8":
+            return self.data[start : min(start + utf8_col, end)].decode(errors="ignore")
+        line = self.data[start:end].decode(self.encoding)
         return line.encode()[:utf8_col].decode(errors="ignore")
 
 

@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from statelift.facts.accesses import Accesses, global_statements, unbound_accesses
@@ -167,7 +167,8 @@ def _function(
     owner = scope.parent
     inside = list(syntax.walk.inside(node.body))
     arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    own = [each for each in inside if syntax.scopes.of.get(each) and syntax.scopes.of[each].function() is scope]
+    named = [each for each in inside if isinstance(each, (ast.Name, ast.Attribute))]
+    own = _run_by(syntax, scope, inside)
     has_generator = any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in own)
     return Function(
         qualname=scope.qualname,
@@ -175,9 +176,9 @@ def _function(
         parameters=tuple(_parameters(syntax, provenance, node, scope)),
         annotations=tuple(ast.unparse(each.annotation) if each.annotation else "" for each in arguments),
         decorators=tuple(_decorator(syntax, each) for each in node.decorator_list),
-        references=frozenset(_mentions(syntax, inside)),
-        given=frozenset(_values(syntax, inside)),
-        attributes=frozenset(each.attr for each in inside if isinstance(each, ast.Attribute)),
+        references=frozenset(_mentions(syntax, named)),
+        given=frozenset(_values(syntax, named)),
+        attributes=frozenset(each.attr for each in named if isinstance(each, ast.Attribute)),
         returns=tuple(_returns(provenance, guards, paths, own)),
         class_name=owner.qualname if owner is not None and owner.kind == "class" else "",
         is_nested=owner is not None and owner.function() is not None,
@@ -193,6 +194,13 @@ def _function(
         ),
         bound=frozenset(name for name in scope.bound - scope.nonlocals if (scope, name) not in syntax.imports),
     )
+
+
+def _run_by(syntax: Syntax, scope: Scope, nodes: Sequence[ast.AST]) -> list[ast.AST]:
+    """The nodes that a call of the function itself evaluates; not those of functions inside it."""
+    homes = [syntax.scopes.of.get(each) for each in nodes]
+    own = {home for home in set(homes) if home is not None and home.function() is scope}
+    return [each for each, home in zip(nodes, homes, strict=True) if home in own]
 
 
 def _body(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Span | None:
@@ -216,7 +224,7 @@ def _always(
     return frozenset(set.intersection(*known)) if known else frozenset()
 
 
-def _mentions(syntax: Syntax, nodes: list[ast.AST]) -> Iterator[str]:
+def _mentions(syntax: Syntax, nodes: Sequence[ast.expr]) -> Iterator[str]:
     """Dotted names; of `Api.find` not also `Api`: naming a class on the way to a method does not make one."""
     for node in nodes:
         is_owner = isinstance(syntax.parents[node], ast.Attribute)

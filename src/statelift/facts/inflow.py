@@ -7,6 +7,7 @@ from statelift.facts.asking import answered_once
 from statelift.facts.fates import CHANGING_METHODS
 from statelift.facts.scopes import Scope
 from statelift.facts.syntax import Syntax
+from statelift.facts.walk import children
 
 Marks = dict[tuple[str, int, bool], ast.expr]
 TESTS_AT_MOST = 50  # that decide about one value
@@ -61,7 +62,7 @@ class Inflow:
                     scope = self.syntax.scope(name).binding(name.id)
                     found += [] if scope is None or scope.kind != "function" else [(scope, name)]
                 case part:
-                    waiting += ast.iter_child_nodes(part)
+                    waiting += children(part)
         return found
 
 

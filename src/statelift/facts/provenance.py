@@ -269,7 +269,7 @@ class Provenance:
             return _Known(atoms | _CONSTANT, kind, _NONE if is_new else _ANYTHING, is_pure)
         threats = frozenset({f"result:{name}"}) if name else _ANYTHING
         atoms |= self._owned(node.func, depth)
-        passed = frozenset(replace(atom, into=atom.into or name) for atom in atoms)
+        passed = frozenset(atom if atom.into else Atom(atom.kind, atom.detail, atom.path, name) for atom in atoms)
         return _Known(passed | {Atom("call", name)}, f"call:{name}" if name else "unknown", threats, False)
 
     def _has_zone(self, known: str, node: ast.Call) -> bool:
