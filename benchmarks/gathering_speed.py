@@ -3,8 +3,8 @@
 Usage: gathering_speed.py [DIR...]    (default: parts of the standard library)
 
 Cold: nothing is kept, one process; what is found is written into an empty cache. Warm: all is read from that cache.
-Everything is done in turn in each of three rounds of one run, so that all share what the machine does beside; the best
-round of each counts. Wall time, since processes are compared. No file is left out but those that do not parse.
+Everything is done in turn in each of three rounds of one run, so that all share what the machine does beside; the
+best round of each counts. Wall time, since processes are compared. No file is left out but those that do not parse.
 """
 
 import ast
@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from statelift.cache import Cache, open_cache
@@ -56,15 +57,24 @@ def rounds(files: Sequence[SourceFile], folder: Path) -> dict[str, float]:
     for number in range(ROUNDS):
         cache = open_cache(folder / str(number))
         assert isinstance(cache, Cache)
-        for name, task in {
-            "ast.parse": lambda: [ast.parse(file.data) for file in files],
-            "cold, nothing kept": lambda: Gatherer().facts(files),
-            "cold": lambda cache=cache: Gatherer(cache).facts(files),
-            "warm": lambda cache=cache: Gatherer(cache).facts(files),
-            "two processes": lambda: Gatherer(jobs=2).facts(files),
-        }.items():
+        ways: dict[str, Callable[[], object]] = {
+            "ast.parse": partial(_trees, files),
+            "cold, nothing kept": partial(_facts, files),
+            "cold": partial(_facts, files, cache),
+            "warm": partial(_facts, files, cache),
+            "two processes": partial(_facts, files, jobs=2),
+        }
+        for name, task in ways.items():
             best[name] = min(best.get(name, float("inf")), seconds(task))
     return best
+
+
+def _trees(files: Sequence[SourceFile]) -> object:
+    return [ast.parse(file.data) for file in files]
+
+
+def _facts(files: Sequence[SourceFile], cache: Cache | None = None, jobs: int = 1) -> object:
+    return Gatherer(cache, jobs).facts(files)
 
 
 def main(arguments: Sequence[str]) -> None:
