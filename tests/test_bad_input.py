@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from repositories import copied, tree, written
 
-from statelift import analysis
+from statelift import gathering
 from statelift.model import Edit, Problem, SourceFile
 from statelift.source import parse_source
 from statelift.spans import splice
@@ -157,7 +157,7 @@ def test_a_bad_file_with_state_is_left_alone(bad, project, said):
 
 
 def test_ten_megabytes_of_generated_code_are_told_when_they_are_too_much(project, said, monkeypatch):
-    monkeypatch.setattr(analysis, "NODES_AT_MOST", 10_000)
+    monkeypatch.setattr(gathering, "NODES_AT_MOST", 10_000)
     written(project, {"bad.py": "x = 1\n" * 20_000})
     code, out, told = said("apply", project)
     assert code == 3 and told_once(told, "bad.py", "--exclude")
@@ -173,14 +173,14 @@ def test_ten_megabytes_of_generated_code_neither_crash_nor_hang(project):
 
 
 def test_a_file_that_the_analysis_fails_on_is_told(project, said, monkeypatch):
-    collect = analysis.collect_facts
+    collect = gathering.collect_facts
 
     def fail(parsed):
         if parsed.path == "bad.py":
             raise KeyError("lost")
         return collect(parsed)
 
-    monkeypatch.setattr(analysis, "collect_facts", fail)
+    monkeypatch.setattr(gathering, "collect_facts", fail)
     written(project, {"bad.py": "x = {}\n\ndef f():\n    return x  # test_a_file_that_the_analysis_fails_on\n"})
     code, out, told = said("apply", project)
     assert code == 3 and told_once(told, "bad.py", "KeyError: 'lost'")

@@ -36,6 +36,7 @@ from statelift.facts.values import (
     Parameter,
     Return,
 )
+from statelift.facts.walk import below
 from statelift.model import Span
 from statelift.source import Parsed
 
@@ -116,12 +117,12 @@ def _handed_on(syntax: Syntax) -> Iterator[str]:
         is_definition = isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom))
         for decorator in getattr(statement, "decorator_list", ()):
             if isinstance(decorator, ast.Call):
-                yield from _values(syntax, (each for given in decorator.args for each in ast.walk(given)))
+                yield from _values(syntax, (each for given in decorator.args for each in below(given)))
         if isinstance(statement, ast.ClassDef):
             for field in statement.body:
                 yield from _given_in(syntax, field)
         if not (is_definition or is_script_block(statement)):
-            yield from _values(syntax, ast.walk(statement))
+            yield from _values(syntax, below(statement))
 
 
 def _given_in(syntax: Syntax, field: ast.stmt) -> Iterator[str]:
@@ -244,7 +245,7 @@ def _returns(provenance: Provenance, guards: Guards, paths: Paths, nodes: list[a
     asked = provenance.asked_in(tests_between(provenance.syntax, returns)) if len(returns) > 1 else frozenset()
     for node in returns:
         if node.value is not None:
-            literals = sorted(repr(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant))
+            literals = sorted(repr(each.value) for each in below(node.value) if isinstance(each, ast.Constant))
             value = provenance.value_of(node.value)
             value = replace(value, deciding=value.deciding | asked) if asked else value
             yield Return(value, guards.of(node), tuple(literals), paths.pattern(node.value))
@@ -313,6 +314,8 @@ def _entered(syntax: Syntax, guards: Guards) -> Iterator[Call]:
 
 def _ending(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending | None:
     """How what a call gives is ended; None where nothing is done with it that a connection would feel."""
+    if isinstance(syntax.parents[node], ast.Expr):
+        return None  # what it gives is let go at once
     found = ending_of(syntax, provenance, node)
     is_ended = found.form != "plain" or found.closes or found.entries or found.touched
     return found if is_ended or found.changes or found.flows else None

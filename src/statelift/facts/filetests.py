@@ -13,6 +13,7 @@ from statelift.facts.paths import Paths
 from statelift.facts.pieces import may_be_temporary
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Test
+from statelift.facts.walk import below
 
 DEPTH = 4
 QUESTIONS = frozenset({"os.path.exists", "os.path.isfile", "os.path.isdir", "os.path.lexists", "os.access"})
@@ -56,7 +57,7 @@ class FileTests:
 
     def _compared(self, node: ast.expr, *, holds: bool) -> list[Test]:
         """A test of a file's age or size says whether it can be used; one of what is in it, what to do."""
-        inside = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+        inside = [each for each in below(node) if isinstance(each, ast.Call)]
         details = {path for each in inside for path in self._details(each)}
         return [Test(each, "", "other", holds) for each in sorted(details)]
 

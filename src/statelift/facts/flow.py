@@ -32,8 +32,10 @@ def _leaves(statement: ast.stmt) -> bool:
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
             main = always_exits(body) or always_exits(orelse)
             return always_exits(final) or (main and all(always_exits(each.body) for each in handlers))
-        case ast.Expr(value=ast.Call(func=function)):
-            return ast.unparse(function) in EXIT_CALLS
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+            return name in EXIT_CALLS
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name))):
+            return f"{owner}.{name}" in EXIT_CALLS
         case _:
             return False
 

@@ -8,6 +8,7 @@ from statelift.facts.filetests import FileTests
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Guard, Test
+from statelift.facts.walk import below
 
 
 class Guards:
@@ -83,5 +84,5 @@ class Guards:
 
     def _mentions(self, test: ast.expr, holds: bool) -> list[Test]:
         """Any other condition on what came out of a cell: a freshness or validity test."""
-        found = {self.subjects.content(node) for node in ast.walk(test) if isinstance(node, ast.expr)}
+        found = {self.subjects.content(node) for node in below(test) if isinstance(node, ast.expr)}
         return [Test(*content, "other", holds) for content in sorted(filter(None, found))]

@@ -23,6 +23,7 @@ from statelift.facts.pieces import (
 )
 from statelift.facts.scopes import Scope, parameter_names
 from statelift.facts.syntax import MODULE, Syntax, pairs_of
+from statelift.facts.walk import below
 
 DEPTH = 8
 JOINS = frozenset({"os.path.join", "posixpath.join"})
@@ -323,7 +324,7 @@ class Paths:
 
     def _unknown(self, node: ast.expr) -> str:
         """A piece that only stands for the same text where the same variables hold the same values."""
-        names = [each for each in ast.walk(node) if isinstance(each, ast.Name) and self.syntax.is_local(each)]
+        names = [each for each in below(node) if isinstance(each, ast.Name) and self.syntax.is_local(each)]
         where = self.syntax.function(node) if names else ""
         if not all(self._is_fixed(name) for name in names):
             where += f":{node.lineno}:{node.col_offset}"

@@ -368,7 +368,7 @@ def _retyped(known: _Known, kind: str) -> _Known:
 
 
 def _extended(atom: Atom, step: str) -> Atom:
-    return replace(atom, path=atom.path + step) if atom.kind == "param" else atom
+    return Atom(atom.kind, atom.detail, atom.path + step, atom.into) if atom.kind == "param" else atom
 
 
 def _told(atoms: frozenset[Atom]) -> frozenset[Atom]:
@@ -378,7 +378,8 @@ def _told(atoms: frozenset[Atom]) -> frozenset[Atom]:
 
 def _member(atom: Atom, step: str) -> Atom:
     """`config.REGION`: what the member of a module or class is, the linked program knows."""
-    return replace(atom, detail=atom.detail + step) if atom.kind in ("name", "import") else atom
+    is_named = atom.kind in ("name", "import")
+    return Atom(atom.kind, atom.detail + step, atom.path, atom.into) if is_named else atom
 
 
 def _is_environment(syntax: Syntax, node: ast.Attribute | ast.Subscript) -> bool:

@@ -1,7 +1,7 @@
 """A tree -> which scope binds each name. Checked against `symtable` in the tests."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from statelift.facts.walk import children
@@ -68,7 +68,8 @@ class Scope:
 class Scopes:
     """The scopes of one module: `of` gives the scope in which a node is evaluated."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, parts_of: Callable[[ast.AST], Sequence[ast.AST]] = children) -> None:
+        self._parts_of = parts_of
         self.module = Scope("module", tree, None, "")
         self.of: dict[ast.AST, Scope] = {}
         self.opened: dict[ast.AST, Scope] = {}
@@ -81,7 +82,7 @@ class Scopes:
             if type(node) in OPENERS:
                 stack.extend(reversed(list(self._inside(node, scope))))
             else:
-                stack += [(child, scope) for child in children(node)]
+                stack += [(child, scope) for child in parts_of(node)]
 
     def _inside(self, node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
         match node:
@@ -89,16 +90,16 @@ class Scopes:
                 yield from self._function(node, scope)
             case ast.ClassDef():
                 inner = self._open("class", node, scope, node.name)
-                for child in children(node):
+                for child in self._parts_of(node):
                     yield child, inner if isinstance(child, ast.stmt) else scope
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 inner = self._open("comprehension", node, scope, "<comprehension>")
                 yield node.generators[0].iter, scope
-                for child in children(node):
+                for child in self._parts_of(node):
                     yield child, inner
             case ast.comprehension():
                 is_first = self.of.get(node.iter) is not None
-                for child in children(node):
+                for child in self._parts_of(node):
                     if not (is_first and child is node.iter):
                         yield child, scope
             case ast.NamedExpr():

@@ -3,7 +3,7 @@
 import ast
 import builtins
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from statelift.facts.asking import answered_once
@@ -19,6 +19,7 @@ BINDING: tuple[type[ast.AST], ...] = (
 )  # fmt: skip
 OPEN_OBJECTS = frozenset({"threading.local", "types.SimpleNamespace", "argparse.Namespace"})
 MAKERS_OF_LOGGERS = frozenset({"getLogger", "get_logger", "Logger"})
+ATOMS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 MODULE = ""  # the function name of code that runs at import
 
 
@@ -28,8 +29,8 @@ class Syntax:
     def __init__(self, parsed: Parsed) -> None:
         self.parsed = parsed
         self.tree = parsed.tree
-        self.scopes = Scopes(parsed.tree)
         self.walk = Walk(self.tree)
+        self.scopes = Scopes(self.tree, self.walk.parts.__getitem__)
         self.parents = self.walk.parents
         self.nodes = self.walk.nodes
         self.guarded = GuardedTree(self.tree)
@@ -234,8 +235,14 @@ class Syntax:
         match node:
             case ast.Name(id=name):
                 return name
-            case ast.Attribute(value=ast.Name() | ast.Attribute() as owner, attr=attribute):
+            case ast.Attribute(value=owner, attr=attribute) if isinstance(owner, ATOMS):
                 return f"{self.text(owner)}.{attribute}"
+            case ast.Constant(value=str() | None as value, kind=None):
+                return repr(value)
+            case ast.Subscript(value=owner, slice=index) if _are_simple([owner, index]):
+                return f"{self.text(owner)}[{self.text(index)}]"
+            case ast.Call(func=func, args=args, keywords=[]) if isinstance(func, ATOMS) and _are_simple(args):
+                return f"{self.text(func)}({', '.join(map(self.text, args))})"
             case _:
                 return ast.unparse(node)
 
@@ -355,6 +362,11 @@ class Syntax:
         """Whether the name is a variable of a function (not of the module, not a builtin)."""
         scope = self.scopes.of[name].binding(name.id)
         return scope is not None and scope.kind != "module"
+
+
+def _are_simple(nodes: Iterable[ast.expr]) -> bool:
+    """Whether no brackets are needed around any of these, wherever they stand."""
+    return all(isinstance(each, (*ATOMS, ast.Constant)) for each in nodes)
 
 
 def _is_static(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

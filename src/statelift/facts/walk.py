@@ -31,25 +31,33 @@ def children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
+def below(node: ast.AST) -> list[ast.AST]:
+    """A node and all that it is made of, in no order that means anything."""
+    found = [node]
+    for each in found:
+        found += children(each)
+    return found
+
+
 def _may_hold_nodes(kind: type, name: str) -> bool:
     return name not in _TEXTS and kind is not ast.Constant and not issubclass(kind, _LEAVES)
 
 
 class Walk:
-    """The nodes of a tree, their parents, and which of them lie inside a node."""
+    """The nodes of a tree, their parents and parts, and which of them lie inside a node."""
 
     def __init__(self, tree: ast.AST) -> None:
         self.nodes: list[ast.AST] = []
         self.parents: dict[ast.AST, ast.AST] = {}
+        self.parts: dict[ast.AST, list[ast.AST]] = {}
         stack: list[ast.AST] = [tree]
         while stack:
             node = stack.pop()
             self.nodes.append(node)
-            parts = children(node)
+            parts = self.parts[node] = children(node)
             for part in parts:
                 self.parents[part] = node
-            parts.reverse()
-            stack += parts
+            stack += reversed(parts)
         self._index = {node: number for number, node in enumerate(self.nodes)}
         self._sizes = self._counted()
         self._of_kind: dict[type, list[ast.AST]] = defaultdict(list)
