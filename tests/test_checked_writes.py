@@ -182,40 +182,6 @@ ONE_STEP = {
         return "wait"
 """,
     ),
-    "a pause, with comments": (
-        "{}",
-        """
-    last = S.get(k, 0)  # the last one
-    # too early?
-    if now - last < N:
-        return "wait"
-    # from now on
-    S[k] = now
-""",
-        """
-    # too early?
-    # the last one
-    # from now on
-    if not S.put_unless(k, now, lambda last: now - last < N, 0):
-        return "wait"
-""",
-    ),
-    "a record": (
-        "{}",
-        """
-    if k in S:
-        return "old"
-    S[k] = {
-        "at": now,  # when
-    }
-""",
-        """
-    if not S.claim(k, {
-        "at": now,  # when
-    }):
-        return "old"
-""",
-    ),
     "the most": (
         "{}",
         """

@@ -84,7 +84,6 @@ ONE_READ = {
     ),
 }
 TWO_READS = {
-    "what a comprehension goes through": "    return [each for each in (D[k] if k in D else [])]\n",
     "written in between": "    if k in D:\n        forget(k)\n        return D.get(k)\n",
     "another key": "    if k in D:\n        k = k + k\n        return D[k]\n",
     "another round": '    if k in D:\n        for k in event["ks"]:\n            print(D[k])\n',

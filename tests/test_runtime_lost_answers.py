@@ -79,6 +79,31 @@ def add_by_key(module):
     return [counts.add("k", 2), counts.add("k", 3), counts.get("k")]
 
 
+def add_by_two(module):
+    """Two containers; with one slot in 32 for both, the second could not tell a refusal from its own addition."""
+    one, two = module.Counters(TABLE), module.Counters(TABLE)
+    first = one.add("k", 2)
+    two._known["k"] = module.Counter(TABLE, "k")
+    two._known["k"]._slot = (one._known["k"]._slot + 1) % 32
+    return [first, two.add("k", 3)]
+
+
+def in_one_step(module, function):
+    kept = store(module)
+    return module.one_step(kept)(lambda: function(kept))()
+
+
+def moved(kept):
+    kept.put("new", kept.pop("old"))
+    kept.put("other", kept.get("other") + 1)
+    return kept.contains("old"), kept.get("other")
+
+
+def raised_once(kept):
+    kept.put("other", kept.require("other") + 1)
+    return kept.require("none")
+
+
 KEPT = [("old", "before"), ("other", 1)]
 # What to do, its answer (or KeyError), and the entries and the count that it leaves.
 TABLE_CASES = {
@@ -114,12 +139,22 @@ TABLE_CASES = {
     "add and reset": (add_and_reset, [7, None, 1], KEPT, 1),
     "value": (lambda m: counter(m).value(), 5, KEPT, 5),
     "add by key": (add_by_key, [2, 5, 5], KEPT, 5),
-    "add by key, twice": (
-        lambda m: [m.Counters(TABLE).add("k", 2), m.Counters(TABLE).add("k", 3)],
-        [2, 5],
-        KEPT,
+    "add by key, twice": (add_by_two, [2, 5], KEPT, 5),
+    "step": (lambda m: in_one_step(m, moved), (False, 2), [("other", 2), ("new", "before")], 5),
+    "step of one entry": (
+        lambda m: in_one_step(m, lambda s: s.put("other", s.get("other") + 1)),
+        None,
+        [KEPT[0], ("other", 2)],
         5,
     ),
+    "step that does not look": (
+        lambda m: in_one_step(m, lambda s: s.put("other", 2)),
+        None,
+        [KEPT[0], ("other", 2)],
+        5,
+    ),
+    "step that removes": (lambda m: in_one_step(m, lambda s: s.pop("old")), "before", KEPT[1:], 5),
+    "step that raises": (lambda m: in_one_step(m, raised_once), KeyError, [KEPT[0], ("other", 2)], 5),
     "get by key": (lambda m: m.Counters(TABLE).get("c", 0), 0, KEPT, 5),
     "require by key": (lambda m: m.Counters(TABLE).require("none"), KeyError, KEPT, 5),
     "contains by key": (lambda m: m.Counters(TABLE).contains("none"), False, KEPT, 5),

@@ -48,6 +48,8 @@ NAMES = {
     "metric.put": "put_metric",
     "stateless.handler": "stateless",
     **{name: f"Store.{name.removeprefix('store.')}" for name in PARTS if name.startswith("store.")},
+    "store.step": "one_step",
+    "store.steps": "one_step",
 }
 SETTINGS = {"store.key", "store.expiry", "store.missing"}  # arguments of Store and a constant, no methods
 
@@ -103,7 +105,8 @@ def used_names(tree):
 @given(subsets)
 @settings(max_examples=40, deadline=None)
 def test_no_subset_has_dead_code_or_needs_a_newer_python_than_lambda_offers(parts):
-    parts = parts | {"store.get"} if parts & SETTINGS else parts  # nobody asks for a setting alone
+    # Nobody asks for a setting or a step alone.
+    parts = parts | {"store.get"} if parts & {*SETTINGS, "store.step", "store.steps"} else parts
     tree = ast.parse(render_helper(parts), feature_version=(3, 9))
     assert set(private_definitions(tree)) <= used_names(tree)
 
@@ -187,6 +190,11 @@ def kept():
     random.seed_of_this_test = random.random()
 
 
+def read_twice(module):
+    store = module.Store(TABLE)
+    module.one_step(store)(lambda: (store._read("a"), store._read("b")))()
+
+
 CALLS = {
     "store.get": [lambda m: m.Store(TABLE).get("a")],
     "store.require": [lambda m: m.Store(TABLE).require("a")],
@@ -205,6 +213,8 @@ CALLS = {
     "store.values": [lambda m: m.Store(TABLE).values()],
     "store.key": [lambda m: m.Store(TABLE, key="id")],
     "store.expiry": [lambda m: m.Store(TABLE, ttl_seconds=60)],
+    "store.step": [lambda m: m.one_step(m.Store(TABLE))(list)()],
+    "store.steps": [read_twice],
     "store.items": [lambda m: m.Store(TABLE).items()],
     "store.count": [lambda m: m.Store(TABLE).count()],
     "counter.add": [lambda m: m.Counter(TABLE, "c").add(), lambda m: m.Counter(TABLE, "c").add()],
@@ -254,6 +264,7 @@ ACTION_OF = {
     "update_item": {"dynamodb:UpdateItem"},
     "delete_item": {"dynamodb:DeleteItem"},
     "scan": {"dynamodb:Scan"},
+    "transact_write_items": {"dynamodb:ConditionCheckItem"},
     # Reading answers 403 for a missing object without the right to list.
     "get_object": {"s3:GetObject", "s3:ListBucket"},
     "head_object": {"s3:GetObject", "s3:ListBucket"},

@@ -24,7 +24,7 @@ ENVIRONMENT = {
     BUCKET: "files",
 }
 SOURCE = render_helper(PARTS)
-WRITES = {"update_item", "delete_item", "put_object", "delete_object"}
+WRITES = {"update_item", "transact_write_items", "delete_item", "put_object", "delete_object"}
 
 
 def container(source=SOURCE):

@@ -21,10 +21,6 @@ variable stays where it is, and two lines at the start of the handler set it ane
 
 A handler that every call adds to the same logger is added once: under `if not logger.handlers:`.
 
-A single value that is compared and replaced (`if points > best: best = points`) and numbers that only mean
-something together (`total / count`) are kept so, too: the decorator reads and writes all of them in one step, and
-the call answers from what it has read. With entries of a dict, that comparison is one conditional write (SL101).
-
 ## Left alone
 Variables that are set before every use, caches, flags that no reply depends on.
 

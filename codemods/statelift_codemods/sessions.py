@@ -73,6 +73,7 @@ from statelift.judge.styles import asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
 from statelift.model import CellOptions, Edit, Operation, Tier, Verdict
+from statelift.onestep import step_of
 from statelift.placing import placed
 from statelift.stepping import keep
 from statelift.structural import NotReproducedError, wrap_in_with
@@ -138,9 +139,14 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     except NotReproducedError:
         yield from _stepped(judgement, workspace)
         return
+    step = step_of(judgement, workspace)
+    if step is not None:
+        calls += step.calls
+        told += step.reasons
     ops: tuple[Operation, ...] = (
         *edits,
         *(op for path, use, _ in forms if id(use) in looked for op in imported(path, looked[id(use)], workspace)),
+        *(step.operations if step is not None else ()),
         *workspace.helper(key[0], "Store", [*(part for _, _, part in calls), *_asked_parts(asked)]),
         *workspace.infrastructure(judgement, table, "table", calls, existing=existing, ttl=asked.ttl),
     )

@@ -25,7 +25,7 @@ def claimed(
     """
     check = found.check
     call = f"{use.spelled}.{_call(path, found, given, name, workspace)}"
-    yield from _above(path, check, given, workspace)
+    yield from _above(path, check, workspace)
     yield from (Edit(path, each.start, each.end, "") for each in check.gone)
     if check.whole is None:
         yield Edit(path, check.test.start, check.test.end, call if check.leads else f"not {call}")
@@ -65,10 +65,9 @@ def _read(read: Access, name: str) -> str:
     return name
 
 
-def _above(path: str, check: Check, given: tuple[str, ...], workspace: Workspace) -> Iterator[Edit]:
+def _above(path: str, check: Check, workspace: Workspace) -> Iterator[Edit]:
     """The comments of lines that go, above the `if`."""
     line = workspace.sources[path][check.line :]
     margin = workspace.text(path, Span(check.line, check.line + len(line) - len(line.lstrip(b" \t"))))
-    comments = [each for each in check.comments if not any(each in text for text in given)]
-    if comments:
-        yield Edit(path, check.line, check.line, "".join(f"{margin}{each}\n" for each in comments))
+    if check.comments:
+        yield Edit(path, check.line, check.line, "".join(f"{margin}{each}\n" for each in check.comments))

@@ -21,7 +21,7 @@ HELPER_FILE = "statelift_state.py"
 # The sections of the file in their order; each is a template of that name.
 _SECTIONS = (
     *("setting", "dynamodb", "s3", "outcome", "conflict", "encode", "unpack", "decode", "key"),
-    *("store", "counter", "counters", "stateless", "metric", "sending", "files", "connection"),
+    *("store", "step", "counter", "counters", "stateless", "metric", "sending", "files", "connection"),
 )
 
 
@@ -57,6 +57,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "store.put_unless": Part(("store.put_if", *_KEYED, *_READ, "outcome", "conflict"), (_GET, _UPDATE)),
         "store.edit": Part((*_KEYED, *_READ, "outcome", "conflict"), (_GET, _UPDATE)),
         "store.mutate": Part((*_KEYED, *_READ, "outcome", "conflict"), (_GET, _UPDATE)),
+        "store.step": Part((*_KEYED, *_READ, "outcome", "conflict", "step")),
+        "store.steps": Part(("store.step",), (_GET, "dynamodb:ConditionCheckItem")),
         "store.items": Part((*_TABLE, *_READ, "store"), ("dynamodb:Scan",)),
         "store.keys": Part(("store.items",), ("dynamodb:Scan",)),
         "store.values": Part(("store.items",), ("dynamodb:Scan",)),

@@ -72,8 +72,13 @@ def _above(workspace: Workspace, function: FunctionKey, key: CellKey, entry: Ent
     later = {name_in(program, other, entry) for other in program.cells if other > key}
     lines = [line for line, names in decorators_of(program, function) if names & later]
     line = min([*lines, program.functions[function].place.line])
+    return line_above(workspace, path, line)
+
+
+def line_above(workspace: Workspace, path: str, line: int) -> tuple[int, str]:
+    """Start and margin of a line, above which a decorator goes."""
     data = workspace.sources[path]
     start = sum(len(each) for each in data.splitlines(keepends=True)[: line - 1])
     rest = data[start:]
     margin = rest[: len(rest) - len(rest.lstrip(b" \t"))]
-    return start, margin.decode(program.modules[path].encoding)
+    return start, margin.decode(workspace.program.modules[path].encoding)

@@ -46,8 +46,6 @@ def check_of(syntax: Syntax, operation: Operation, statement: ast.stmt, is_cell:
         return None
     whole, gone, comments = layout
     lines = () if source is None else (_lines(syntax, source) or Span(0, 0),)
-    for span in lines:
-        comments = (*(_comments(syntax.parsed.segment(span)) or ()), *comments)
     return Check(
         at=number_of(decision.test),
         test=part.whole,

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from statelift.facts.operations import Operation
-from statelift.facts.scopes import COMPREHENSIONS, Scope
+from statelift.facts.scopes import Scope
 from statelift.facts.syntax import Syntax
 from statelift.facts.values import Found
 from statelift.model import Span
@@ -22,14 +22,8 @@ def found_of(syntax: Syntax, operation: Operation, is_cell: Callable[[ast.AST], 
         checks = [] if test is None or guard.kind != "if" else [*_found_there(test, guard.holds)]
         for check in checks:
             if is_cell(check.comparators[0]) and _is_same(syntax, check, whole, key):
-                found = Found(syntax.span(check), *_given(syntax, whole), *_choice(syntax, check, whole))
-                return found if found.choice is not None or _may_bind(syntax, check) else None
+                return Found(syntax.span(check), *_given(syntax, whole), *_choice(syntax, check, whole))
     return None
-
-
-def _may_bind(syntax: Syntax, check: ast.Compare) -> bool:
-    """Whether a variable can get a value there: not in what a comprehension goes through, nor seen from outside."""
-    return not any(isinstance(each, (*COMPREHENSIONS, ast.Lambda)) for each in syntax.ancestors(check))
 
 
 def _choice(syntax: Syntax, check: ast.Compare, whole: ast.expr) -> tuple[Span | None, str]:

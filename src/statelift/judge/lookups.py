@@ -87,8 +87,7 @@ def _writes(path: str, check: Access, between: Span, uses: Uses) -> bool:
 def _is_reached(evidence: Evidence, path: str, check: Access, between: Span, uses: Uses) -> bool:
     """Whether something that is called in between comes to the store, by whatever way."""
     home = {(at, use.function) for at, use in uses}
-    program, here = evidence.program, (path, check.function)
-    calls = [*program.calls.get(here, ()), *program.implicit_calls.get(here, ())]
+    calls = evidence.program.calls.get((path, check.function), ())
     called = [callee for call, callee in calls if between.start <= call.span.start < between.end]
     return bool(called) and not evidence.reach.below(called).isdisjoint(home)
 

@@ -21,6 +21,7 @@ from statelift.link.writes import is_container, is_write
 from statelift.model import EntryPoint, Tier, Verdict
 
 DECORATOR = "statelift_state.stateless"
+ONE_STEP = "statelift_state.one_step"
 RULES = frozenset({"SL101", "SL102", "SL103", "SL202"})
 CONTAINERS = frozenset(
     "collections.deque collections.Counter collections.OrderedDict collections.defaultdict".split()
@@ -94,6 +95,17 @@ def decorators_of(program: Program, key: FunctionKey) -> list[tuple[int, set[str
         for call in module.calls
         if call.is_decorator and call.callee.endswith(DECORATOR) and _decorated(module, call) == key[1]
     ]
+
+
+def one_steps_above(program: Program, key: FunctionKey) -> list[tuple[int, str]]:
+    """The line and the store of each `@one_step` above a function."""
+    module = program.modules[key[0]]
+    return [
+        (call.place.line, call.arguments[0].value.text)
+        for call in module.calls
+        if call.is_decorator and call.callee.endswith(ONE_STEP) and call.arguments
+        and _decorated(module, call) == key[1]
+    ]  # fmt: skip
 
 
 def _is_text(argument: Argument) -> bool:
@@ -298,7 +310,7 @@ def _entries(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
 
 def _own_decorators(program: Program, path: str, function: Function) -> Iterator[str]:
     for decorator in function.decorators:
-        if program.callee(path, decorator.name) is not None and not decorator.name.endswith(DECORATOR):
+        if program.callee(path, decorator.name) is not None and not decorator.name.endswith((DECORATOR, ONE_STEP)):
             yield decorator.name
 
 

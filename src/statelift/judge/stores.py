@@ -3,12 +3,13 @@
 import ast
 import builtins
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
+from dataclasses import replace
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.facts.cells import FIELDS
 from statelift.facts.values import Access, Cell, Value
-from statelift.judge.blocks import conflicts, put_backs
+from statelift.judge.blocks import conflicts, is_edited, put_backs
 from statelift.judge.checks import AT_ONCE, DECIDED, EARLY, asked_in, checked
 from statelift.judge.evidence import Evidence
 from statelift.judge.local_meaning import local_meaning
@@ -16,10 +17,10 @@ from statelift.judge.lookups import fetched, lookups
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.values import Judgement
 from statelift.link.dangers import CHANGED
-from statelift.link.names import CellKey, Target
+from statelift.link.names import CellKey, FunctionKey, Target
 from statelift.link.trace import Step, excludes
 from statelift.link.valuetypes import IMMUTABLE, STORABLE
-from statelift.model import Tier, Verdict
+from statelift.model import Span, Tier, Verdict
 
 ELEMENTS = frozenset({"add", "discard", "remove"})  # of a set: an entry without a value
 SAFE_OPERATIONS = ELEMENTS | {"put", "require", "get", "contains", "lacks", "delete", "pop", "setdefault"}
@@ -57,9 +58,24 @@ def judge_store(evidence: Evidence, make: Callable[..., Judgement], uses: Uses) 
     judgement = make(
         "SL101", Verdict.STATE, "is read by later invocations, which may run in another container", (_why(uses),)
     )
-    for tier, reason in _obstacles(evidence, judgement, uses):
+    done, checks = operations(evidence, judgement, uses), checked(evidence, judgement.accesses)
+    inner = inner_reads(renewals(judgement.accesses)) | asked_in(checks)
+    races = [
+        *_check_then_act(evidence, judgement, done, checks.keys()),
+        *_read_then_written(evidence, judgement, done),
+    ]
+    results = _read_results(evidence, [(path, use) for path, use in uses if id(use) not in inner])
+    for tier, reason in (*_obstacles(evidence, judgement, uses, done), *races, *results):
         judgement = judgement.lowered(tier, reason)
-    return judgement
+    return replace(judgement, is_racing=bool(races))
+
+
+def operations(evidence: Evidence, judgement: Judgement, uses: Uses) -> Uses:
+    """The uses that become operations of their own: the others are read or written as part of one."""
+    inner = inner_reads(renewals(judgement.accesses)) | asked_in(checked(evidence, judgement.accesses))
+    served = inner | put_backs(list(judgement.accesses))
+    served |= fetched(lookups(evidence, judgement.accesses, served))
+    return [(path, use) for path, use in uses if id(use) not in served]
 
 
 def _why(uses: Uses) -> str:
@@ -72,28 +88,20 @@ def _lines(lines: list[int]) -> str:
     return ", ".join(map(str, lines)) or "-"
 
 
-def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
+def _obstacles(evidence: Evidence, judgement: Judgement, uses: Uses, done: Uses) -> Iterator[Lowered]:
     yield from _definition(judgement)
     yield from _strangers(evidence, judgement)
     yield from _operations(evidence, list(judgement.accesses))
     yield from _unkeyed(evidence, uses)
     assert judgement.cell is not None
     yield from ((Tier.MANUAL, each) for each in conflicts(evidence, judgement.cell[0], list(judgement.accesses)))
-    renewed = renewals(judgement.accesses)
     checks = checked(evidence, judgement.accesses)
-    inner = inner_reads(renewed) | asked_in(checks)
-    back = put_backs(list(judgement.accesses))
-    dropped = back | inner | fetched(lookups(evidence, judgement.accesses, back | inner))
-    done = [(path, use) for path, use in uses if id(use) not in dropped]
-    yield from _key_and_value(evidence, judgement.cell[0], done, renewed.keys())
+    yield from _key_and_value(evidence, judgement.cell[0], done, renewals(judgement.accesses).keys())
     yield from _twice(evidence, done)
     decided = [use for _, use in done if id(use) in checks and checks[id(use)].form in AT_ONCE]
     yield from ((Tier.REVIEW, f"line {use.place.line} {DECIDED}") for use in decided)
     early = [use.place.line for use in decided if checks[id(use)].is_early]
     yield from ((Tier.REVIEW, f"line {line} {EARLY}") for line in early)
-    yield from _check_then_act(evidence, judgement, done, checks.keys())
-    yield from _read_then_written(evidence, done)
-    yield from _read_results(evidence, [(path, use) for path, use in uses if id(use) not in inner])
 
 
 def _definition(judgement: Judgement) -> Iterator[Lowered]:
@@ -304,29 +312,45 @@ def is_torn(evidence: Evidence, judgement: Judgement) -> bool:
     """Whether a call looks at the store and then writes, and not in one step."""
     checks = checked(evidence, judgement.accesses)
     apart = [(path, use) for path, use in judgement.accesses if id(use) not in asked_in(checks)]
-    found = (*_check_then_act(evidence, judgement, apart, checks.keys()), *_read_then_written(evidence, apart))
+    found = (
+        *_check_then_act(evidence, judgement, apart, checks.keys()),
+        *_read_then_written(evidence, judgement, apart),
+    )
     return bool(found)
 
 
-def _read_then_written(evidence: Evidence, uses: Uses) -> Iterator[Lowered]:
-    """Single operations are atomic; a read and a later write of the same event are two."""
+def _read_then_written(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
+    for _, before, write in racing(evidence, judgement, uses):
+        yield (
+            Tier.REVIEW,
+            f"line {_line(before)} reads it and line {_line(write)} writes it in the same event: "
+            "another invocation may come in between",
+        )
+
+
+def racing(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[tuple[FunctionKey, Step, Step]]:
+    """Entry points with a read and a later write: single operations are atomic, but these are two."""
+    checks = checked(evidence, judgement.accesses)
+    deciding = {(path, use.name) for path, use in uses if id(use) in checks and checks[id(use)].form in AT_ONCE}
     mine = {(path, use.name) for path, use in uses}
     for trace in evidence.traces:
         items = [(step, step.item) for step in trace.steps]
         steps = [step for step, item in items if isinstance(item, Access) and (step.path, item.name) in mine]
-        reads = [step for step in steps if _op(step) in READS]
-        for write in (step for step in steps if _op(step) in WRITES):
+        reads = [step for step in steps if _op(step) in READS or _is_edit(step, deciding)]
+        for write in (step for step in steps if _op(step) in WRITES or _is_edit(step, deciding)):
             before = next((r for r in reads if r.index < write.index and not excludes(r, write)), None)
             if before is not None:
-                yield (
-                    Tier.REVIEW,
-                    f"line {_line(before)} reads it and line {_line(write)} writes it in the same event: "
-                    "another invocation may come in between",
-                )
+                yield trace.entry, before, write
 
 
 def _op(step: Step) -> str:
     return step.item.op if isinstance(step.item, Access) else ""
+
+
+def _is_edit(step: Step, deciding: Container[tuple[str, Span]]) -> bool:
+    """Whether it reads an entry, and writes it."""
+    item = step.item
+    return isinstance(item, Access) and (is_edited(item) or (step.path, item.name) in deciding)
 
 
 def _line(step: Step) -> int:

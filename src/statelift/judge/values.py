@@ -33,6 +33,7 @@ class Judgement:
     `reasons` explain verdict and tier; `tier` is the best that the facts allow: a codemod may lower it.
     `is_step`: no operation of a table fits (`unfit` says why not), or that style was asked for, so every call
     reads the cell first and writes it back; `assumed` says what has to hold then.
+    `is_racing`: a call reads the store and writes it afterwards, so that another one may come in between.
     """
 
     rule: str
@@ -52,6 +53,7 @@ class Judgement:
     is_step: bool = False
     assumed: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
+    is_racing: bool = False
 
     @property
     def is_left_alone(self) -> bool:

@@ -27,7 +27,7 @@ PROPERTIES = frozenset({"property", "functools.cached_property"})
 LOGGING = frozenset("debug info warning error exception critical log".split())
 LOG_HOOKS = {"logging.Filter": "filter", "logging.Formatter": "format", "logging.Handler": "emit"}
 COLLECTIONS = (ast.Dict, ast.List, ast.Set)
-GENERATED = f"{HELPER}.stateless"
+GENERATED = (f"{HELPER}.stateless", f"{HELPER}.one_step")
 HANDLER_PARAMETERS = 2  # event and context
 
 

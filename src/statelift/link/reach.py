@@ -17,6 +17,7 @@ INERT_DECORATORS = frozenset(
     """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch
     staticmethod classmethod property dataclasses.dataclass contextlib.contextmanager contextlib.asynccontextmanager
     statelift_state.stateless chalicelib.statelift_state.stateless
+    statelift_state.one_step chalicelib.statelift_state.one_step
     abc.abstractmethod typing.overload typing.override override pytest.fixture""".split()
 )
 

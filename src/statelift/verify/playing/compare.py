@@ -206,7 +206,7 @@ def _sum(value: Json) -> float:
 def _effects(effects: Iterable[Effect], rules: Rules) -> Iterator[str]:
     for effect in effects:
         is_counted = effect.is_write or effect.kind == "canned"
-        is_own = effect.target in rules.own or is_count(effect, rules.metrics)
+        is_own = rules.own.issuperset(effect.target.split(",")) or is_count(effect, rules.metrics)
         if is_counted and not is_own and effect.fault not in _RETRIED:
             yield f"{effect.service} {effect.operation} {effect.target} {_masked(effect.request)}"
 

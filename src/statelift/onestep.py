@@ -1,0 +1,177 @@
+"""A store that a call reads before it writes -> `@one_step(STORE)` above the function that does both.
+
+Each operation of a store is atomic, two of them are not: between a check and the write that it decides about,
+another call may come. The decorator stands above the function that does it all, or the one that a call begins with.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from statelift.facts.values import Access, Function, Guard
+from statelift.judge.blocks import is_fixed
+from statelift.judge.steps import STARTING, function_of, one_steps_above
+from statelift.judge.stores import operations, racing
+from statelift.judge.values import Judgement
+from statelift.link.names import CellKey, FunctionKey
+from statelift.link.program import HELPER
+from statelift.link.writes import is_write
+from statelift.model import Edit, Operation
+from statelift.repeating import is_repeatable
+from statelift.stepping import AGAIN, line_above
+from statelift.workspace import Workspace
+
+ONE, SEVERAL = "store.step", "store.steps"
+SCANS = frozenset({"items", "len"})
+STEP = (
+    "@one_step makes each call of {} one step on {}: if another call changed meanwhile what it has read,"
+    " StateConflictError is raised and nothing is written"
+)
+Uses = list[tuple[str, Access]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The decorators, the helper parts by file and function, and what a reviewer has to know."""
+
+    operations: tuple[Operation, ...]
+    calls: tuple[tuple[str, str, str], ...]
+    reasons: tuple[str, ...]
+
+
+def step_of(judgement: Judgement, workspace: Workspace) -> Step | None:
+    """What makes the reads and writes of a call one step; None where it is not asked for, or cannot be done."""
+    if not judgement.is_racing or judgement.cell is None or judgement.cell[1].home != "module":
+        return None
+    key = judgement.cell[0]
+    evidence = workspace.evidence
+    reached = [(path, use) for path, use in judgement.accesses if evidence.is_reachable(path, use.function)]
+    functions = _functions(judgement, workspace, reached)
+    names = [_name_at(workspace, key, function) for function in functions]
+    if not functions or not all(names) or _has_threads(workspace):
+        return None
+    is_alone = len(functions) == 1 and _is_only_state(workspace, key)
+    part = ONE if is_alone and _has_one_key(workspace, reached, functions[0]) else SEVERAL
+    repeated = {function for function in functions if is_repeatable(workspace, function, key)}
+    edits = [
+        _decorator(workspace, key, function, name, is_repeated=function in repeated)
+        for function, name in zip(functions, names, strict=True)
+    ]
+    imports = [each for path, _ in functions for each in workspace.helper(path, "one_step", [part])]
+    what = ", ".join(f"{qualname}()" for _, qualname in functions)
+    reasons = (STEP.format(what, key[1]), *([AGAIN] if repeated else ()))
+    return Step((*edits, *imports), tuple((*function, part) for function in functions), reasons)
+
+
+def _functions(judgement: Judgement, workspace: Workspace, uses: Uses) -> list[FunctionKey]:
+    """The function that alone uses the store, once in each call; else those that calls begin with; or none."""
+    program, evidence = workspace.program, workspace.evidence
+    keyed = [(path, use) for path, use in uses if use.op not in SCANS]
+    homes = sorted({(path, use.function) for path, use in keyed})
+    if len(homes) == 1 and _is_whole_step(workspace, judgement, homes[0], keyed):
+        return homes if _scans_outside(workspace, uses, homes) else []
+    found = [function_of(program, entry) for entry in workspace.entry_points(judgement)]
+    racing_entries = {entry for entry, _, _ in racing(evidence, judgement, operations(evidence, judgement, keyed))}
+    entries = sorted({each for each in found if each in racing_entries})
+    is_complete = all(found) and all(_is_plain(program.functions[each]) for each in entries)
+    return entries if is_complete and _scans_outside(workspace, uses, entries) else []
+
+
+def _is_plain(function: Function) -> bool:
+    return not (function.is_async or function.has_generator or function.is_nested)
+
+
+def _is_whole_step(workspace: Workspace, judgement: Judgement, home: FunctionKey, uses: Uses) -> bool:
+    """Whether a call runs the function once at most, and changes nothing else that lasts."""
+    program, key = workspace.program, judgement.cell
+    assert key is not None
+    if not _is_plain(program.functions[home]):
+        return False
+    starts = {function_of(program, entry) for entry in workspace.entry_points(judgement)}
+    ways = {tuple((each.path, each.function, each.guards) for each in way[1:])
+            for path, use in uses for way in workspace.evidence.ways.of(key[0], path, use)}  # fmt: skip
+    outermost = [way[-1][:2] if way else home for way in ways]
+    is_once = len(outermost) == len(set(outermost)) and set(outermost) <= starts
+    in_loop = any(_is_loop(guard) for way in ways for _, _, guards in way for guard in guards)
+    return is_once and not in_loop and _is_only_state(workspace, key[0])
+
+
+def _is_loop(guard: Guard) -> bool:
+    return guard.kind == "loop"
+
+
+def _is_only_state(workspace: Workspace, key: CellKey) -> bool:
+    """Whether calls change nothing else that lasts: other stores take part in the same step."""
+    return not any(_is_written(workspace, other) for other in workspace.program.accesses if other != key)
+
+
+def _is_written(workspace: Workspace, key: CellKey) -> bool:
+    """Whether a call changes a cell; one that is in a table already may be changed by any method."""
+    cell = workspace.program.cells.get(key)
+    is_moved = cell is not None and f"{HELPER}." in cell.callee
+    return is_moved or any(
+        is_write(cell, use.op) and workspace.evidence.is_reachable(path, use.function)
+        for path, use in workspace.program.accesses[key]
+    )
+
+
+def _scans_outside(workspace: Workspace, uses: Uses, functions: list[FunctionKey]) -> bool:
+    """Whether no step reads the whole store: it would not see there what it has not written yet."""
+    inside = workspace.evidence.reach.below(functions)
+    return not any(use.op in SCANS and (path, use.function) in inside for path, use in uses)
+
+
+def _has_threads(workspace: Workspace) -> bool:
+    modules = workspace.program.modules.values()
+    return any(STARTING & (each.identifiers | {name for name, _ in each.attributes}) for each in modules)
+
+
+def _has_one_key(workspace: Workspace, uses: Uses, function: FunctionKey) -> bool:
+    """Whether a call of the function uses one entry only, so that a plain conditional write is enough."""
+    keyed = [use for path, use in uses if (path, use.function) == function and use.op not in SCANS]
+    texts = {use.key.text if use.key is not None else "" for use in keyed}
+    is_still = all(is_fixed(use.key) and not any(map(_is_loop, use.guards)) for use in keyed)
+    if len(keyed) < len([use for _, use in uses if use.op not in SCANS]) or len(texts) != 1 or not is_still:
+        return False
+    bound = [*_bound(workspace, function)]
+    names = {node.id for node in ast.walk(ast.parse(texts.pop(), mode="eval")) if isinstance(node, ast.Name)}
+    return all(bound.count(name) <= 1 for name in names)
+
+
+def _bound(workspace: Workspace, function: FunctionKey) -> Iterator[str]:
+    """The names that a function binds, each as often as it does."""
+    line = workspace.program.functions[function].place.line
+    for node in ast.walk(ast.parse(workspace.sources[function[0]])):
+        if isinstance(node, ast.FunctionDef) and node.lineno == line:
+            for each in ast.walk(node):
+                match each:
+                    case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                        yield name
+                    case _:
+                        pass
+
+
+# ---------------------------------------------------------------- the line
+
+
+def _name_at(workspace: Workspace, key: CellKey, function: FunctionKey) -> str:
+    """How a decorator above the function spells the store; "" where it has no name there yet."""
+    program, path = workspace.program, function[0]
+    if path == key[0]:
+        is_before = program.cells[key].place.line < program.functions[function].place.line
+        return key[1] if is_before else ""
+    spelled = {workspace.text(path, use.name) for at, use in program.accesses[key] if at == path}
+    heads = {each.local for each in program.modules[path].imports if not each.function}
+    return min((each for each in spelled if each.partition(".")[0] in heads), default="")
+
+
+def _decorator(workspace: Workspace, key: CellKey, function: FunctionKey, name: str, *, is_repeated: bool) -> Edit:
+    """The line above `def`, below all other decorators but those of stores that come later in the plan."""
+    program, path = workspace.program, function[0]
+    later = {other[1].rpartition(".")[2] for other in program.cells if other > key}
+    lines = [line for line, store in one_steps_above(program, function) if store.rpartition(".")[2] in later]
+    at, margin = line_above(workspace, path, min([*lines, program.functions[function].place.line]))
+    start = at + len(margin.encode(program.modules[path].encoding))
+    again = ", retry=True" if is_repeated else ""
+    text = f"@{workspace.helper_name(path, 'one_step')}({name}{again})\n{margin}"
+    return Edit(path, start, start, text)
