@@ -27,6 +27,11 @@ A check and the reads behind it are one read: `if (session := SESSIONS.get(key))
 `if key not in SESSIONS: …` and `session = SESSIONS[key]`; with `MISSING` where an entry may be None. Nothing may
 write to the store in between.
 
+What a call reads and writes later, in whatever way, is one step: `@one_step(BUCKETS, retry=True)` stands above the
+function that does both, or above the handler. It reads an entry once and writes at its end, all or nothing; where
+another call wrote meanwhile what it has read, it runs again, or raises `StateConflictError` where running it again
+could do something twice. Not where the step would read the whole store, or threads go on.
+
 That is the style `store`. With `--style inline`, or for single cells in the configuration, boto3's own calls
 stand at each use, without a helper: `_sessions_table().put_item(Item={"pk": key, "v": value})`. Keys have to be
 text and values text or plain JSON, and every use one of put, get, delete or `in`; elsewhere a reason says which use
