@@ -12,7 +12,8 @@ from catalogue_rooms import Rooms
 from catalogue_verdicts import CATALOGUE, difference, events, expected, listed, programs
 
 from statelift.catalogue import constructors, libraries
-from statelift.model import Verdict
+from statelift.model import Options, Tier, Verdict
+from statelift.planning import make_plan
 
 FAMILIES = ("connection", "libraries")
 # Sessions are kept together with their clients; factories of ORM sessions connect to nothing; sqlite is a file.
@@ -48,6 +49,16 @@ def test_connections_are_opened_as_often_as_stated(family, program, rooms):
 @pytest.mark.parametrize(("family", "program"), PROGRAMS)
 def test_what_is_said_is_expected_or_listed(family, program):
     assert difference(family, program) == listed(family).get(program)
+
+
+@pytest.mark.parametrize(("family", "program"), PROGRAMS)
+def test_what_is_left_to_a_person_has_no_change_and_says_why(family, program):
+    select = tuple(expected(family, program).get("select", ()))
+    for finding in make_plan([CATALOGUE / family / program], Options(select=select)).findings:
+        if finding.tier is Tier.MANUAL:
+            where, *why = finding.reasons
+            assert not finding.changes
+            assert why or "builds it in line" not in where, finding
 
 
 @pytest.mark.parametrize(("family", "program"), PROGRAMS)

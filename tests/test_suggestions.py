@@ -117,3 +117,52 @@ def test_what_is_printed_can_go_to_a_file(said, tmp_path):
     assert "Written to" in err
     code, _, err = said("infra", root, "--output", root)
     assert code == 2
+
+
+ENGINE = """import sqlalchemy
+
+
+def handler(event, context):
+    engine = sqlalchemy.create_engine("postgresql://db/shop")
+    with engine.connect() as connection:
+        return str(connection.execute(sqlalchemy.text("select 1")).all())
+"""
+IMPORTED = """import psycopg2
+
+connection = psycopg2.connect("dbname=shop")
+
+
+def handler(event, context):
+    with connection.cursor() as cursor:
+        cursor.execute("select 1")
+        return cursor.fetchall()
+"""
+CLOSED = """import psycopg2
+
+
+def handler(event, context):
+    connection = psycopg2.connect("dbname=shop")
+    cursor = connection.cursor()
+    cursor.execute("select 1")
+    row = cursor.fetchone()
+    connection.close()
+    return row
+"""
+
+
+@pytest.mark.parametrize("program", [ENGINE, IMPORTED, CLOSED])
+def test_a_kept_database_connection_says_that_the_server_counts_them(tmp_path, said, program):
+    made = make_plan([written(tmp_path, {"app.py": program})], Options())
+    [change] = made.changes
+    [reason] = [each for each in change.reasons if "max_connections" in each]
+    assert "RDS Proxy" in reason and reason in made.findings[0].reasons
+    _, out, _ = said("plan", tmp_path)
+    assert reason in out
+    _, out, _ = said("plan", tmp_path, "--format", "json")
+    assert reason in json.loads(out)["findings"][0]["reasons"]
+
+
+def test_other_clients_say_nothing_of_it(tmp_path):
+    program = "import boto3\n\n\ndef handler(event, context):\n    return boto3.client('s3').list_buckets()\n"
+    [change] = make_plan([written(tmp_path, {"app.py": program})], Options()).changes
+    assert not any("max_connections" in each for each in change.reasons)

@@ -40,12 +40,14 @@ AP-02 stateful operations.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Access, Argument, Close, Connection, Reading
 from statelift.judge.given import is_read_late, is_secret
 from statelift.judge.values import Judgement
 from statelift.keeping import (
+    LIMIT,
     QUIETLY,
     SLOT,
     Kept,
@@ -63,6 +65,7 @@ from statelift.workspace import Proposal, Workspace
 RULES = ("SL401", "SL402")
 HASHABLE = frozenset({"str", "int", "bool", "none", "float"})
 ENGINE = "sql-pool"
+DATABASES = frozenset({"sql", ENGINE})
 ALIVE = "lambda _: True"  # in place of a question: it reconnects by itself
 COOKIES = frozenset({"requests", "httpx"})  # a new client has none, so a kept one begins each call without
 
@@ -84,7 +87,7 @@ def _proposed(judgement: Judgement, workspace: Workspace) -> Proposal | None:
     path, connection = judgement.connection
     library = constructors()[connection.constructor]
     if judgement.verdict is Verdict.BROKEN:
-        return _unclosed(judgement, workspace, connection)
+        return _limited(_unclosed(judgement, workspace, connection), library)
     is_wanted = judgement.verdict is Verdict.PER_CALL and judgement.tier is not Tier.MANUAL
     if not is_wanted or not library.is_lasting(connection.constructor):
         return None
@@ -92,7 +95,13 @@ def _proposed(judgement: Judgement, workspace: Workspace) -> Proposal | None:
     proposal = (_slot if is_asked else _getter)(judgement, workspace, path, connection)
     for tier, reason in _obstacles(workspace, path, connection, is_asked=is_asked):
         proposal = proposal.lowered(tier, reason)
-    return proposal
+    return _limited(proposal, library)
+
+
+def _limited(proposal: Proposal, library: Library) -> Proposal:
+    """A database is told how many connections will stay open: it allows so many, and no more."""
+    is_counted = library.kind in DATABASES and proposal.tier is not Tier.MANUAL
+    return replace(proposal, reasons=(*proposal.reasons, LIMIT)) if is_counted else proposal
 
 
 def _obstacles(

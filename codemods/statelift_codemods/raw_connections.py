@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from statelift.catalogue import constructors
 from statelift.facts.values import Access, Cell
 from statelift.judge.values import Judgement
-from statelift.keeping import probe_of
+from statelift.keeping import LIMIT, probe_of
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, EntryPoint, Operation, Tier
 from statelift.workspace import Proposal, Workspace
 
@@ -66,7 +66,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         proposal = proposal.lowered(Tier.MANUAL, reason)
     for tier, reason in workspace.obstacles(judgement, needs_resource=False):
         proposal = proposal.lowered(tier, reason)
-    yield proposal
+    yield proposal.lowered(Tier.REVIEW, LIMIT)
 
 
 def _opened_there(workspace: Workspace, path: str, name: str, cell: Cell) -> Iterator[Operation]:

@@ -12,6 +12,10 @@ CALL = "()"
 SQL = "sql"
 QUIETLY = "quietly"
 NOTHING = "contextlib.nullcontext"
+LIMIT = (
+    "every container keeps its own: the server has to allow as many (max_connections) as containers run at once, or"
+    " RDS Proxy lets them share (statelift infra --skeleton database-proxy)"
+)
 
 
 @dataclass(slots=True)

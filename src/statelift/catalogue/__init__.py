@@ -17,7 +17,8 @@ class Library:
     `pools` are the constructors of pools, from which connections are taken. `with_effect` is what a with statement
     does at its end: close, transaction (commit or roll back), transaction-close, or "" where that is not known.
     `reopens`: it works on after close(). `thread_safe` are the constructors whose objects threads may share.
-    `owned` are methods whose result lives until the connection is closed.
+    `owned` are methods whose result lives until the connection is closed. `by_hand` says by constructor how
+    a person keeps what no change keeps.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Library:
     reopens: bool
     thread_safe: frozenset[str]
     owned: frozenset[str]
+    by_hand: Mapping[str, str]
 
     def is_lasting(self, constructor: str) -> bool:
         """Whether it can be kept at all: it heals, or can be asked whether it is alive."""
@@ -68,6 +70,7 @@ def libraries() -> tuple[Library, ...]:
             reopens=row["reopens"],
             thread_safe=frozenset(row["thread_safe"]),
             owned=frozenset(row.get("owned", ())),
+            by_hand=row.get("by_hand", {}),
         )
         for row in rows
     )

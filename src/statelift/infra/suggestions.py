@@ -21,7 +21,10 @@ SKELETONS: Mapping[str, str] = MappingProxyType(
         "dashboard": "the new metric on a dashboard, and an alarm on it",
     }
 )
-_SQL = re.compile(r"\b(psycopg2?|pg8000|asyncpg|aiopg|pymysql|MySQLdb|mysql\.connector|aiomysql|sqlalchemy)\b")
+_SQL = re.compile(
+    r"\b(psycopg2?|pg8000|asyncpg|aiopg|pymysql|MySQLdb|mysql\.connector|aiomysql|sqlalchemy|pymssql"
+    r"|pyodbc|peewee|psycopg_pool)\b"
+)
 _STEPS = re.compile(r"(?:^|_|\.)(?:steps?|stages?|phases?|progress|workflows?|sagas?)(?:_|$)", re.IGNORECASE)
 
 

@@ -83,6 +83,8 @@ def _library(connection: Connection, library: Library) -> Iterator[tuple[Tier, s
     elif library.tier != "safe":
         tier = Tier.MANUAL if library.tier == "manual" else Tier.REVIEW
         yield tier, f"{name}: {library.hazards}" if library.hazards else f"{name} keeps session state"
+    if constructor in library.by_hand:
+        yield Tier.MANUAL, f"by hand: {library.by_hand[constructor]}"
 
 
 def _ends(connection: Connection, library: Library, holding: Holding) -> Iterator[tuple[Tier, str]]:

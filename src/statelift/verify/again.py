@@ -1,13 +1,14 @@
 """A counterexample -> a Python program that runs it again, and what that program calls."""
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from statelift.verify.playing.driver import Divergence, Pair
 from statelift.verify.playing.schedule import Placed, Script, Turn
 from statelift.verify.subjects import Subject
-from statelift.verify.values import Event, Fault, Faults
+from statelift.verify.values import Bucket, Event, Fault, Faults, Resource, Table, Thing
 
 _PROGRAM = '''"""statelift verify saw a difference at {call}; this program runs the same events again."""
 
@@ -19,6 +20,7 @@ CHANGES = {changes!r}
 GIVEN = {given!r}
 OPTIONS = {options!r}
 LEFT_OUT = {left_out!r}
+ASSUMED = {assumed!r}
 SCRIPT = """
 {script}
 """
@@ -26,19 +28,35 @@ SCRIPT = """
 if __name__ == "__main__":
     rerun(
         ROOT, CODE_ROOT, CHANGES, SCRIPT,
-        given=GIVEN, options=OPTIONS, left_out=LEFT_OUT, is_original={is_original},
+        given=GIVEN, options=OPTIONS, left_out=LEFT_OUT, assumed=ASSUMED,
+        is_original={is_original},
     )
 '''
 
 
-def script_of(subject: Subject, pair: Pair, found: Divergence, *, is_original: bool) -> str:
+def script_of(
+    subject: Subject, pair: Pair, found: Divergence, assumed: Sequence[Resource], *, is_original: bool
+) -> str:
     """The program, as text: it plans the folder again with these changes and plays the script."""
     text = json.dumps(asdict(found.script), indent=1, ensure_ascii=True).replace("\\", "\\\\")
     return _PROGRAM.format(
         call=found.event.call, root=subject.root, name=subject.name, script=text, is_original=is_original,
         changes=[change.id for change in subject.changes], given=asdict(subject.sources),
         options=asdict(subject.options), left_out=sorted(pair.rules.unjudged),
+        assumed=[(type(each).__name__, asdict(each)) for each in assumed],
     )  # fmt: skip
+
+
+def read_assumed(values: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Resource]:
+    """The resources in such a list: what kind of value each is, and its fields."""
+    for kind, fields in values:
+        match kind:
+            case "Table":
+                yield Table(**fields)
+            case "Bucket":
+                yield Bucket(**fields)
+            case _:
+                yield Thing(**fields)
 
 
 def read_script(text: str) -> Script:

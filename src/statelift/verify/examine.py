@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statelift.verify.again import script_of
 from statelift.verify.events.generate import generated_steps
 from statelift.verify.events.steps import Step
-from statelift.verify.judging import Evidence, broken_by, result_of
+from statelift.verify.judging import Evidence, broken_by, error_of, notes_on_surroundings, result_of
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.playing.compare import shown
 from statelift.verify.playing.driver import PERMISSION, Course, Divergence, Pair, replay, run_steps
@@ -24,6 +24,7 @@ from statelift.verify.playing.schedule import (
 )
 from statelift.verify.playing.shrink import MOST_SHRINKING, shrunk
 from statelift.verify.subjects import Kept, Subject
+from statelift.verify.values import Resource
 from statelift.verify.verdicts import Counterexample, Result, Shown, Verdict
 
 EVENTS = 24  # generated events of a run
@@ -71,11 +72,16 @@ def _invented(subject: Subject, effort: Effort, number: int) -> list[Step]:
 
 
 class _Examination:
-    """One code root on its way to a verdict. `pair` forgets the calls that turn out to depend on kept state."""
+    """One code root on its way to a verdict.
+
+    `pair` forgets the calls that turn out to depend on kept state, and gets what the program takes for granted
+    (`assumed`).
+    """
 
     def __init__(self, sandbox: Sandbox, subject: Subject, steps: Sequence[Step], effort: Effort) -> None:
         self.sandbox, self.subject, self.steps, self.effort = sandbox, subject, steps, effort
         self.pair = subject.pair
+        self.assumed: tuple[Resource, ...] = ()
 
     def invented(self, number: int = 0) -> list[Step]:
         """The generated events of a run."""
@@ -85,16 +91,31 @@ class _Examination:
         """Runs of the original in new containers, up to one that tells them from a single container."""
         courses: list[Course] = []
         for number, (manner, batch) in enumerate(self._probes()):
-            course = run_steps(self.sandbox, unchanged(self.pair), batch, manner, self.effort.seed + number)
+            course = self._probed(batch, manner, self.effort.seed + number)
             courses.append(course)
             if course.divergence is not None:
                 return courses, course
         return courses, None
 
+    def _probed(self, batch: Sequence[Step], manner: Manner, seed: int) -> Course:
+        """One run of the original. What it only says to be missing is made, and it runs again."""
+        course = run_steps(self.sandbox, unchanged(self.pair), batch, manner, seed)
+        while course.expected and all(map(error_of, course.expected)):
+            known = {resource.name for resource in self.pair.setting.resources}
+            found = tuple(each for name, each in sorted(course.absent.items()) if name not in known)
+            if not found:
+                break
+            self.assumed += found
+            self.pair = with_resources(self.pair, found)
+            course = run_steps(self.sandbox, unchanged(self.pair), batch, manner, seed)
+        return course
+
     def _probes(self) -> Iterator[tuple[Manner, list[Step]]]:
+        """Where no change is about state, runs only have to show what the original calls."""
         if self.steps:
             yield FRESH, list(self.steps[:_MANY])
-        for number, manner in enumerate(_PROBES):
+        manners = _PROBES if self.subject.is_stateful else _PROBES[: max(1, self.effort.runs)]
+        for number, manner in enumerate(manners):
             yield manner, self.invented(number)
         if len(self.steps) > _MANY:
             yield STEADY, list(self.steps)
@@ -121,7 +142,7 @@ class _Examination:
     def counterexample(self, pair: Pair, best: Divergence, *, is_original: bool) -> tuple[Counterexample, Course]:
         """The difference with both programs' answers, and the run that gave them."""
         course = replay(self.sandbox, pair, best.script)
-        script = script_of(self.subject, pair, best, is_original=is_original)
+        script = script_of(self.subject, pair, best, self.assumed, is_original=is_original)
         return Counterexample(best, tuple(_shown(best.script, course)), script), course
 
     def blamed(self, found: Divergence, course: Course) -> dict[str, bool]:
@@ -181,6 +202,7 @@ def examine(
 
 def _result(work: _Examination, evidence: Evidence) -> Result:
     found = evidence.divergence
+    evidence.assumed = work.assumed
     if found is None:
         return result_of(work.subject, evidence, None, {})
     example, course = work.counterexample(work.pair, found, is_original=False)
@@ -203,13 +225,14 @@ def examine_original(
         reason = "new containers answered like a single one; other events may tell"
     example = None
     if telling is not None:
-        pair = unchanged(subject.pair)
+        pair = unchanged(work.pair)
         settle(sandbox, pair, telling, effort.shrinking)
         if telling.divergence is not None:
             example, _ = work.counterexample(pair, telling.divergence, is_original=True)
     progress("done", 1, 1)
     events = sum(len(course.expected) for course in courses)
-    return Result(subject.name, verdict, reason, events, 0, 0, (), (), (), example)
+    notes = tuple(notes_on_surroundings(work.assumed, courses))
+    return Result(subject.name, verdict, reason, events, 0, 0, (), (), notes, example)
 
 
 def settle(sandbox: Sandbox, pair: Pair, course: Course, shrinking: int) -> None:
@@ -225,6 +248,11 @@ def settle(sandbox: Sandbox, pair: Pair, course: Course, shrinking: int) -> None
 def unchanged(pair: Pair) -> Pair:
     """The original on both sides."""
     return replace(pair, migrated=pair.original, metrics=())
+
+
+def with_resources(pair: Pair, resources: Sequence[Resource]) -> Pair:
+    """The pair in a world that has these, too."""
+    return replace(pair, setting=replace(pair.setting, resources=(*pair.setting.resources, *resources)))
 
 
 def without_calls(pair: Pair, calls: frozenset[str]) -> Pair:

@@ -8,7 +8,7 @@ from statelift.verify.playing.compare import Seen, shown
 from statelift.verify.playing.driver import PERMISSION, Course, Divergence
 from statelift.verify.statements import Statement
 from statelift.verify.subjects import Kept, Subject
-from statelift.verify.values import Right
+from statelift.verify.values import Bucket, Resource, Right, Table, Thing
 from statelift.verify.verdicts import Counterexample, Part, Result, Verdict
 
 _BROKEN = frozenset(
@@ -21,12 +21,16 @@ Judged = tuple[Verdict, str]  # and the reason, as a sentence
 
 @dataclass(slots=True)
 class Evidence:
-    """What all runs showed. `kept` holds the calls whose answers depend on state that stays in the container."""
+    """What all runs showed. `kept` holds the calls whose answers depend on state that stays in the container.
+
+    `assumed` is what stood there empty because the program takes it for granted.
+    """
 
     courses: list[Course] = field(default_factory=list)
     telling: Course | None = None
     crash: Course | None = None
     kept: dict[str, Kept] = field(default_factory=dict)
+    assumed: tuple[Resource, ...] = ()
 
     @property
     def divergence(self) -> Divergence | None:
@@ -112,7 +116,7 @@ def _shows_nothing(subject: Subject, evidence: Evidence) -> str:
     answers = evidence.expected
     if not answers:
         return "there were no events: give some with --events"
-    if all(map(_error, answers)):
+    if all(map(error_of, answers)):
         return f"the original answered every event with an error, like {shown(answers[0])}"
     is_all_kept = all(entry.call in evidence.kept for entry in subject.entries)
     if subject.is_stateful and evidence.telling is None and not is_all_kept:
@@ -130,8 +134,8 @@ def _stays(kept: Kept) -> str:
     return f"depends on {kept.symbol} ({kept.place}), which stays in the container: new ones answer differently"
 
 
-def _error(each: Seen) -> str:
-    """The name of the exception, "" for a reply."""
+def error_of(each: Seen) -> str:
+    """The name of the exception that an event ended with, "" for a reply."""
     return str(each.answer.get("error", "")) if isinstance(each.answer, dict) else ""
 
 
@@ -141,7 +145,7 @@ def broken_by(courses: Sequence[Course]) -> str:
         if course.broken:
             return course.broken[0]
     answers = [each for course in courses for each in course.expected]
-    if answers and all(_error(each) in _BROKEN for each in answers):
+    if answers and all(error_of(each) in _BROKEN for each in answers):
         return f"the original fails on every event: {shown(answers[0])}"
     return ""
 
@@ -173,9 +177,9 @@ def _handler_verdict(call: str, evidence: Evidence, answers: Sequence[Seen]) -> 
         return Verdict.INCONCLUSIVE, _stays(evidence.kept[call])
     if not answers:
         return Verdict.VACUOUS, "it was not called"
-    if all(_error(each) in _BROKEN for each in answers):
+    if all(error_of(each) in _BROKEN for each in answers):
         return Verdict.ORIGINAL_BROKEN, shown(answers[0])
-    if all(map(_error, answers)):
+    if all(map(error_of, answers)):
         return Verdict.VACUOUS, f"every answer was an error, like: {shown(answers[0])}"
     if any(course.reordered is not None and course.reordered.event.call == call for course in evidence.courses):
         return Verdict.ORDER_ONLY, "some answers differ in the order of their parts"
@@ -214,7 +218,27 @@ def _not_run(missing: Sequence[Statement]) -> str:
     return f"no event ran what it changed in {places}: give events that do" if missing else ""
 
 
+def notes_on_surroundings(assumed: Sequence[Resource], courses: Sequence[Course]) -> Iterator[str]:
+    """What the world around the program was made of, beside what the user said."""
+    for each in assumed:
+        yield f"{_called(each)} was not there, so an empty one stood for it: say with --resources what it holds"
+    if hosts := sorted({host for course in courses for host in course.doubled}):
+        yield f"no real host answered: {', '.join(hosts)} said what --http gives, the same to both programs"
+
+
+def _called(resource: Resource) -> str:
+    match resource:
+        case Table(name=name, key=key, sort_key=sort_key):
+            keys = f"keys {key} and {sort_key}" if sort_key else f"key {key}"
+            return f"the table {name} ({keys})"
+        case Bucket(name=name):
+            return f"the bucket {name}"
+        case Thing(kind=kind, name=name):
+            return f"the {kind} {name}"
+
+
 def _notes(evidence: Evidence) -> Iterator[str]:
+    yield from notes_on_surroundings(evidence.assumed, evidence.courses)
     refused = sum(course.refused for course in evidence.courses)
     if refused:
         yield f"{refused} events ended in an error that the helper raises where it cannot know what happened"

@@ -9,9 +9,9 @@ from statelift.analysis import analyse
 from statelift.model import CellOptions, Options
 from statelift.planfile import load_plan
 from statelift.planning import plan_of
-from statelift.verify.again import read_script
+from statelift.verify.again import read_assumed, read_script
 from statelift.verify.applied import as_before, written_run
-from statelift.verify.examine import unchanged, without_calls
+from statelift.verify.examine import unchanged, with_resources, without_calls
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.playing.compare import shown
 from statelift.verify.playing.driver import replay
@@ -20,7 +20,8 @@ from statelift.verify.subjects import Sources, Subject, originals_of, read_given
 
 def rerun(
     root: str, code_root: str, changes: Sequence[str], script: str, *, given: Mapping[str, Any],
-    options: Mapping[str, Any], left_out: Sequence[str] = (), is_original: bool = False,
+    options: Mapping[str, Any], left_out: Sequence[str] = (),
+    assumed: Sequence[tuple[str, dict[str, Any]]] = (), is_original: bool = False,
 ) -> None:  # fmt: skip
     """Plan the folder with these changes, run the script on both programs, print each event with both answers."""
     sources = Sources(**given)
@@ -29,7 +30,8 @@ def rerun(
         subject = next((each for each in subjects if each.name == code_root), None)
         if subject is None:
             raise SystemExit(f"{root} has no such changes any more: {', '.join(changes)}.")
-        pair = unchanged(subject.pair) if is_original else subject.pair
+        pair = with_resources(subject.pair, tuple(read_assumed(assumed)))
+        pair = unchanged(pair) if is_original else pair
         with Sandbox(sources.python or None) as sandbox:
             course = replay(sandbox, without_calls(pair, frozenset(left_out)), read_script(script))
     for event, one, other in zip(course.script.events, course.expected, course.found, strict=False):

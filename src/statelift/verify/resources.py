@@ -118,9 +118,10 @@ def arn_of(resource: EnsureResource) -> str:
 
 
 def read_canned(path: Path) -> tuple[Canned, ...]:
-    """Read the user's answers to HTTP requests: a JSON list of {url, method, status, headers, body}.
+    """Read the user's answers to HTTP requests: a JSON list of {url, method, status, headers, body, echo}.
 
-    `body` is text, or any other JSON value that is sent as JSON. Raises ResourceError naming the entry.
+    `body` is text, or any other JSON value that is sent as JSON; with `echo`, it is the request. Raises
+    ResourceError naming the entry.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -132,14 +133,15 @@ def read_canned(path: Path) -> tuple[Canned, ...]:
 
 
 def _canned(place: str, entry: dict[str, Any]) -> Canned:
-    unknown = sorted(entry.keys() - {"url", "method", "status", "headers", "body"})
+    unknown = sorted(entry.keys() - {"url", "method", "status", "headers", "body", "echo"})
     if unknown:
-        raise ResourceError(f"{place}: {unknown[0]} is not known; url, method, status, headers and body are.")
-    if not str(entry.get("url", "")).startswith(("http://", "https://")):
-        raise ResourceError(f"{place}: it needs a url that begins with http:// or https://.")
+        raise ResourceError(f"{place}: {unknown[0]} is not known; url, method, status, headers, body and echo are.")
+    url = str(entry.get("url", ""))
+    if url != "*" and not url.startswith(("http://", "https://")):
+        raise ResourceError(f"{place}: it needs a url that begins with http:// or https://, or * for all.")
     body, headers, status = entry.get("body", ""), entry.get("headers", {}), entry.get("status", 200)
     if not isinstance(headers, dict) or not isinstance(status, int):
         raise ResourceError(f"{place}: headers is an object, status a number.")
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     pairs = tuple((str(name), str(value)) for name, value in headers.items())
-    return Canned(entry["url"], data, str(entry.get("method", "GET")).upper(), status, pairs)
+    return Canned(url, data, str(entry.get("method", "GET")).upper(), status, pairs, entry.get("echo") is True)

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from statelift.verify.resources import ResourceError
 from statelift.verify.values import Bucket, Resource, Table, Thing
 
-_KNOWN = ("env", "tables", "items", "buckets", "objects", "topics", "queues", "parameters", "secrets")
+_KNOWN = ("env", "region", "tables", "items", "buckets", "objects", "topics", "queues", "parameters", "secrets")
 
 
 def read_surroundings(path: Path) -> tuple[dict[str, str], tuple[Resource, ...]]:
-    """Read `env`, `tables` (name, key), `items` (table, item), `buckets`, `objects` (bucket, key, text or base64),
-    `topics`, `queues`, `parameters` and `secrets` (name to text). ResourceError says what cannot be used.
+    """Read what is there: `env`, `tables` (name, key), `items` (table, item), `buckets`, `objects` (bucket, key,
+    text or base64), `topics`, `queues`, `parameters`, `secrets` (name to text), the `region` of all but buckets.
+
+    ResourceError says what cannot be used.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
@@ -24,11 +27,16 @@ def read_surroundings(path: Path) -> tuple[dict[str, str], tuple[Resource, ...]]
     if not isinstance(found, dict) or (found.keys() - set(_KNOWN)):
         raise ResourceError(f"{path} has to be an object with some of {', '.join(_KNOWN)}.")
     try:
-        return {str(name): str(value) for name, value in found.get("env", {}).items()}, tuple(_resources(found))
+        environment = {str(name): str(value) for name, value in found.get("env", {}).items()}
+        return environment, tuple(_in_region(each, found.get("region", "")) for each in _resources(found))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ResourceError(
             f"{path} cannot be used: {error!r}. Tables have a name and a key, items a table."
         ) from None
+
+
+def _in_region(resource: Resource, region: str) -> Resource:
+    return resource if isinstance(resource, Bucket) or not region else replace(resource, region=str(region))
 
 
 def _resources(found: dict[str, Any]) -> Iterator[Resource]:

@@ -117,7 +117,8 @@ class Effect:
     "outside" for a blocked connection (`target` names host and port), "canned" for an HTTP request that got
     its answer from the user's file. `operation` is the API's name (`PutItem`) or the HTTP method, `target` a
     table, a bucket, a URL; `request` the whole request in a canonical form; `fault` what was injected. `rights`
-    are those that it used, `missing` says as sentences which it lacked: then it was refused.
+    are those that it used, `missing` says as sentences which it lacked: then it was refused. `absent` is what the
+    call takes for granted and AWS has not.
     """
 
     kind: Literal["aws", "outside", "canned", "unsupported"]
@@ -130,6 +131,7 @@ class Effect:
     has_weak_read: bool = False
     rights: tuple[Right, ...] = ()
     missing: tuple[str, ...] = ()
+    absent: "Resource | None" = None
 
     @property
     def is_write(self) -> bool:
@@ -203,7 +205,10 @@ class CodeTree:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A DynamoDB table. `items` are JSON texts in DynamoDB's own notation ({"pk": {"S": "a"}})."""
+    """A DynamoDB table. `items` are JSON texts in DynamoDB's own notation ({"pk": {"S": "a"}}).
+
+    `region` is "" for the region that programs run in.
+    """
 
     name: str
     key: str = "pk"
@@ -211,6 +216,7 @@ class Table:
     sort_key: str = ""
     sort_key_type: Literal["S", "N", "B"] = "S"
     items: tuple[str, ...] = ()
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +229,15 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Anything else that is there before the first event: a topic, a queue, a parameter, a secret."""
+    """Anything else that is there before the first event: a topic, a queue, a parameter, a secret.
+
+    `region` is "" for the region that programs run in.
+    """
 
     kind: Literal["topic", "queue", "parameter", "secret"]
     name: str
     text: str = ""
+    region: str = ""
 
 
 Resource: TypeAlias = Table | Bucket | Thing
@@ -235,10 +245,14 @@ Resource: TypeAlias = Table | Bucket | Thing
 
 @dataclass(frozen=True, slots=True)
 class Canned:
-    """The answer to an HTTP request that leaves AWS, equal on both sides. A `*` ends a URL that is a prefix."""
+    """The answer to an HTTP request that leaves AWS, equal on both sides. A `*` ends a URL that is a prefix.
+
+    `method` may be `*`. With `echoes`, the body is the request itself as JSON: its method, URL and body.
+    """
 
     url: str
     body: bytes = b""
     method: str = "GET"
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    echoes: bool = False

@@ -27,6 +27,7 @@ _CLIENTS = ("dynamodb", "s3", "sns", "sqs", "ssm", "secretsmanager")
 _TRANSACTIONS = frozenset({"TransactWriteItems", "ExecuteTransaction"})
 
 Handler = Callable[[Any, str, Any], Any]
+Connect = Callable[..., Any]  # a service and a region, to its client
 Answer = tuple[int, list[list[str]], bytes]
 
 
@@ -43,6 +44,7 @@ class Cloud:
         self._prepared = importlib.import_module("botocore.awsrequest").AWSPreparedRequest
         self._headers = importlib.import_module("botocore.compat").HTTPHeaders
         self._refused = importlib.import_module("moto.core.exceptions").HTTPException
+        self._connect = boto3.client
         self.clients = {name: boto3.client(name) for name in _CLIENTS}
         self._routes: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
         self._transactions: dict[str, tuple[bytes, Answer]] = {}
@@ -58,6 +60,10 @@ class Cloud:
             self.clients[name].list_tables()
         else:
             self.clients[name].list_buckets()
+
+    def client(self, name: str, region: str = "") -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """The client of a service, in the region that programs run in or in another one."""
+        return self._connect(name, region_name=region) if region else self.clients[name]
 
     def answer(self, call: Call, number: int) -> Answer:
         """Let moto serve a request. NotImplementedError or LookupError where it cannot."""
@@ -125,39 +131,40 @@ def _mismatch() -> Answer:
 def create(cloud: Cloud, resource: dict[str, Any]) -> None:
     """Make one table, bucket, topic … with what is in it."""
     makers = {"table": _create_table, "bucket": _create_bucket}
-    makers.get(resource["kind"], _create_thing)(cloud.clients, resource)
+    makers.get(resource["kind"], _create_thing)(cloud.client, resource)
 
 
-def _create_table(clients: dict[str, Any], table: dict[str, Any]) -> None:
+def _create_table(connect: Connect, table: dict[str, Any]) -> None:
     keys = [(table["key"], table["key_type"], "HASH"), (table["sort_key"], table["sort_key_type"], "RANGE")]
     used = [key for key in keys if key[0]]
-    clients["dynamodb"].create_table(
+    client = connect("dynamodb", table["region"])
+    client.create_table(
         TableName=table["name"],
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind, _ in used],
         KeySchema=[{"AttributeName": name, "KeyType": role} for name, _, role in used],
     )
     for item in table["items"]:
-        clients["dynamodb"].put_item(TableName=table["name"], Item=json.loads(item))
+        client.put_item(TableName=table["name"], Item=json.loads(item))
 
 
-def _create_bucket(clients: dict[str, Any], bucket: dict[str, Any]) -> None:
-    clients["s3"].create_bucket(Bucket=bucket["name"])
+def _create_bucket(connect: Connect, bucket: dict[str, Any]) -> None:
+    connect("s3").create_bucket(Bucket=bucket["name"])
     for key, text in bucket["objects"]:
-        clients["s3"].put_object(Bucket=bucket["name"], Key=key, Body=text.encode("latin-1"))
+        connect("s3").put_object(Bucket=bucket["name"], Key=key, Body=text.encode("latin-1"))
 
 
-def _create_thing(clients: dict[str, Any], thing: dict[str, Any]) -> None:
-    name, text = thing["name"], thing["text"]
+def _create_thing(connect: Connect, thing: dict[str, Any]) -> None:
+    name, text, region = thing["name"], thing["text"], thing["region"]
     match thing["kind"]:
         case "topic":
-            clients["sns"].create_topic(Name=name)
+            connect("sns", region).create_topic(Name=name)
         case "queue":
-            clients["sqs"].create_queue(QueueName=name)
+            connect("sqs", region).create_queue(QueueName=name)
         case "parameter":
-            clients["ssm"].put_parameter(Name=name, Value=text, Type="String")
+            connect("ssm", region).put_parameter(Name=name, Value=text, Type="String")
         case _:
-            clients["secretsmanager"].create_secret(Name=name, SecretString=text)
+            connect("secretsmanager", region).create_secret(Name=name, SecretString=text)
 
 
 def state(cloud: Cloud) -> dict[str, dict[str, str]]:

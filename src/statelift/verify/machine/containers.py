@@ -114,6 +114,7 @@ def _start_message(spec: Spec, tmp: Path, at: float) -> dict[str, Any]:
             "status": answer.status,
             "headers": answer.headers,
             "body": base64.b64encode(answer.body).decode(),
+            "echoes": answer.echoes,
         }
         for answer in spec.canned
     ]

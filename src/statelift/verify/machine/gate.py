@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from statelift.verify.machine.absent import absent_of
 from statelift.verify.machine.calls import Call, canonical, is_weak_read, target_of
 from statelift.verify.machine.containers import Container
 from statelift.verify.machine.faults import Moment, choose_fault, refusal
@@ -269,6 +270,7 @@ def _effect(call: Call, answer: Answer, fault: FaultKind | None, found: Judged) 
         has_weak_read=is_weak_read(call),
         rights=found.used,
         missing=found.missing,
+        absent=absent_of(call, answer) if fault is None and answer.status >= 400 else None,
     )
 
 

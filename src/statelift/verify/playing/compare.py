@@ -12,6 +12,11 @@ from statelift.verify.values import Effect, Observation
 
 _TRACEBACK = "Traceback (most recent call last):"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+# Ids that the simulated AWS gives to requests, and how often one was sent: neither tells what was done.
+_OF_REQUEST = re.compile(
+    r"""(['"])(RequestId|HostId|x-amzn-requestid|x-amz-request-id)\1: (['"])[A-Za-z0-9]{52}\3"""
+    r"""|(['"])RetryAttempts\4: \d+"""
+)
 _STEP = re.compile(r"\[(\d+|\*)\]|([^.\[\]]+)")
 _RETRIED = frozenset({"throttled", "error", "lost"})  # the SDK sent the call again: the second one counts
 _OFF = 7200.0  # seconds: CloudWatch does not take a metric whose time is further in the future
@@ -109,10 +114,12 @@ def _answer(observation: Observation, rules: Rules) -> Json:
 
 
 def _plain(value: Json) -> Json:
-    """Addresses masked, the body of an HTTP reply as what it holds."""
+    """Addresses and ids of requests masked, the body of an HTTP reply as what it holds."""
     match value:
         case dict():
-            return {key: _plain(_body(item) if key == "body" else item) for key, item in value.items()}
+            return {
+                key: _of_request(key, _plain(_body(item) if key == "body" else item)) for key, item in value.items()
+            }
         case list():
             return [_plain(item) for item in value]
         case str():
@@ -128,7 +135,11 @@ def _body(value: Json) -> Json:
 
 
 def _masked(text: str) -> str:
-    return _ADDRESS.sub("0x…", text)
+    return _OF_REQUEST.sub("…", _ADDRESS.sub("0x…", text))
+
+
+def _of_request(key: str, value: Json) -> Json:
+    return "…" if isinstance(value, str | int) and _OF_REQUEST.fullmatch(f'"{key}": {json.dumps(value)}') else value
 
 
 def _without(value: Json, path: tuple[str, ...]) -> Json:

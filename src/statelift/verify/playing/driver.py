@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from statelift.verify.events.steps import Json, Memory, Step, answer_of
 from statelift.verify.machine.sandbox import Sandbox
@@ -20,7 +21,7 @@ from statelift.verify.playing.compare import (
 )
 from statelift.verify.playing.oracle import Oracle, OriginalError, is_refused
 from statelift.verify.playing.schedule import Adversary, Manner, Script, Turn
-from statelift.verify.values import CodeTree, Event, Fault, Faults, Observation, Right
+from statelift.verify.values import CodeTree, Effect, Event, Fault, Faults, Observation, Resource, Right
 
 PROBE = "statelift_probe"
 _PROBE_TEXT = b"""import sys
@@ -80,6 +81,8 @@ class Course:
     """What one run showed. `lines` of the migrated program ran; `silent` says of a call why nothing can be said.
 
     `partial`: a container was killed between two writes, and the original has no answer for half of an event.
+    `absent` are tables, buckets … that calls asked for and that were not there, `doubled` the hosts of the user's
+    answers.
     """
 
     script: Script
@@ -98,6 +101,8 @@ class Course:
     weak_reads: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
     rights: set[Right] = field(default_factory=set)
+    absent: dict[str, Resource] = field(default_factory=dict)
+    doubled: set[str] = field(default_factory=set)
 
 
 class Run:
@@ -192,15 +197,23 @@ def _note(course: Course, observations: Iterable[Observation]) -> None:
         course.has_kills = course.has_kills or bool(each.earlier)
         course.lines |= each.lines
         for effect in each.effects:
-            if effect.is_inconclusive:
-                course.silent[each.event.call] = f"calls {effect.target or effect.service}, {_WHY[effect.kind]}"
-            if effect.has_weak_read:
-                course.weak_reads.add(effect.target)
-            if effect.is_write:
-                course.writes.add(effect.target)
+            _note_effect(course, each.event.call, effect)
         _note_rights(course, each)
         if each.outcome.kind == "timeout":
             course.silent[each.event.call] = f"does not end in time: {each.outcome.message}"
+
+
+def _note_effect(course: Course, call: str, effect: Effect) -> None:
+    if effect.is_inconclusive:
+        course.silent[call] = f"calls {effect.target or effect.service}, {_WHY[effect.kind]}"
+    if effect.has_weak_read:
+        course.weak_reads.add(effect.target)
+    if effect.is_write:
+        course.writes.add(effect.target)
+    if effect.absent is not None:
+        course.absent[effect.absent.name] = effect.absent
+    if effect.kind == "canned":
+        course.doubled.add(urlsplit(effect.target).netloc)
 
 
 def _note_rights(course: Course, observation: Observation) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import http.client
 import io
+import json
 import socket
 import sys
 import threading
@@ -48,13 +49,13 @@ class Network:
         for answer in self._canned:
             known = answer["url"]
             fits = url.startswith(known[:-1]) if known.endswith("*") else url == known
-            if fits and answer["method"] == method:
+            if fits and answer["method"] in (method, "*"):
                 return answer
         return None
 
     def has_host(self, host: str, port: int) -> bool:
         """Whether the user's file has an answer of this server."""
-        return any(_place(answer["url"]) == (host, port) for answer in self._canned)
+        return any(answer["url"] == "*" or _place(answer["url"]) == (host, port) for answer in self._canned)
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "socket.bind" and isinstance(args[1], tuple):
@@ -111,15 +112,17 @@ class _CannedSocket:
         self._sent += bytes(data)
 
     def makefile(self, *_args: Any, **_options: Any) -> io.BytesIO:
-        method, path, _ = bytes(self._sent).split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+        head, _, sent = bytes(self._sent).partition(b"\r\n\r\n")
         self._sent.clear()
-        url = self._base + path
+        method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+        url = path if path.startswith(("http://", "https://")) else self._base + path
         answer = self._network.canned(method, url)
         if answer is None:
             self._network.note("outside", method, url)
             raise ConnectionResetError(104, f"no answer is given for {method} {url}")
         self._network.note("canned", method, url, answer["status"])
-        return io.BytesIO(_response(answer))
+        body = _echo(method, url, sent) if answer["echoes"] else base64.b64decode(answer["body"])
+        return io.BytesIO(_response(answer, b"" if method == "HEAD" else body))
 
     def fileno(self) -> int:
         return self._near.fileno()
@@ -138,8 +141,12 @@ class _CannedSocket:
         self._far.close()
 
 
-def _response(answer: dict[str, Any]) -> bytes:
-    body = base64.b64decode(answer["body"])
+def _echo(method: str, url: str, sent: bytes) -> bytes:
+    """The request as JSON: what was asked for decides what is answered, and nothing else does."""
+    return json.dumps({"method": method, "url": url, "body": sent.decode("latin-1")}).encode()
+
+
+def _response(answer: dict[str, Any], body: bytes) -> bytes:
     status = answer["status"]
     lines = [f"HTTP/1.1 {status} {http.client.responses.get(status, '')}"]
     lines += [f"{name}: {value}" for name, value in answer["headers"]]
