@@ -1,6 +1,8 @@
 """What becomes of programs that keep files in /tmp: the lines that change, and how the changed program runs."""
 
 import ast
+import logging
+from logging.config import DictConfigurator
 from pathlib import Path
 
 import pytest
@@ -210,6 +212,50 @@ def test_a_log_loses_its_file_and_keeps_the_rest(arguments, tmp_path):
     found = changed(tmp_path, text)
     assert f"logging.basicConfig({LOGS[arguments]})" in found
     ast.parse(found)
+
+
+ROTATING = '"class": "logging.handlers.RotatingFileHandler"'
+STREAM = '"class": "logging.StreamHandler"'
+HANDLERS = {
+    f'"filename": "/tmp/ü.log", {ROTATING}, "maxBytes": 9, "level": "INFO"': f'{STREAM}, "level": "INFO"',
+    f'{ROTATING}, "level": "INFO", "filename": "/tmp/a", "backupCount": 1': f'{STREAM}, "level": "INFO"',
+    f'{ROTATING},\n    "formatter": "f",\n    "filename": "/tmp/a",\n': f'{STREAM},\n    "formatter": "f",\n',
+}
+CONFIGURED = """import logging.config
+
+logging.config.dictConfig(
+    {{"version": 1, "handlers": {{"ü": {{{0}}}}}, "root": {{"handlers": ["ü"]}}}}
+)
+
+
+def handler(event, context):
+    logging.info(event["x"])
+"""
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_configured_log_goes_to_the_stream_and_keeps_the_rest(handler, tmp_path):
+    found = changed(tmp_path, CONFIGURED.format(handler))
+    assert found == CONFIGURED.format(HANDLERS[handler])
+    call = next(each for each in ast.walk(ast.parse(found)) if isinstance(each, ast.Call))
+    config = ast.literal_eval(call.args[0])
+    fields = {name: value for name, value in config["handlers"]["ü"].items() if name != "formatter"}
+    assert type(DictConfigurator(config).configure_handler(fields)) is logging.StreamHandler
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        '"class": "project.OwnHandler", "filename": "/tmp/a"',
+        '"()": "logging.FileHandler", "filename": "/tmp/a"',
+        f'{ROTATING}, "filename": "/tmp/a", "stream": None',
+        f'{ROTATING}, "filename": "/tmp/a", **MORE',
+    ],
+)
+def test_a_handler_that_a_stream_may_not_stand_for_is_left_to_a_person(handler, tmp_path):
+    (tmp_path / "app.py").write_text(CONFIGURED.format(handler))
+    (finding,) = make_plan([tmp_path], Options()).findings
+    assert finding.tier is Tier.MANUAL and not finding.changes
 
 
 def test_an_emptied_folder_holds_what_this_call_put_there(tmp_path):

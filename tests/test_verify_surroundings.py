@@ -102,11 +102,12 @@ SEEN = {}
 
 def handler(event, context):
     SEEN[str(event["user"])] = str(event["item"])
+    told = None
     try:
         boto3.client("s3").put_object(Bucket="files", Key="k", Body=b"x")
     except ClientError as error:
-        return {"seen": len(SEEN), "error": error.response["Error"]["Code"]}
-    return {"seen": len(SEEN), "error": None}
+        told = error.response["Error"]["Code"]
+    return {"kept": SEEN.get("a"), "error": told}
 """
 POSTED = """import json
 import urllib.request

@@ -20,9 +20,10 @@ What lists a folder lists the objects below it: `os.listdir(FOLDER)` becomes `TM
 A shelf keeps each entry in an object: `shelve.open(PATH)` becomes `shelve.Shelf(TMP_FILES.entries(PATH))`.
 
 What is only appended and read by nobody goes to the log: `open(PATH, "a")` becomes
-`contextlib.nullcontext(sys.stdout)`, `logging.FileHandler(PATH)` becomes `logging.StreamHandler()`. A folder that
-must not be there yet may be: `os.mkdir(PATH)` becomes `os.makedirs(PATH, exist_ok=True)`. A folder into which every
-call extracts an archive, and which is listed then, is emptied before: `shutil.rmtree(PATH, ignore_errors=True)`.
+`contextlib.nullcontext(sys.stdout)`, `logging.FileHandler(PATH)` becomes `logging.StreamHandler()`, also where a
+`dictConfig` names it. A folder that must not be there yet may be: `os.mkdir(PATH)` becomes
+`os.makedirs(PATH, exist_ok=True)`. A folder into which every call extracts an archive, and which is listed then, is
+emptied before: `shutil.rmtree(PATH, ignore_errors=True)`.
 
 A bucket that exists can be named in the configuration.
 
@@ -43,16 +44,16 @@ AP-20 file system persistence.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
-from statelift.catalogue.files import BECOMES
+from statelift.catalogue.files import BECOMES, DICT_CONFIG, FILE_FIELDS
 from statelift.facts.brackets import READING
 from statelift.facts.values import FileEffect
 from statelift.infra.names import bucket_id, env_name
 from statelift.judge.files import can_be_cleared, can_be_entries, can_be_printed, can_be_there
 from statelift.judge.values import Judgement
-from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Tier, Verdict
+from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.workspace import Existing, Proposal, Workspace
 
 RULES = ("SL301",)
@@ -70,6 +71,7 @@ EMPTIED = "what earlier calls left in the folder is gone: choose it if nothing t
 EMPTY = (
     "a folder that holds nothing is there only in the container that made it: elsewhere FileNotFoundError is raised"
 )
+Positioned = ast.expr | ast.keyword
 FILE_OPTIONS = frozenset({"filename", "filemode", "encoding", "errors"})  # of logging.basicConfig
 OPENED = {
     "read": "files.open_read",
@@ -138,6 +140,8 @@ def _printed(judgement: Judgement, workspace: Workspace) -> Proposal:
     for path, effect in judgement.effects:
         if effect.api == "logging.basicConfig":
             ops += _without_file(path, workspace.text(path, effect.span), effect.span.start)
+        elif effect.api == DICT_CONFIG:
+            ops += _without_table(path, workspace.text(path, effect.span), effect)
         elif effect.mode == "log":
             ops += [_whole(path, effect, "logging.StreamHandler()"), EnsureImport(path, "logging")]
         elif can_be_printed(effect):
@@ -172,18 +176,47 @@ def _without_file(path: str, text: str, start: int) -> Iterator[Edit]:
     """A call without the arguments that say which file."""
     call = ast.parse(text, mode="eval").body
     assert isinstance(call, ast.Call)
-    lines = [0, *accumulate(len(line) for line in text.encode().splitlines(keepends=True))]
-    keywords = call.keywords
-    begins = [lines[each.lineno - 1] + each.col_offset for each in keywords]
-    ends = [lines[(each.end_lineno or 1) - 1] + (each.end_col_offset or 0) for each in keywords]
-    kept = [number for number, each in enumerate(keywords) if each.arg not in FILE_OPTIONS]
-    for number, each in enumerate(keywords):
-        if each.arg not in FILE_OPTIONS:
+    place = _places(text, start)
+    parts = [(place(each)[0], place(each)[1], each.arg in FILE_OPTIONS) for each in call.keywords]
+    yield from _left_out(path, parts)
+
+
+def _without_table(path: str, text: str, effect: FileEffect) -> Iterator[Edit]:
+    """A configuration whose handler is given the log's stream in place of a file."""
+    place = _places(text, effect.span.start)
+    for table in ast.walk(ast.parse(text, mode="eval")):
+        if not isinstance(table, ast.Dict) or effect.argument not in [Span(*place(each)) for each in table.values]:
+            continue
+        parts = []
+        for key, value in zip(table.keys, table.values, strict=True):
+            name = key.value if isinstance(key, ast.Constant) else ""
+            if key is not None:
+                parts.append((place(key)[0], place(value)[1], name in FILE_FIELDS))
+            if name == "class":
+                yield Edit(path, *place(value), '"logging.StreamHandler"')
+        yield from _left_out(path, parts)
+
+
+def _places(text: str, start: int) -> Callable[[Positioned], tuple[int, int]]:
+    """Where a node of the text begins and ends in the file, in bytes."""
+    lines = [*accumulate((len(line) for line in text.encode().splitlines(keepends=True)), initial=start)]
+
+    def place(node: Positioned) -> tuple[int, int]:
+        begin = lines[node.lineno - 1] + node.col_offset
+        return begin, lines[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0)
+
+    return place
+
+
+def _left_out(path: str, parts: Sequence[tuple[int, int, bool]]) -> Iterator[Edit]:
+    """A list without those of its parts that are marked, each with the comma that belongs to it."""
+    kept = [number for number, (_, _, is_dropped) in enumerate(parts) if not is_dropped]
+    for number, (begin, end, is_dropped) in enumerate(parts):
+        if not is_dropped:
             continue
         is_last = not kept or number > kept[-1]
-        begin = ends[number - 1] if is_last and number else begins[number]
-        end = ends[number] if is_last else begins[number + 1]
-        yield Edit(path, start + begin, start + end, "")
+        first = parts[number - 1][1] if is_last and number else begin
+        yield Edit(path, first, end if is_last else parts[number + 1][0], "")
 
 
 def _tolerate(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit]:

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from statelift.catalogue.files import LOGS, Effect
+from statelift.catalogue.files import DICT_CONFIG, LOG_FIELDS, LOGS, Effect
 from statelift.facts.effects import Arguments, Found, argument
 from statelift.facts.pieces import may_be_temporary
 
@@ -53,16 +53,27 @@ class Programs:
 
     def logged(self, node: ast.Call, name: str) -> Iterator[Found]:
         """`logging.FileHandler(path)`, `basicConfig(filename=path)`, and the handlers of `dictConfig({…})`."""
+        if name == DICT_CONFIG:
+            yield from self._configured(node)
+            return
         values = [key.value for key in node.keywords if key.arg == "filename"]
-        if name == "logging.config.dictConfig":
-            values = [*_filenames(node)]
-        elif name in LOGS:
+        if name in LOGS:
             values += node.args[:1]
         for value in values:
             path = self.arguments.paths.pattern(value)
             if path:
                 is_new = any(key.arg == "filemode" and ast.unparse(key.value) == "'w'" for key in node.keywords)
                 yield Found("create" if is_new else "append", name, path, mode="log")
+
+    def _configured(self, node: ast.Call) -> Iterator[Found]:
+        """The handlers of a configuration; `named` is the path in one that could as well be given a stream."""
+        for table in ast.walk(node):
+            fields = _fields(table) if isinstance(table, ast.Dict) else {}
+            value = fields.get("filename")
+            path = None if value is None else self.arguments.paths.pattern(value)
+            if path:
+                is_plain = _names_a_log(fields.get("class")) and fields.keys() <= LOG_FIELDS
+                yield Found("append", DICT_CONFIG, path, value if is_plain else None, mode="log")
 
 
 def _given(name: str, words: Sequence[str]) -> Iterator[Found]:
@@ -89,12 +100,14 @@ def _mentioned(name: str, command: str) -> Iterator[Found]:
         yield Found(effect, name, path)
 
 
-def _filenames(node: ast.Call) -> Iterator[ast.expr]:
-    for table in ast.walk(node):
-        if isinstance(table, ast.Dict):
-            for key, value in zip(table.keys, table.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == "filename":
-                    yield value
+def _fields(table: ast.Dict) -> dict[str, ast.expr]:
+    """The values of a dict by their keys; "" stands for the keys that are no texts."""
+    keys = [key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else "" for key in table.keys]
+    return dict(zip(keys, table.values, strict=True))
+
+
+def _names_a_log(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Constant) and value.value in LOGS
 
 
 def _words_of(command: ast.expr) -> Sequence[ast.expr]:

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from statelift.catalogue.files import FOLDERS, LISTED, LOCKS, PRINTABLE_LOGS, SHELVES, STRICT_FOLDERS, WAYS
+from statelift.catalogue.files import (
+    DICT_CONFIG,
+    FOLDERS,
+    LISTED,
+    LOCKS,
+    PRINTABLE_LOGS,
+    SHELVES,
+    STRICT_FOLDERS,
+    WAYS,
+)
 from statelift.facts.handles import CONTAINER
 from statelift.facts.pieces import TEMPORARY, generic, is_fresh, is_remembered
 from statelift.facts.values import Atom, FileEffect
@@ -207,7 +216,7 @@ def _write_only(make: _Maker, group: Group) -> Judgement:
 def can_be_printed(effect: FileEffect) -> bool:
     """Whether what is appended to a file could as well be printed: text in a with statement, or a log's handler."""
     if effect.mode == "log":
-        return effect.api in PRINTABLE_LOGS
+        return effect.api in PRINTABLE_LOGS or (effect.api == DICT_CONFIG and effect.argument is not None)
     is_plain = effect.is_rewritable and not effect.is_bracketed and effect.behind is not None
     return is_plain and effect.mode in ("a", "at")
 
