@@ -12,6 +12,8 @@ from statelift.verify.machine.absent import absent_of
 from statelift.verify.machine.calls import Call
 from statelift.verify.machine.simulator import Answer
 from statelift.verify.playing.compare import Match, Rules, compare, seen
+from statelift.verify.resources import ResourceError
+from statelift.verify.surroundings import read_surroundings
 from statelift.verify.values import Bucket, Event, Observation, Outcome, Table, Thing
 
 DYNAMODB = "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"
@@ -58,6 +60,7 @@ def test_a_table_has_the_key_that_the_call_names(asked, table):
     [
         ("s3", "PutObject", {}, "NoSuchBucket", Bucket("files")),
         ("s3", "GetObject", {}, "NoSuchKey", None),
+        ("sqs", "SendMessage", {"QueueUrl": "https://queue.example/a b"}, SQS, None),
         ("sqs", "SendMessage", {"QueueUrl": "https://queue.example/jobs"}, SQS, Thing("queue", "jobs")),
         ("sns", "Publish", {"TopicArn": TOPIC}, "NotFound", Thing("topic", "news")),
         ("sns", "Publish", {"TopicArn": TOPIC.replace("123456789012", "1")}, "NotFound", None),
@@ -73,6 +76,20 @@ def test_what_may_stand_there_empty_is_told_from_what_holds_a_text(service, oper
 def test_it_stands_where_the_call_went():
     found = refused("dynamodb", "GetItem", {"TableName": "t", "Key": {"k": {"S": "a"}}}, DYNAMODB, "eu-west-1")
     assert found == Table("t", "k", region="eu-west-1")
+
+
+def test_a_name_that_no_bucket_can_have_is_told(tmp_path):
+    file = tmp_path / "resources.json"
+    file.write_text('{"buckets": ["files", "B"]}')
+    with pytest.raises(ResourceError, match="B cannot be the name of a bucket"):
+        read_surroundings(file)
+
+
+def test_all_but_buckets_stand_in_the_region(tmp_path):
+    file = tmp_path / "resources.json"
+    file.write_text('{"region": "eu-west-1", "buckets": ["files"], "queues": ["q"], "parameters": {"/a": "x"}}')
+    told = (Bucket("files"), Thing("queue", "q", region="eu-west-1"), Thing("parameter", "/a", "x", "eu-west-1"))
+    assert read_surroundings(file) == ({}, told)
 
 
 def test_a_program_that_repeats_a_difference_has_it_too():

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from statelift.verify.machine.absent import can_be_named
 from statelift.verify.resources import ResourceError
 from statelift.verify.values import Bucket, Resource, Table, Thing
 
@@ -28,11 +29,15 @@ def read_surroundings(path: Path) -> tuple[dict[str, str], tuple[Resource, ...]]
         raise ResourceError(f"{path} has to be an object with some of {', '.join(_KNOWN)}.")
     try:
         environment = {str(name): str(value) for name, value in found.get("env", {}).items()}
-        return environment, tuple(_in_region(each, found.get("region", "")) for each in _resources(found))
+        resources = tuple(_in_region(each, found.get("region", "")) for each in _resources(found))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ResourceError(
             f"{path} cannot be used: {error!r}. Tables have a name and a key, items a table."
         ) from None
+    wrong = [each.name for each in resources if isinstance(each, Bucket) and not can_be_named("bucket", each.name)]
+    if wrong:
+        raise ResourceError(f"{path}: {wrong[0]} cannot be the name of a bucket.")
+    return environment, resources
 
 
 def _in_region(resource: Resource, region: str) -> Resource:

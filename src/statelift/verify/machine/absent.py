@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from statelift.verify.machine.calls import Call, parameters, target_of
@@ -20,6 +21,15 @@ _ABSENT = {
     ("sqs", "AWS.SimpleQueueService.NonExistentQueue"): "queue",
     ("sns", "NotFound"): "topic",
 }
+# What the services take as a name.
+_NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "table": re.compile(r"[\w.-]{1,255}", re.ASCII),
+        "bucket": re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+        "queue": re.compile(r"[\w-]{1,80}(\.fifo)?", re.ASCII),
+        "topic": re.compile(r"[\w-]{1,256}(\.fifo)?", re.ASCII),
+    }
+)
 _KeyType = Literal["S", "N", "B"]
 
 
@@ -28,18 +38,24 @@ def absent_of(call: Call, answer: Answer) -> Resource | None:
 
     Of texts, like parameters and secrets, nobody can guess what they hold; of topics, only those of this account.
     """
-    match _ABSENT.get((call.service, _code(call, answer))), target_of(call):
-        case None, _:
-            return None
-        case "bucket", name:
-            return Bucket(name) if name else None
-        case "table", name:
-            return _table(name, call) if name else None
-        case "topic", name:
+    kind, name = _ABSENT.get((call.service, _code(call, answer)), ""), target_of(call)
+    if not can_be_named(kind, name):
+        return None
+    match kind:
+        case "bucket":
+            return Bucket(name)
+        case "table":
+            return _table(name, call)
+        case "topic":
             arn = str(parameters(call).get("TopicArn", ""))
             return Thing("topic", name) if arn.startswith(f"arn:aws:sns:{REGION}:{ACCOUNT}:") else None
-        case _, name:
-            return Thing("queue", name, region=_region(call)) if name else None
+        case _:
+            return Thing("queue", name, region=_region(call))
+
+
+def can_be_named(kind: str, name: str) -> bool:
+    """Whether a table, bucket, queue or topic can have that name; False for other kinds."""
+    return kind in _NAMES and _NAMES[kind].fullmatch(name) is not None
 
 
 def _code(call: Call, answer: Answer) -> str:
