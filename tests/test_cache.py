@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from statelift.cache import AT_MOST, Cache, UnsafeFolderError, default_folder, key_of, open_cache
+from statelift.cache import AT_MOST, FOLDERS, Cache, UnsafeFolderError, default_folder, key_of, open_cache
 
 KEY = key_of(b"app.py", b"X = {}")
 needs_rights = pytest.mark.skipif(
@@ -56,7 +56,7 @@ def test_an_entry_that_was_cut_off_is_none(cache, length):
 def test_the_entry_of_another_file_is_none(cache):
     other = key_of(b"other.py", b"X = {}")
     cache.write(KEY, b"facts")
-    path = cache.folder / other[:2] / entry(cache).name.replace(KEY[2:], other[2:])
+    path = cache.folder / other[:1] / entry(cache).name.replace(KEY[1:], other[1:])
     path.parent.mkdir(exist_ok=True)
     entry(cache).rename(path)
     assert cache.read(other) is None
@@ -77,14 +77,15 @@ def test_many_may_write_the_same_entry_while_others_read_it(cache):
 
 
 def test_the_oldest_entries_go_where_there_are_too_many(cache):
-    keys = [key_of(bytes([number])) for number in range(10)]
+    keys = [key for key in map(key_of, (bytes([number]) for number in range(250))) if key[0] == "a"][:10]
     for age, key in enumerate(keys):
         cache.write(key, os.urandom(1000))
-        path = cache.folder / key[:2] / f"{key[2:]}.entry"
+        path = cache.folder / key[0] / f"{key[1:]}.entry"
         os.utime(path, (1_000_000 - age, 1_000_000 - age))
     cache.clean(at_most=AT_MOST)
-    assert None not in map(cache.read, keys)
-    cache.clean(at_most=6000)
+    assert len(keys) == 10 and None not in map(cache.read, keys)
+    cache.write(keys[0], os.urandom(1000))
+    cache.clean(at_most=6000 * FOLDERS)
     left = [key for key in keys if cache.read(key) is not None]
     assert left == keys[:4]
 

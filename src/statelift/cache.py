@@ -11,12 +11,13 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
 
 AT_MOST = 1_000_000_000  # bytes; a repository of a thousand files needs twenty million
+FOLDERS = 16  # by the first digit of the key
 KEPT_AT_CLEANING = 0.7  # of that, the newest
 LARGEST = 500_000_000  # bytes of one entry, unpacked: what no file of code needs
 _SUFFIX = ".entry"
@@ -50,6 +51,9 @@ class Cache:
     """Entries by key. Several processes may use one folder at once: an entry appears whole, or not at all."""
 
     folder: Path
+    _grown: set[str] = field(
+        default_factory=set, compare=False, repr=False
+    )  # folders in it, since the last cleaning
 
     def read(self, key: str) -> bytes | None:
         """What was written for a key; None where there is nothing, or nothing that can be used."""
@@ -67,13 +71,22 @@ class Cache:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             partial.write_bytes(_packed(key, data))
             partial.replace(path)
+            self._grown.add(path.parent.name)
         except OSError:
             with suppress(OSError):
                 partial.unlink()
 
     def clean(self, at_most: int = AT_MOST) -> None:
-        """Let the oldest entries go where there are more bytes than that."""
-        found = sorted(self._entries(), reverse=True)
+        """Let the oldest entries go where there are more bytes than that.
+
+        Keys are spread evenly: each of the folders has its share, and only those that have grown are looked at.
+        """
+        for name in sorted(self._grown):
+            self._clean(name, at_most // FOLDERS)
+        self._grown.clear()
+
+    def _clean(self, name: str, at_most: int) -> None:
+        found = sorted(self._entries(name), reverse=True)
         if sum(size for _, size, _ in found) <= at_most:
             return
         left = int(at_most * KEPT_AT_CLEANING)
@@ -91,11 +104,11 @@ class Cache:
         return len(found)
 
     def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key[2:]}{_SUFFIX}"
+        return self.folder / key[:1] / f"{key[1:]}{_SUFFIX}"
 
-    def _entries(self) -> Iterator[tuple[float, int, Path]]:
+    def _entries(self, name: str = "[0-9a-f]") -> Iterator[tuple[float, int, Path]]:
         """Time, size and path of everything in the folders of entries; also what an interrupted run left there."""
-        for path in self.folder.glob(f"[0-9a-f][0-9a-f]/*{_SUFFIX}*"):
+        for path in self.folder.glob(f"{name}/*{_SUFFIX}*"):
             with suppress(OSError):
                 status = path.lstat()
                 yield status.st_mtime, status.st_size, path
