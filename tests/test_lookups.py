@@ -112,6 +112,30 @@ def test_what_is_not_the_same_entry_is_read_twice(tmp_path: Path, name: str) -> 
     assert "D.contains(" in rewritten(tmp_path, program(TEXT, TWO_READS[name]))
 
 
+OTHERS = {
+    "a check": (
+        "        if k in E:\n            return D[k], E[k]\n",
+        "        if (entry := E.get(k)) is not None:\n            return D.require(k), entry\n",
+    ),
+    "an edit": (
+        "        E[k]['n'] = D[k]\n    return E.get(k)\n",
+        "        with E.edit(k) as entry:\n            entry['n'] = D.require(k)\n    return E.get(k)\n",
+    ),
+    "a sum": (
+        "        E[k] = E.get(k, '') + D[k]\n        return E.get(k)\n",
+        "        E.mutate(k, lambda entry: entry + D.require(k), '')\n        return E.get(k)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_entries_of_two_stores_never_share_a_name(tmp_path: Path, name: str) -> None:
+    before, expected = OTHERS[name]
+    head = "E = {}\n" + program(TEXT, '    if event["do"] == "e":\n        E[k] = {"n": k}\n    if k in D:\n')
+    after = rewritten(tmp_path, head + before)
+    assert after.endswith(f"    if D.contains(k):\n{expected}")
+
+
 TEMPLATE = """Resources:
   App:
     Type: AWS::Serverless::Function

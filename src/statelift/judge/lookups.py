@@ -16,6 +16,7 @@ from statelift.judge.renewals import Uses
 from statelift.link.names import FunctionKey
 from statelift.model import Span
 
+NAMING = MEMBERSHIP | {"nested", "put", "setdefault", "augment_key"}  # what may be rewritten with a name of its own
 LOOKING = MEMBERSHIP | {"get", "require", "items", "len"}
 
 
@@ -70,11 +71,25 @@ def _is_fit(evidence: Evidence, path: str, check: Access, reads: Sequence[Access
     if key is None or function is None or function.is_async or function.has_generator:
         return False
     between = Span(check.span.end, max(read.span.end for read in reads))
+    is_named = len(reads) == 1 and reads[0].found is not None and bool(reads[0].found.line or reads[0].found.choice)
+    if not is_named and _names_others(evidence, path, check, Span(check.span.start, between.end)):
+        return False
     spans = [each.key.span for each in (check, *reads) if each.key is not None]
     is_alone = not asks_others(evidence, path, check.function, spans, ())
     is_known = is_alone and is_repeatable(key.text) and not any(guard.kind == "function" for guard in check.guards)
     is_kept = not _writes(path, check, between, uses) and not _is_reached(evidence, path, check, between, uses)
     return is_known and is_kept and not _is_shared(evidence, path, check)
+
+
+def _names_others(evidence: Evidence, path: str, check: Access, region: Span) -> bool:
+    """Whether entries of other cells get names there, too: those of two stores may be called alike."""
+    for use in evidence.program.accesses_in.get((path, check.function), ()):
+        target = evidence.program.resolve(path, use.subject)
+        is_inside = region.start <= use.span.start < region.end and use.subject != check.subject
+        is_naming = is_inside and (use.op in NAMING or is_edited(use))
+        if is_naming and target is not None and evidence.sources.is_written((target.path, target.name)):
+            return True
+    return False
 
 
 def _writes(path: str, check: Access, between: Span, uses: Uses) -> bool:
