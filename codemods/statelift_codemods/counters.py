@@ -45,7 +45,9 @@ AP-02 stateful operations, AP-10 global state assumptions.
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+from statelift.alarming import alarm_for, alarm_reasons, alerting_branch, branch_edit
 from statelift.counting import kept_locally, taken, taken_edits
 from statelift.facts.values import Access, Cell
 from statelift.housing import count_in_place
@@ -94,7 +96,10 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     proposal = unlocked(proposal, judgement, workspace)
     is_alone = proposal.tier is not Tier.MANUAL and not [*_combined(*judgement.cell[0], uses, workspace)]
     stepped = judgement if is_alone else as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
-    yield keep(stepped, workspace) if stepped.is_step else proposal
+    alarm = None if stepped.is_step or make is not _counter else _alarm(judgement, workspace, uses)
+    yield keep(stepped, workspace) if stepped.is_step else replace(proposal, is_default=alarm is not None)
+    if alarm is not None:
+        yield alarm
 
 
 def _atomic(judgement: Judgement) -> Callable[[Judgement, Workspace, Uses], Proposal]:
@@ -217,6 +222,32 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     for tier, reason in (*_doubtful_name((path, name), workspace), *doubts):
         proposal = proposal.lowered(tier, reason)
     return proposal
+
+
+def _alarm(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal | None:
+    """Metric and alarm in place of a branch that only alerts; None where the counter is read for more than that."""
+    assert judgement.cell is not None
+    (path, name), cell = judgement.cell
+    branch = alerting_branch(uses, workspace) if cell.home == "module" else None
+    is_from_zero = cell.value is not None and cell.value.text == "0"
+    made = (
+        None if branch is None else alarm_for(judgement, branch, _metric_name((path, name), workspace), workspace)
+    )
+    if branch is None or made is None or not is_from_zero:
+        return None
+    resource, alarm = made
+    steps = [(where, use) for where, use in uses if increment_of(use) is not None]
+    counted = replace(judgement, rule="SL201", reasons=judgement.reasons[1:])
+    proposal = _metric(counted, workspace, steps)
+    for tier, reason in (
+        *((Tier.REVIEW, reason) for reason in alarm_reasons(branch, alarm, resource.id)),
+        *workspace.obstacles(judgement, needs_resource=True, needs_helper=workspace.is_packaged),
+        *_obstacles(counted, workspace, steps),
+    ):
+        proposal = proposal.lowered(tier, reason)
+    ops = (*proposal.ops, branch_edit(branch, resource.id, workspace), resource)
+    title = f"count {name} as a CloudWatch metric, with an alarm in place of the branch"
+    return None if proposal.tier is Tier.MANUAL else replace(proposal, style="alarm", title=title, ops=ops)
 
 
 def _sent(judgement: Judgement, workspace: Workspace, namespace: str) -> Iterator[tuple[Tier, str]]:

@@ -100,7 +100,7 @@ def apply_repository(folder: Path, make: Callable[[Path], Plan], upto: Tier, *, 
     from statelift.compose import compose
     from statelift.discover import read_file
     from statelift.planfile import load_plan
-    from statelift.selecting import chosen_changes
+    from statelift.selecting import chosen_changes, waiting
     from statelift.writing.apply import apply_writes
     from statelift.writing.guard import check_paths, real_root
 
@@ -113,7 +113,8 @@ def apply_repository(folder: Path, make: Callable[[Path], Plan], upto: Tier, *, 
         return outcome_of(folder, made, "clean")
     run = apply_writes(folder, writes, allow_dirty=allow_dirty, change_ids=[change.id for change in chosen])
     kept.unlink(missing_ok=True)
-    status: Status = "applied" if len(chosen) == len(made.changes) else "partly"
+    is_all = not waiting(made, chosen) and not any(change.decision == "rejected" for change in made.changes)
+    status: Status = "applied" if is_all else "partly"
     return outcome_of(folder, made, status, len(run.files))
 
 

@@ -3,13 +3,14 @@
 import ast
 import builtins
 import io
+import re
 import tokenize
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from statelift.compose import ComposeError, Read, compose_changes, patched
 from statelift.facts.scopes import Scopes
@@ -30,11 +31,14 @@ from statelift.model import (
     Tier,
 )
 from statelift.runtime import HELPER_FILE
+from statelift.selecting import selections
 from statelift.source import parse_source
 from statelift.spans import has_overlap
 
 KNOWN = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__spec__", "__package__"}
 _TEMPLATED = (EnsureResource, EnsureEnv, EnsureGrant, EnsurePackaged)
+
+_WORD = re.compile(r"\w+")
 
 
 def pass_gate(changes: Sequence[Change], read: Read) -> list[Change]:
@@ -124,9 +128,19 @@ def _comments(data: bytes) -> Counter[str]:
 
 
 def _printed(tree: ast.Module) -> frozenset[str]:
-    """The fixed texts inside of f-strings; `{name=}` puts its own source text there."""
-    pieces = [piece for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values]
-    return frozenset(str(piece.value) for piece in pieces if isinstance(piece, ast.Constant))
+    """The fixed texts inside of f-strings that may be source text themselves, as `{name=}` puts it there."""
+    strings = [node.values for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    pieces = (pair for values in strings for pair in pairwise(values))
+    return frozenset(
+        str(piece.value)
+        for piece, value in pieces
+        if isinstance(piece, ast.Constant) and str(piece.value).rstrip().endswith("=")
+        if not isinstance(value, ast.Constant) and _names_of(value) & set(_WORD.findall(str(piece.value)))
+    )
+
+
+def _names_of(node: ast.expr) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def unresolved(tree: ast.Module) -> frozenset[str]:
@@ -213,7 +227,8 @@ def _detached(operation: Operation) -> Operation:
 
 def _together(changes: list[Change], read: Read) -> list[Change]:
     """Demote the later one of two changes whose edits touch the same bytes, then check all at once."""
-    clashing = {later.id: earlier for earlier, later in combinations(changes, 2) if _clash(earlier, later)}
+    ranked = sorted(changes, key=lambda each: _is_behind_default(each, changes))
+    clashing = {later.id: earlier for earlier, later in combinations(ranked, 2) if _clash(earlier, later)}
     apart = [
         demoted(change, f"it touches the same text as {clashing[change.id].id}: apply that first, then plan again")
         if change.id in clashing
@@ -221,13 +236,23 @@ def _together(changes: list[Change], read: Read) -> list[Change]:
         for change in changes
     ]
     try:
-        compose_changes([change for change in apart if change.tier is not Tier.MANUAL], read)
+        for chosen in selections([change for change in apart if change.tier is not Tier.MANUAL]):
+            compose_changes(chosen, read)
     except ComposeError as error:
         return [demoted(change, f"the changes do not combine: {error}") for change in apart]
     return apart
 
 
+def _is_behind_default(change: Change, changes: Sequence[Change]) -> bool:
+    """Whether it is written only where a person takes it instead of another: it gives way to all others."""
+    rivals = [each for each in changes if each.alternatives_of == change.alternatives_of]
+    return change.alternatives_of is not None and not change.is_default and any(each.is_default for each in rivals)
+
+
 def _clash(one: Change, other: Change) -> bool:
+    """Whether two changes cannot be written together; answers to one finding never are."""
+    if one.alternatives_of is not None and one.alternatives_of == other.alternatives_of:
+        return False
     mine = [op for op in one.ops if isinstance(op, Edit)]
     theirs = [op for op in other.ops if isinstance(op, Edit)]
     return any(a != b and a.path == b.path and has_overlap(a, b) for a in mine for b in theirs)

@@ -213,7 +213,10 @@ Operation: TypeAlias = Edit | EnsureImport | EnsureHelperPart | InfraOperation
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All that one finding needs, as one unit: a person accepts or rejects changes, never text hunks."""
+    """All that one finding needs, as one unit: a person accepts or rejects changes, never text hunks.
+
+    Of several answers to one finding (`alternatives_of`), one at most `is_default`: taken where nobody chooses.
+    """
 
     id: str
     rule: str
@@ -224,6 +227,7 @@ class Change:
     alternatives_of: str | None = None
     needs: tuple[str, ...] = ()
     decision: Decision | None = None
+    is_default: bool = False
 
 
 # ---------------------------------------------------------------- where the program starts

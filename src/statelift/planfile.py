@@ -125,6 +125,8 @@ def _record_to_json(record: "DataclassInstance") -> Json:
     values = {key: _json(item) for key, item in _fields_of(record).items()}
     if isinstance(record, model.EnsureResource):
         values["properties"] = dict(record.properties)
+    if values.get("is_default") is False:
+        del values["is_default"]  # it came later, and is there only where it says something
     word = _OPERATION_WORDS.get(type(record))
     return {"op": word, **values} if word else values
 
@@ -257,6 +259,7 @@ _READERS: dict[str, Reader[object]] = {
     "strict_handlers": _typed(bool, "true or false"),
     "is_ephemeral": _typed(bool, "true or false"),
     "fix_original": _typed(bool, "true or false"),
+    "is_default": _typed(bool, "true or false"),
     "ttl_seconds": _count,
     "properties": _properties,
     **dict.fromkeys(("line", "end_line", "column", "start", "end"), _count),
@@ -333,6 +336,11 @@ def _plan(*, schema: int, tool_version: str, summary: Json, **parts: object) -> 
 _CELL = _value(model.CellOptions, style=_word("", *get_args(model.Style)))
 _OPTIONS = _value(model.Options, style=_word(*get_args(model.Style)), stores=_list_of(_CELL))
 _PROBLEM = _value(model.Problem, path=_told_path)
+_CHANGE = _record(
+    model.Change,
+    {**_named(*(field.name for field in fields(model.Change))), "ops": _list_of(_operation)},
+    optional=frozenset({"is_default"}),
+)
 _PLAN = _record(
     _plan,
     {
@@ -343,7 +351,7 @@ _PLAN = _record(
         "files": _list_of(_value(model.FileHash)),
         "findings": _list_of(_record(_placed, {**_SUSPECT, **_named("tier", "changes")})),
         "left_alone": _list_of(_record(_placed, _SUSPECT)),
-        "changes": _list_of(_value(model.Change, ops=_list_of(_operation))),
+        "changes": _list_of(_CHANGE),
         "errors": _list_of(_PROBLEM),
         "suppressed": _list_of(
             _record(_suppressed, {**_SUSPECT, "by": _word("comment", "baseline"), "reason": _text})
@@ -402,6 +410,20 @@ def _check_references(plan: Plan) -> None:
         _refuse_strangers(_numbered(f"$.changes[{number}].needs", "", change.needs), changes)
         if change.alternatives_of is not None:
             _refuse_strangers([(f"$.changes[{number}].alternatives_of", change.alternatives_of)], findings)
+    _check_defaults(plan)
+
+
+def _check_defaults(plan: Plan) -> None:
+    """Of the answers to one finding, one at most is the default."""
+    seen: set[str] = set()
+    for number, change in enumerate(plan.changes):
+        if change.is_default:
+            at = f"$.changes[{number}].is_default"
+            if change.alternatives_of is None:
+                _refuse(at, "belongs to alternatives, and this change is none")
+            if change.alternatives_of in seen:
+                _refuse(at, f"is the second one of {change.alternatives_of!r:.80}")
+            seen.add(change.alternatives_of)
 
 
 def _refuse_strangers(placed: Iterable[tuple[str, str]], known: set[str]) -> None:

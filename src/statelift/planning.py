@@ -1,5 +1,6 @@
 """Analysis -> Plan: proposes changes for what is judged, and keeps those that hold up. Nothing is written."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -101,7 +102,7 @@ def plan_of(
     changes = _settled(analysis, options, pass_gate(kept, analysis.read))
     found = [_finding(judgement, id_, changes) for _, judgement, id_ in chosen]
     found += [_with_changes(finding, changes) for finding, _ in foreign]
-    written = [change for change in changes if change.tier is not Tier.MANUAL]
+    written = _without_lone_defaults([change for change in changes if change.tier is not Tier.MANUAL])
     paths = sorted({path for change in written for op in change.ops for path in touched(op)})
     return Plan(
         root=str(analysis.project.root),
@@ -249,6 +250,7 @@ def _as_changes(judgement: Judgement, proposals: Sequence[Proposal], finding: st
             reasons=tuple(dict.fromkeys((*judgement.reasons, *proposal.reasons))),
             ops=proposal.ops,
             alternatives_of=finding if len(proposals) > 1 else None,
+            is_default=proposal.is_default and len(proposals) > 1,
         )
 
 
@@ -273,6 +275,17 @@ def _foreign(analysis: Analysis, options: Options) -> list[tuple[Finding, Change
     wanted = [SourceFile(path, analysis.read(path)) for path in analysis.project.wanted]
     root = analysis.project.root
     return [pair for script in options.codemods for pair in foreign_changes(Path(script), wanted, root)]
+
+
+def _without_lone_defaults(written: Sequence[Change]) -> list[Change]:
+    """A default whose rivals did not hold up is the one answer, and no alternative."""
+    answers = Counter(change.alternatives_of for change in written)
+    return [
+        replace(change, alternatives_of=None, is_default=False)
+        if change.is_default and answers[change.alternatives_of] == 1
+        else change
+        for change in written
+    ]
 
 
 def _settled(analysis: Analysis, options: Options, changes: list[Change]) -> list[Change]:
@@ -320,7 +333,7 @@ def _with_changes(finding: Finding, changes: Sequence[Change]) -> Finding:
     """The finding takes tier and reasons of its best change; without one it is MANUAL."""
     own = [change for change in changes if _owner(change) == finding.id]
     written = [change for change in own if change.tier is not Tier.MANUAL]
-    best = min(own, key=lambda change: change.tier, default=None)
+    best = min(own, key=lambda change: (not change.is_default, change.tier), default=None)
     reasons = finding.reasons if best is None else tuple(dict.fromkeys((*finding.reasons, *best.reasons)))
     tier = Tier.MANUAL if best is None else best.tier
     return replace(finding, tier=tier, reasons=reasons, changes=tuple(change.id for change in written))

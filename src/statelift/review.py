@@ -245,7 +245,10 @@ class _Walk:
             yield headline(finding)
         yield from change.reasons
         for sibling in self.decisions.siblings(change):
-            yield f"or, instead: {sibling.id} {sibling.title}"
+            default = " (taken where nobody chooses)" if sibling.is_default else ""
+            yield f"or, instead: {sibling.id} {sibling.title}{default}"
+        if change.is_default:
+            yield "taken where nobody chooses"
         if change.needs:
             yield f"needs {', '.join(change.needs)}"
         if change.decision is not None:

@@ -11,12 +11,38 @@ def chosen_changes(made: Plan, upto: Tier, *, only_accepted: bool) -> list[Chang
 
     A change whose `needs` are not chosen is left out, and so is what needs it.
     """
-    chosen = []
-    for change in made.changes:
-        is_default = not only_accepted and change.tier <= upto and change.alternatives_of is None
-        if change.decision == "accepted" or (change.decision is None and is_default):
-            chosen.append(change)
-    return _with_all_needs(chosen)
+    taken = [] if only_accepted else undecided(made.changes)
+    accepted = {change.id for change in made.changes if change.decision == "accepted"}
+    accepted |= {change.id for change in taken if change.tier <= upto}
+    return _with_all_needs([change for change in made.changes if change.id in accepted])
+
+
+def undecided(changes: Sequence[Change]) -> list[Change]:
+    """What would be taken without an answer of a person: of alternatives the default, where none was accepted."""
+    answered = {change.alternatives_of for change in changes if change.decision == "accepted"} - {None}
+    return [
+        change
+        for change in changes
+        if change.decision is None
+        and (change.alternatives_of is None or (change.is_default and change.alternatives_of not in answered))
+    ]
+
+
+def without_rivals(changes: Sequence[Change]) -> list[Change]:
+    """The changes that nobody rejected, without alternatives that stand behind an accepted one or a default."""
+    open_ = [change for change in changes if change.decision != "rejected"]
+    leading = {change.id: change for change in undecided(open_) if change.is_default}
+    leading |= {change.id: change for change in open_ if change.decision == "accepted"}
+    settled = {change.alternatives_of for change in leading.values()} - {None}
+    return [change for change in open_ if change.alternatives_of not in settled or change.id in leading]
+
+
+def waiting(made: Plan, chosen: Sequence[Change]) -> list[Change]:
+    """What still waits for a person once these are written; not the alternatives of what is written."""
+    ids = {change.id for change in chosen}
+    answered = {change.alternatives_of for change in chosen} - {None}
+    left = (change for change in made.changes if change.id not in ids and change.decision is None)
+    return [change for change in left if change.alternatives_of not in answered]
 
 
 def _with_all_needs(chosen: list[Change]) -> list[Change]:

@@ -37,13 +37,17 @@ APART = "it works today only if one container serves both"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a codemod would do about a judgement. `style` tells alternatives of one finding apart."""
+    """What a codemod would do about a judgement. `style` tells alternatives of one finding apart.
+
+    `is_default`: of alternatives, the one that is taken where nobody chooses.
+    """
 
     style: str
     title: str
     ops: tuple[Operation, ...]
     tier: Tier
     reasons: tuple[str, ...] = ()
+    is_default: bool = False
 
     def lowered(self, tier: Tier, reason: str) -> "Proposal":
         """The same proposal at this tier or lower, with one more reason."""
@@ -168,7 +172,7 @@ class Workspace:
         `calls` are (file, function, helper part): what stands where. What exists already is not made.
         """
         entries = self.entry_points(judgement)
-        home = _home(entries)
+        home = home_of(entries)
         if existing is not None:
             return tuple(self._entering(entries, existing, resource, calls, key_prefix))
         origin = f"{judgement.subject.path}:{judgement.subject.symbol}" if kind == "table" else "files in /tmp"
@@ -192,7 +196,7 @@ class Workspace:
         key_prefix: str | None,
     ) -> Iterator[Operation]:
         """Variable and rights for what exists; none where its name is known at deployment only."""
-        home = _home(entries)
+        home = home_of(entries)
         for entry in entries:
             name = existing.name_for(entry)
             template = entry.ref.template if entry.ref is not None and home is not None else None
@@ -232,7 +236,7 @@ class Workspace:
     ) -> tuple[Operation, ...]:
         """The right to send metrics, for each function that counts and whose namespace is known."""
         entries = self.entry_points(judgement)
-        home = _home(entries)
+        home = home_of(entries)
         return tuple(
             EnsureGrant(entry.function, metrics_in(space), self._actions(entry, calls), None, None, file, role)
             for entry in entries
@@ -356,7 +360,7 @@ def _module_name(path: str) -> str:
     return path.removesuffix("/__init__.py").rpartition("/")[2].removesuffix(".py")
 
 
-def _home(entries: tuple[EntryPoint, ...]) -> str | None:
+def home_of(entries: tuple[EntryPoint, ...]) -> str | None:
     """The one file that takes a resource of all these functions, where all of them can be patched."""
     refs = [entry.ref for entry in entries]
     homes = {ref.resources or ref.template for ref in refs if ref is not None and not ref.patchable}

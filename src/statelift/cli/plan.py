@@ -21,6 +21,7 @@ from statelift.cli.options import (
     write_data,
 )
 from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Plan, Tier
+from statelift.selecting import undecided, without_rivals
 
 TARGETS = ("cloudformation", "sam", "serverless", "terraform", "cdk")
 SKELETONS = ("file-system", "cache", "database-proxy", "workflow", "dashboard")
@@ -116,9 +117,7 @@ def plan(
 ) -> int:
     """Show the migration as a unified diff on stdout; never writes. Alias: diff."""
     made = new_plan(paths, asked.settled(paths), codemod)
-    shown = tuple(
-        change for change in made.changes if change.tier <= TIERS[tier] and change.alternatives_of is None
-    )
+    shown = [change for change in undecided(made.changes) if change.tier <= TIERS[tier]]
     write_data(diff_of(made, shown) if form == "diff" else render(made, form))
     if output is not None:
         _save(made, output)
@@ -195,7 +194,7 @@ def infra(
         _give(_skeleton(skeleton), output)
         return 0
     made = plan_or_load(paths, asked)
-    changes = [each for each in made.changes if each.decision != "rejected"]
+    changes = without_rivals(made.changes)
     found = [op for each in changes for op in each.ops if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
     try:
         if found:

@@ -22,7 +22,7 @@ from statelift.cli.options import (
     talk_about,
 )
 from statelift.model import Change, Finding, Plan, Tier
-from statelift.selecting import chosen_changes
+from statelift.selecting import chosen_changes, waiting
 
 if TYPE_CHECKING:
     from statelift.model import FileWrite
@@ -157,12 +157,11 @@ def _report(made: Plan, chosen: Sequence[Change], run: "Run | None") -> None:
             click.echo(escape(path))
         talk(f"Written as run {run.id}; `statelift undo` takes it back.")
     talk_about([*made.errors, *made.warnings])
-    ids = {change.id for change in chosen}
-    waiting = sum(change.id not in ids and change.decision is None for change in made.changes)
+    left = len(waiting(made, chosen))
     manual = sum(finding.tier is Tier.MANUAL for finding in made.findings)
     parts = [f"{len(chosen)} written"]
-    if waiting:
-        parts.append(f"{waiting} wait for review: statelift review")
+    if left:
+        parts.append(f"{left} wait for review: statelift review")
     if manual:
         parts.append(f"{manual} to do by hand: statelift scan")
     talk(", ".join(parts) + ".")

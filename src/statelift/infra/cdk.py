@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from statelift.infra.alarms import alarm_of, notes_of
 from statelift.infra.fragments import environment
 from statelift.infra.limits import check_environment
 from statelift.infra.names import given_name, kind_of
@@ -29,7 +30,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PREFIX = re.compile(r"[^*?${}\x00-\x1f]*\*?")
 _BOM = "\ufeff"
 _MARK = "# Added by statelift"
-_PACKAGES = {"table": "aws_dynamodb", "bucket": "aws_s3"}
+_PACKAGES = {"table": "aws_dynamodb", "bucket": "aws_s3", "alarm": "aws_cloudwatch"}
 _CLASSES = {"table": "Table", "bucket": "Bucket"}
 _NAMES = {"table": "table_name", "bucket": "bucket_name"}
 _ARNS = {"table": "table_arn", "bucket": "bucket_arn"}
@@ -97,10 +98,9 @@ class _Patch:
 
     def result(self) -> bytes:
         """The new bytes."""
-        sites = {
-            name: construct_site(self.program.module, name)
-            for name in sorted({user.function for user in self._users()})
-        }
+        functions = {user.function for user in self._users()}
+        functions |= {alarm_of(each).function for each in self.wanted.resources if each.kind == "alarm"} - {""}
+        sites = {name: construct_site(self.program.module, name) for name in sorted(functions)}
         wanted = {resource.id: resource for resource in self.wanted.resources}
         wanted |= {user.resource: _existing(user.resource) for user in self._users() if _is_given(user.resource)}
         made = {reference: self._made(reference, resource, sites) for reference, resource in wanted.items()}
@@ -117,9 +117,9 @@ class _Patch:
 
     def _made(self, reference: str, resource: EnsureResource, sites: dict[str, ConstructSite]) -> tuple[str, str]:
         """Kind of a resource and the name that holds it; it is made where it is not there."""
-        if resource.kind not in _PACKAGES:
-            raise Refusal(f"{resource.id} is an {resource.kind}, which is not written to CDK programs.")
         users = [each.function for each in self._users() if each.resource == reference]
+        if resource.kind == "alarm":
+            users = [name for name in (alarm_of(resource).function,) if name]
         used = sorted((sites[name] for name in set(users)), key=lambda site: site.statement.lineno)
         if not used:
             raise Refusal(f"No function of this program uses {resource.id}.")
@@ -145,13 +145,13 @@ class _Patch:
 
     def _new(self, resource: EnsureResource, site: ConstructSite) -> str:
         properties = dict(resource.properties)
-        notes = [f"{key} {_comment(text)}" for key, text in sorted(properties.items())] or [resource.kind]
+        notes = [f"{key} {_comment(text)}" for key, text in sorted(notes_of(resource).items())] or [resource.kind]
         base = "_".join(word.lower() for word in _WORD.findall(resource.id))
         name = next(
             each for each in (base, *(f"{base}_{n}" for n in range(2, 99))) if each not in self.program.names
         )
         package = _PACKAGES[resource.kind]
-        settings = {
+        settings: dict[str, object] = {
             "name": name, "id": resource.id, "scope": site.scope, "notes": notes,
             "ttl": json.dumps(properties.get("ttl", "")), "retention": properties.get("retention", ""),
             package.removeprefix("aws_"): self._package(package), "package": self._package(package),
@@ -160,10 +160,18 @@ class _Patch:
             settings |= {"class": _CLASSES[resource.kind], "kind": resource.kind, _GIVEN: properties[_GIVEN]}
             text = environment().get_template("existing.py.j2").render(settings)
         else:
-            settings["removal"] = self._package("RemovalPolicy")
+            settings |= self._particulars(resource)
             text = environment().get_template(f"{resource.kind}.py.j2").render(settings)
         self._add(self._line_above(site), site, [*text.strip("\n").split("\n"), ""])
         return name
+
+    def _particulars(self, resource: EnsureResource) -> dict[str, object]:
+        """What the statement says beside names, with the imports that it needs."""
+        if resource.kind != "alarm":
+            return {"removal": self._package("RemovalPolicy")}
+        alarm = alarm_of(resource)
+        dimensions = json.dumps(dict(alarm.dimensions))
+        return {"alarm": alarm, "dimensions": dimensions, "duration": self._package("Duration")}
 
     def _line_above(self, site: ConstructSite) -> int:
         """The line of a statement, or of the comments that stand on top of it."""

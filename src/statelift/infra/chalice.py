@@ -67,7 +67,7 @@ def patch_chalice(path: str, before: bytes | None, operations: Sequence[InfraOpe
     if before is None and name != RESOURCES_FILE:
         raise Refusal(f"{path} does not exist.")
     document = Document.parse(_START if before is None else before)
-    return with_all(document, wanted, check_duplicates, _with_table, _with_variable, _with_grant)
+    return with_all(document, wanted, check_duplicates, _with_made, _with_variable, _with_grant)
 
 
 def table_name(prefix: str, resource: str) -> str:
@@ -83,19 +83,24 @@ def table_name(prefix: str, resource: str) -> str:
 # ---------------------------------------------------------------- statelift.json
 
 
-def _with_table(document: Document, resource: EnsureResource) -> Document:
+def _with_made(document: Document, resource: EnsureResource) -> Document:
     if document.node(("Parameters", _PARAMETER)) is None:
         raise Refusal(f"{RESOURCES_FILE} exists, and statelift did not make it: rename it.")
     if resource.kind == "metric":
         return document
-    name = Tagged("!Sub", table_name(f"${{{_PARAMETER}}}", resource.id))
     check_mapping(document.tree, ("Resources",))
     for logical_id, body in resource_bodies(resource).items():
-        properties = body.get("Properties") if isinstance(body, dict) else None
-        if isinstance(body, dict) and isinstance(properties, dict):
-            named: Value = {**body, "Properties": {"TableName": name, **properties}}
-            document = with_resource(document, ("Resources",), logical_id, named)
+        document = with_resource(document, ("Resources",), logical_id, _named(resource, body))
     return document
+
+
+def _named(resource: EnsureResource, body: Value) -> Value:
+    """A table with the name that the configuration tells the app; nobody asks for an alarm by its name."""
+    properties = body.get("Properties") if isinstance(body, dict) else None
+    if resource.kind == "alarm" or not (isinstance(body, dict) and isinstance(properties, dict)):
+        return body
+    name = Tagged("!Sub", table_name(f"${{{_PARAMETER}}}", resource.id))
+    return {**body, "Properties": {"TableName": name, **properties}}
 
 
 # ---------------------------------------------------------------- config.json

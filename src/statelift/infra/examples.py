@@ -75,7 +75,7 @@ def render_example(operations: Sequence[InfraOperation], tool: Example) -> str:
     for op in wanted:
         if not isinstance(op, EnsureResource) and op.resource not in resources:
             raise Refusal(f"{op.function} needs {op.resource}, which no change creates.")
-    functions = sorted({op.function for op in wanted if not isinstance(op, EnsureResource)})
+    functions = sorted({name for op in wanted if (name := _function_of(op))})
     match tool:
         case "serverless":
             return _service(wanted, functions)
@@ -113,11 +113,28 @@ def _module(operations: Sequence[InfraOperation], functions: Sequence[str]) -> s
     return f"{main.decode()}\n{state.decode()}"
 
 
+def _function_of(operation: EnsureResource | EnsureEnv | EnsureGrant) -> str:
+    """The function that it is for; "" for a resource that is no function's own."""
+    if isinstance(operation, EnsureResource):
+        return dict(operation.properties).get("function", "") if operation.kind == "alarm" else ""
+    return operation.function
+
+
 def _renamed(operations: Sequence[InfraOperation], names: dict[str, str]) -> list[InfraOperation]:
-    return [
-        replace(op, function=names[op.function]) if isinstance(op, EnsureEnv | EnsureGrant) else op
-        for op in operations
-    ]
+    return [_as(op, names) for op in operations]
+
+
+def _as(operation: InfraOperation, names: dict[str, str]) -> InfraOperation:
+    """The operation with the name that its function has in the program."""
+    match operation:
+        case EnsureEnv() | EnsureGrant():
+            return replace(operation, function=names[operation.function])
+        case EnsureResource(kind="alarm", properties=properties):
+            return replace(
+                operation, properties=tuple((k, names[v] if k == "function" else v) for k, v in properties)
+            )
+        case _:
+            return operation
 
 
 def _names(functions: Sequence[str], spell: Callable[[str], str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ Whole stacks print the fragments as they are; patches compose them and write the
 """
 
 import functools
+import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from statelift.infra.alarms import alarm_of, notes_of
 from statelift.infra.names import given_name
 from statelift.infra.values import Tagged, Value, scalar, value_of
 from statelift.infra.yamlpatch import Refusal
@@ -25,7 +27,6 @@ TYPES = {
     "alarm": "AWS::CloudWatch::Alarm",
 }
 _LISTING = "s3:ListBucket"
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _PREFIX = re.compile(r"[^*?${}\x00-\x1f]*\*?")
 
 
@@ -44,23 +45,30 @@ def environment() -> "Environment":
         autoescape=select_autoescape(),
     )
     made.filters["scalar"] = scalar
+    made.filters["hcl"] = hcl_text
     return made
+
+
+def hcl_text(text: str) -> str:
+    """A quoted text of Terraform in which nothing is evaluated."""
+    return json.dumps(text).replace("${", "$${").replace("%{", "%%{")
 
 
 def resource_fragment(operation: EnsureResource) -> str:
     """YAML of a resource and its companions; "" for a metric, which exists once something counts.
 
     Properties: `origin` and other notes go to Metadata; `ttl` of a table is the attribute that holds the expiry;
-    `retention` "delete" lets a table or bucket go with its stack; an alarm needs `namespace`, `metric` and
-    `threshold`.
+    `retention` "delete" lets a table or bucket go with its stack; those of an alarm are read by `alarm_of`.
     """
     properties = dict(operation.properties)
     if operation.kind == "metric":
         return ""
+    metadata = sorted(notes_of(operation).items()) or [("kind", operation.kind)]
+    settings: dict[str, object] = {
+        "ttl": "", "retention": "", **properties, "id": operation.id, "metadata": metadata,
+    }  # fmt: skip
     if operation.kind == "alarm":
-        _check_alarm(operation.id, properties)
-    metadata = sorted(properties.items()) or [("kind", operation.kind)]
-    settings = {"ttl": "", "retention": "", **properties, "id": operation.id, "metadata": metadata}
+        settings["alarm"] = alarm_of(operation)
     return environment().get_template(f"{operation.kind}.yaml.j2").render(settings)
 
 
@@ -131,11 +139,3 @@ def _objects(prefix: str | None) -> str:
     if not _PREFIX.fullmatch(prefix):
         raise Refusal(f"The key prefix {prefix!r} has characters that a policy would read as a pattern.")
     return prefix + "*" if prefix.endswith("/") else prefix
-
-
-def _check_alarm(name: str, properties: dict[str, str]) -> None:
-    missing = sorted({"namespace", "metric", "threshold"} - set(properties))
-    if missing:
-        raise Refusal(f"The alarm {name} lacks {', '.join(missing)}, so it cannot be written to a template.")
-    if not _NUMBER.fullmatch(properties["threshold"]):
-        raise Refusal(f"The threshold of the alarm {name} is not a number: {properties['threshold']!r}.")

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from statelift.infra.fragments import environment
+from statelift.infra.alarms import alarm_of, notes_of
+from statelift.infra.fragments import environment, hcl_text
 from statelift.infra.hclpatch import Source, proved, with_block, with_item, with_variable
 from statelift.infra.limits import check_environment, short
 from statelift.infra.names import given_name, kind_of
@@ -18,7 +19,7 @@ from statelift.locate.hclsites import RESOURCES_FILE, ROLE, function_block, why_
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
 
 HEADER = "# State that statelift moved out of the functions' containers. Yours to keep and to change."
-_TYPES = {"table": "aws_dynamodb_table", "bucket": "aws_s3_bucket"}
+_TYPES = {"table": "aws_dynamodb_table", "bucket": "aws_s3_bucket", "alarm": "aws_cloudwatch_metric_alarm"}
 _ATTRIBUTES = {("table", "name"): "name", ("bucket", "name"): "bucket"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LISTING = "s3:ListBucket"
@@ -123,16 +124,21 @@ def _blocks(resource: EnsureResource) -> str:
     """The blocks of a resource and what goes with it."""
     if resource.kind == "metric":
         return ""
-    if resource.kind not in _TYPES:
-        raise Refusal(f"{resource.id} is an {resource.kind}, which is not written to Terraform.")
     properties = dict(resource.properties)
-    settings = {
+    settings: dict[str, object] = {
         "name": local_name(resource.id),
         "label": "-".join(word.lower() for word in _WORD.findall(resource.id)),
-        "notes": [f"{key}: {_comment(text)}" for key, text in sorted(properties.items()) if key != "ttl"],
+        "notes": [f"{key}: {_comment(text)}" for key, text in sorted(notes_of(resource).items()) if key != "ttl"],
         "ttl": json.dumps(properties.get("ttl", "")),
         "retention": properties.get("retention", ""),
     }
+    if resource.kind == "alarm":
+        alarm = alarm_of(resource)
+        keys = [hcl_text(key) for key, _ in alarm.dimensions]
+        width = max(map(len, keys), default=0)
+        values = (text for _, text in alarm.dimensions)
+        pairs = [(key.ljust(width), text) for key, text in zip(keys, values, strict=True)]
+        settings |= {"alarm": alarm, "pairs": pairs}
     return environment().get_template(f"{resource.kind}.tf.j2").render(settings)
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from statelift.infra.alarms import AlarmError, alarm_of
 from statelift.infra.names import given_name
 from statelift.infra.yamlpatch import Refusal
 from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, InfraOperation
@@ -53,7 +54,13 @@ def _joined(same: list[EnsureResource]) -> EnsureResource:
         what = torn[0] if torn else "kind"
         raise Refusal(f"Two changes want {first.id} with different values of {what}: rename one of them.")
     joined = tuple((name, ", ".join(sorted(properties[name]))) for name in sorted(properties))
-    return EnsureResource(first.id, first.kind, joined, first.template)
+    made = EnsureResource(first.id, first.kind, joined, first.template)
+    try:
+        if made.kind == "alarm":
+            alarm_of(made)
+    except AlarmError as error:
+        raise Refusal(str(error)) from error
+    return made
 
 
 def _variables(operations: Iterable[EnsureEnv]) -> tuple[EnsureEnv, ...]:

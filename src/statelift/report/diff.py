@@ -165,22 +165,31 @@ def _change_notes(change: Change) -> Iterator[str]:
     if change.needs:
         yield f"  needs {', '.join(change.needs)}"
     if change.alternatives_of is not None:
-        yield f"  one of several answers to {change.alternatives_of}: at most one is written"
+        default = ", and this one where nobody chooses" if change.is_default else ""
+        yield f"  one of several answers to {change.alternatives_of}: at most one is written{default}"
 
 
 def _absent_notes(plan: Plan, seen: Collection[str]) -> Iterator[str]:
     for change in plan.changes:
         if change.id not in seen and change.tier is not Tier.MANUAL:
-            yield f"not in this diff, {_why_absent(change)}:"
+            yield f"not in this diff, {_why_absent(plan, change)}:"
             yield from _change_notes(change)
 
 
-def _why_absent(change: Change) -> str:
+def _why_absent(plan: Plan, change: Change) -> str:
     if change.decision == "rejected":
         return "rejected"
     if change.alternatives_of is not None and change.decision is None:
-        return "not chosen yet (statelift review)"
+        leading = default_of(plan, change)
+        instead = f"may be chosen instead of {leading.id}" if leading is not None else "not chosen yet"
+        return f"{instead} (statelift review)"
     return "changes none of these files"
+
+
+def default_of(plan: Plan, change: Change) -> Change | None:
+    """The answer to the same finding that is taken where nobody chooses, if it is another one."""
+    rivals = (each for each in plan.changes if each.alternatives_of == change.alternatives_of)
+    return next((each for each in rivals if each.is_default and each.id != change.id), None)
 
 
 def _manual_notes(plan: Plan) -> Iterator[str]:

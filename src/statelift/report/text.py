@@ -12,7 +12,7 @@ def full(plan: Plan) -> str:
     """Findings with reasons and change ids, grouped by file; suspects counted; errors; one line of numbers."""
     ordered = _by_place(plan.findings)
     blocks = [
-        "".join(_detailed(finding) for finding in group)
+        "".join(_detailed(finding, plan) for finding in group)
         for _, group in groupby(ordered, key=lambda finding: finding.place.path)
     ]
     if plan.errors:
@@ -44,11 +44,24 @@ def _by_place(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: finding.place)
 
 
-def _detailed(finding: Finding) -> str:
+def _detailed(finding: Finding, plan: Plan) -> str:
     lines = [headline(finding), *(f"    {escape(reason)}" for reason in finding.reasons)]
     if finding.changes:
-        lines.append(f"    changes: {escape(', '.join(finding.changes))}")
+        lines.append(f"    changes: {escape(_answers(finding, plan))}")
     return "\n".join(lines) + "\n"
+
+
+def _answers(finding: Finding, plan: Plan) -> str:
+    """The changes; of alternatives, which is taken where nobody chooses and which may be instead."""
+    defaults = {change.id for change in plan.changes if change.is_default}
+    leading = [name for name in finding.changes if name in defaults]
+    rivals = {change.id for change in plan.changes if change.alternatives_of == finding.id}
+    others = [name for name in finding.changes if name not in leading]
+    if leading and others:
+        return f"{', '.join(leading)}; or instead, if chosen in review: {', '.join(others)}"
+    if len(rivals) > 1 and not leading:
+        return f"{' or '.join(others)}: choose one in review"
+    return ", ".join(finding.changes)
 
 
 def _problem_line(problem: Problem) -> str:
