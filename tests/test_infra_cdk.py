@@ -14,7 +14,7 @@ from infra_templates import ALL, operations_for
 from located import locate
 from repositories import written
 from test_infra_patch import is_subsequence
-from test_infra_validators import findings
+from test_infra_validators import ALARM, findings
 from test_packages import STATE
 
 from statelift.compose import compose
@@ -218,7 +218,8 @@ def test_what_the_table_promises():
     ("operations", "reason"),
     [
         ([EnsureResource("OrdersTable", "table")], "No function of this program uses OrdersTable"),
-        ([EnsureResource("X", "alarm"), EnsureEnv("F", "A", "X")], "not written to CDK programs"),
+        ([EnsureResource("X", "alarm"), EnsureEnv("F", "A", "X")], "lacks metric, namespace"),
+        ([EnsureResource("X", "alarm", ALARM.properties)], "No function of this program uses X"),
         ([EnsureEnv("F", "A", "OrdersTable")], "no resource OrdersTable"),
         ([EnsureEnv("Gone", "A", "OrdersTable")], "exactly one function"),
     ],

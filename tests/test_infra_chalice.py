@@ -135,7 +135,7 @@ def test_the_template_has_no_finding():
         ("statelift.json", b'{"Resources": {}}', TABLES, "statelift did not make it"),
         ("statelift.json", None, VARIABLES, "not where this goes"),
         ("statelift.json", None, [EnsureResource("ResultsBucket", "bucket")], "free in all of AWS"),
-        ("statelift.json", None, [EnsureResource("A", "alarm")], "is no table"),
+        ("statelift.json", None, [EnsureResource("A", "alarm")], "lacks metric, namespace"),
         ("config.json", PLAIN.encode(), TABLES, "not where this goes"),
         ("config.json", PLAIN.encode(), RIGHTS, "not where this goes"),
         ("config.json", PLAIN.encode(), [EnsureEnv("F", "X", "OrdersTable", "arn")], "wants an ARN"),

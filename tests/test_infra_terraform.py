@@ -315,7 +315,7 @@ def test_an_expiry_is_an_attribute_of_the_table():
         (None, [EnsureGrant("F", "OrdersTable", ("dynamodb:GetItem",), role='x" }')], "role of F is not known"),
         (None, [EnsureGrant("F", "OrdersTable", ("s3:GetObject",), role=ROLE)], "not an action"),
         (None, [EnsureGrant("F", "B1Bucket", ("s3:GetObject",), '"${x}', role=ROLE)], "read as a pattern"),
-        (None, [EnsureResource("A", "alarm")], "not written to Terraform"),
+        (None, [EnsureResource("A", "alarm")], "lacks metric, namespace"),
         (None, [EnsureEnv("F", "A", "OrdersTable")], "holds no function"),
     ],
 )

@@ -147,11 +147,16 @@ def test_the_schema_is_valid_and_its_words_are_the_words_of_the_model(name):
     assert definitions["finding"]["properties"]["family"]["enum"] == list(get_args(model.Family))
 
 
+LATER = {"change": {"is_default"}}  # there only where it says something
+
+
 def test_the_plan_schema_knows_each_field_of_each_operation():
     definitions = schema("plan")["$defs"]
     known = {**OPERATIONS, "change": model.Change, "options": model.Options}
     for word, kind in known.items():
-        assert set(definitions[word]["required"]) - {"op"} == {field.name for field in fields(kind)}
+        names = {field.name for field in fields(kind)}
+        assert set(definitions[word]["required"]) - {"op"} == names - LATER.get(word, set())
+        assert set(definitions[word]["properties"]) - {"op"} == names
 
 
 def test_no_object_of_the_schemas_allows_unknown_keys():
@@ -213,16 +218,20 @@ def plans(draw):
     some = st.lists(st.sampled_from(changes), unique=True).map(tuple) if changes else st.just(())
     judged, suspects = names[:cut], names[cut:]
     answers = st.none() | st.sampled_from(judged) if judged else st.none()
+    made = [
+        draw(st.builds(model.Change, st.just(name), texts, tiers, texts, lists, ops, answers, some, decisions))
+        for name in changes
+    ]
+    defaults = {
+        change.alternatives_of: change.id for change in made if change.alternatives_of and draw(st.booleans())
+    }
     return Plan(
         root="/" + draw(paths),
         options=draw(st.builds(model.Options, st.booleans(), lists, lists, lists)),
         files=tuple(draw(st.lists(hashes, max_size=2, unique_by=lambda file: file.path))),
         findings=tuple(draw(findings(name, tiers, some)) for name in judged),
         left_alone=tuple(draw(findings(name, st.none(), st.just(()))) for name in suspects),
-        changes=tuple(
-            draw(st.builds(model.Change, st.just(name), texts, tiers, texts, lists, ops, answers, some, decisions))
-            for name in changes
-        ),
+        changes=tuple(replace(change, is_default=change.id in defaults.values()) for change in made),
         errors=tuple(draw(st.lists(problems, max_size=1))),
         file_count=draw(counts),
         function_count=draw(counts),
@@ -293,6 +302,8 @@ WRONG = [
     pytest.param(("left_alone", 0, "id"), "F1", r"\$\.left_alone\[0\]\.id repeats", id="finding-twice"),
     pytest.param(("files", 1, "path"), "src/app.py", r"files\[1\]\.path repeats", id="file-twice"),
     pytest.param(("changes", 1, "needs"), ["C1", "C9"], r"changes\[1\]\.needs\[1\] names 'C9'", id="needs"),
+    pytest.param(("changes", 0, "is_default"), "yes", r"\.is_default must be true or false", id="default"),
+    pytest.param(("changes", 0, "is_default"), True, r"\.is_default belongs to alternatives", id="default-alone"),
     pytest.param(("changes", 0, "alternatives_of"), "C2", r"\.alternatives_of names 'C2'", id="answers"),
     pytest.param(("findings", 0, "changes"), ["C9"], r"findings\[0\]\.changes\[0\] names", id="no-change"),
 ]

@@ -12,10 +12,10 @@ from statelift.cli.plan import rendered
 from statelift.compose import compose
 from statelift.config import NAME, read_configuration
 from statelift.discover import read_file
-from statelift.model import EnsureEnv, EnsureGrant, EnsureResource, Options, Tier
+from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Options, Tier
 from statelift.planning import make_plan
 from statelift.runtime import HELPER_FILE
-from statelift.selecting import chosen_changes
+from statelift.selecting import chosen_changes, without_rivals
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -43,6 +43,27 @@ def deployed_cases() -> dict[str, tuple[Path, Path]]:
     return {f"deployments/{before.parent.name}": (before, before.with_name("after")) for before in befores}
 
 
+def alternative_cases() -> dict[str, tuple[Path, Path]]:
+    """Programs with several answers to a finding: one folder of expected output for each style of answer."""
+    found: dict[str, tuple[Path, Path]] = {}
+    for before in sorted(FIXTURES.glob("alternatives/*/before")):
+        for style in sorted({_style(each) for each in make_plan([before], options_of(before)).changes}):
+            found[f"alternatives/{before.parent.name} {style}"] = (before, before.with_name("after") / style)
+    return found
+
+
+def _style(change: Change) -> str:
+    return change.id.partition(".")[2]
+
+
+def chosen_style(program: Path, style: str) -> dict[str, bytes]:
+    """As `migrated`, with the answers of one style; of the helper file which parts it holds."""
+    plan = make_plan([program], options_of(program))
+    chosen = {each.id for each in plan.changes if _style(each) == style}
+    writes = compose(plan, chosen, lambda path: read_file(program, path))
+    return {write.path: _named(write.path, write.after) for write in writes}
+
+
 def deployed(program: Path) -> dict[str, bytes]:
     """As `migrated`, but of the helper file only which parts it holds: what is in them, other programs show."""
     return {path: _named(path, data) for path, data in migrated(program).items()}
@@ -63,7 +84,8 @@ def printed(program: Path, target: str) -> str:
     """What `infra --target` prints for all changes of a program."""
     plan = make_plan([program], options_of(program))
     kinds = (EnsureResource, EnsureEnv, EnsureGrant)
-    return rendered([each for change in plan.changes for each in change.ops if isinstance(each, kinds)], target)
+    changes = without_rivals(plan.changes)
+    return rendered([each for change in changes for each in change.ops if isinstance(each, kinds)], target)
 
 
 def options_of(program: Path) -> Options:
@@ -87,8 +109,12 @@ def kept(folder: Path) -> dict[str, bytes]:
 
 def main() -> None:
     """Write every expected output again, and tell which ones changed."""
-    for name, (program, golden) in {**cases(), **asked_cases(), **deployed_cases()}.items():
-        wanted = deployed(program) if name in deployed_cases() else migrated(program)
+    every = {**cases(), **asked_cases(), **deployed_cases(), **alternative_cases()}
+    for name, (program, golden) in every.items():
+        if name.startswith("alternatives/"):
+            wanted = chosen_style(program, golden.name)
+        else:
+            wanted = deployed(program) if name in deployed_cases() else migrated(program)
         if wanted == kept(golden):
             continue
         shutil.rmtree(golden, ignore_errors=True)

@@ -14,6 +14,10 @@ configuration, it is `put_metric("Requests", 1)`, a call of PutMetricData. A cou
 atomic counter in DynamoDB whose returned value is the one used: `requests += 1` becomes
 `requests = _requests.add(1)`, and the code behind it stays as it is.
 
+Where the value is read by nothing but a branch that alerts (`if n % 1000 == 0: send_alert(...)`, `if n >= LIMIT:
+alert(...)`), a second answer may be chosen in review: the counter becomes a metric, and an alarm on that metric, in
+the template, takes the place of the branch. The addition stays what is taken where nobody chooses.
+
 A number that is read before it is counted on is taken by one addition: `x = n` and `n += 1` become
 `x = _n_counter.add(1) - 1`, so that no two calls get the same one. What functions that are called in between add is
 not missed: there the count is asked for again.
@@ -34,9 +38,10 @@ is read: its value now counts all containers. Floats and counters that are reset
 
 ## Where we differ from the seed documents
 The documents replace `if request_count % 1000 == 0: send_alert(...)` by a metric alone, which loses the
-alert. Ours keeps the branch, with a number that is exact over all containers. A counter that is incremented
-without `global` raises on every call; that is reported, and repaired with `--fix-original` only: then the change
-says that the program behaves differently.
+alert. Ours keeps the branch, with a number that is exact over all containers; metric and alarm are the second
+answer, and say what they lose: the alarm counts within an hour, comes later and beside the call, and has no text of
+its own. A counter that is incremented without `global` raises on every call; that is reported, and repaired with
+`--fix-original` only: then the change says that the program behaves differently.
 
 ## Related
 AP-02 stateful operations, AP-10 global state assumptions.

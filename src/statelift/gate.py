@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 
 from statelift.compose import ComposeError, Read, compose_changes, patched
 from statelift.facts.scopes import Scopes
@@ -65,7 +65,8 @@ def _alone(change: Change, read: Read, proven: frozenset[str]) -> Change:
         return demoted(change, str(error))
     if not writes:
         return demoted(change, "its operations change nothing")
-    return next((demoted(change, fault) for write in writes for fault in _faults(write)), change)
+    faults = chain((fault for write in writes for fault in _faults(write)), _lost_comments(writes))
+    return next((demoted(change, fault) for fault in faults), change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,25 @@ def _faults(write: FileWrite) -> Iterator[str]:
         yield f"{write.path} does not compile, so it cannot run as it is: {before.fault}"
     if after.fault:
         yield f"{write.path} would no longer compile: {after.fault}"
-    if not write.path.endswith(HELPER_FILE):  # that one is generated anew, comments included
-        for comment in sorted((before.comments - after.comments).elements()):
-            yield f"{write.path} would lose the comment {comment}"
     if before.printed - after.printed:
         yield f"{write.path} would change what an f-string prints: `{{name=}}` shows its own source text"
     for name in sorted(after.unresolved - before.unresolved):
         yield f"{write.path} would use the name {name} without defining it"
+
+
+def _lost_comments(writes: Sequence[FileWrite]) -> Iterator[str]:
+    """Comments that stand nowhere any more; some go to another file, with what they are about."""
+    before, after, homes = Counter[str](), Counter[str](), dict[str, str]()
+    for write in writes:
+        one, other = _looked_at(write.path, write.before or b""), _looked_at(write.path, write.after)
+        # the helper file is generated anew, comments included
+        is_looked_at = write.path.endswith(".py") and not write.path.endswith(HELPER_FILE)
+        if is_looked_at and isinstance(one, _Module) and isinstance(other, _Module):
+            before += one.comments
+            after += other.comments
+            homes |= dict.fromkeys(one.comments - other.comments, write.path)
+    for comment in sorted((before - after).elements()):
+        yield f"{homes[comment]} would lose the comment {comment}"
 
 
 @lru_cache(maxsize=8)  # each change of a file asks for the same bytes before

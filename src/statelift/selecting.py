@@ -2,8 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from statelift.model import Change, Plan, Tier
+
+PER_CALL = "localise"  # the style of what makes a variable of the container one of each call
+
+
+def is_per_call(change: Change) -> bool:
+    """Whether a call begins with the first value again: what earlier ones left is gone on purpose."""
+    return _style(change) == PER_CALL
 
 
 def chosen_changes(made: Plan, upto: Tier, *, only_accepted: bool) -> list[Change]:
@@ -15,6 +23,36 @@ def chosen_changes(made: Plan, upto: Tier, *, only_accepted: bool) -> list[Chang
     accepted = {change.id for change in made.changes if change.decision == "accepted"}
     accepted |= {change.id for change in taken if change.tier <= upto}
     return _with_all_needs([change for change in made.changes if change.id in accepted])
+
+
+class NoAlternativeError(ValueError):
+    """No finding has several answers of which one has this name."""
+
+
+def answered(made: Plan, words: Sequence[str]) -> Plan:
+    """The plan with these alternatives accepted, and their rivals rejected.
+
+    A word is the id of a change, or a style, for every finding that has such an alternative. NoAlternativeError.
+    """
+    for word in words:
+        named = [each for each in made.changes if each.alternatives_of and word in (each.id, _style(each))]
+        if not named:
+            styles = sorted({_style(each) for each in made.changes if each.alternatives_of})
+            hint = f"The alternatives are {', '.join(styles)}." if styles else "No finding has alternatives."
+            raise NoAlternativeError(f"There is no alternative {word}. {hint}")
+        ids, findings = {each.id for each in named}, {each.alternatives_of for each in named}
+        changes = [
+            replace(each, decision="accepted" if each.id in ids else "rejected")
+            if each.alternatives_of in findings
+            else each
+            for each in made.changes
+        ]
+        made = replace(made, changes=tuple(changes))
+    return made
+
+
+def _style(change: Change) -> str:
+    return change.id.partition(".")[2]
 
 
 def undecided(changes: Sequence[Change]) -> list[Change]:

@@ -22,6 +22,7 @@ from statelift.config import (
 )
 from statelift.judge.rules import nearest, rule_flaw
 from statelift.model import CellOptions, Metrics, Options, Plan, Problem, Style, Tier
+from statelift.selecting import NoAlternativeError, answered
 
 if TYPE_CHECKING:
     from statelift.analysis import Analysis
@@ -245,6 +246,20 @@ def is_plan(paths: Sequence[Path]) -> bool:
 def plan_or_load(paths: Sequence[Path], asked: Asked) -> Plan:
     """The plan in a file, where one *.json file is given; otherwise a new plan of the paths."""
     return load(paths[0]) if is_plan(paths) else new_plan(paths, asked.settled(paths))
+
+
+alternatives = click.option(
+    "--alternative", "words", multiple=True, metavar="ID|STYLE",
+    help="Take this answer where a finding has several, by its id or style (localise, alarm); repeatable.",
+)  # fmt: skip
+
+
+def with_answers(made: Plan, words: Sequence[str]) -> Plan:
+    """The plan with these alternatives chosen. UsageError where there is no such one."""
+    try:
+        return answered(made, words)
+    except NoAlternativeError as error:
+        raise UsageError(f"--alternative: {error}") from error
 
 
 def new_plan(paths: Sequence[Path], settled: Settled, codemods: Sequence[str] = ()) -> Plan:

@@ -11,6 +11,7 @@ from statelift.cli.options import (
     Asked,
     Choice,
     UsageError,
+    alternatives,
     new_plan,
     paths_argument,
     plan_or_load,
@@ -18,10 +19,11 @@ from statelift.cli.options import (
     suggestion,
     talk,
     talk_about,
+    with_answers,
     write_data,
 )
 from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Plan, Tier
-from statelift.selecting import undecided, without_rivals
+from statelift.selecting import chosen_changes, without_rivals
 
 TARGETS = ("cloudformation", "sam", "serverless", "terraform", "cdk")
 SKELETONS = ("file-system", "cache", "database-proxy", "workflow", "dashboard")
@@ -101,6 +103,7 @@ def _write_report(plan: Plan, form: str, name: str) -> None:
 @click.command()
 @paths_argument
 @selection
+@alternatives
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan as JSON.")
 @click.option(
     "--tier", type=Choice(["safe", "review"]), default="review", show_default=True,
@@ -113,11 +116,12 @@ def _write_report(plan: Plan, form: str, name: str) -> None:
     "--format", "form", type=Choice(["diff", *FORMATS]), default="diff", show_default=True
 )  # fmt: skip
 def plan(
-    paths: Sequence[Path], output: Path | None, tier: str, codemod: Sequence[str], form: str, asked: Asked
-) -> int:
+    paths: Sequence[Path], output: Path | None, tier: str, codemod: Sequence[str], form: str,
+    words: Sequence[str], asked: Asked,
+) -> int:  # fmt: skip
     """Show the migration as a unified diff on stdout; never writes. Alias: diff."""
-    made = new_plan(paths, asked.settled(paths), codemod)
-    shown = [change for change in undecided(made.changes) if change.tier <= TIERS[tier]]
+    made = with_answers(new_plan(paths, asked.settled(paths), codemod), words)
+    shown = chosen_changes(made, TIERS[tier], only_accepted=False)
     write_data(diff_of(made, shown) if form == "diff" else render(made, form))
     if output is not None:
         _save(made, output)
@@ -166,6 +170,7 @@ def closing(made: Plan) -> str:
 @click.command()
 @paths_argument
 @selection
+@alternatives
 @click.option(
     "--target", type=Choice(TARGETS), default="cloudformation", show_default=True, help="The template language.",
 )  # fmt: skip
@@ -185,7 +190,7 @@ def closing(made: Plan) -> str:
 )
 def infra(
     paths: Sequence[Path], target: str, rate: int, prices: Path | None, skeleton: str | None, output: Path | None,
-    asked: Asked,
+    words: Sequence[str], asked: Asked,
 ) -> int:  # fmt: skip
     """Print one template with the tables, buckets and rights that the changes need, to deploy or to copy from."""
     from statelift.infra import Refusal
@@ -193,7 +198,7 @@ def infra(
     if skeleton is not None:
         _give(_skeleton(skeleton), output)
         return 0
-    made = plan_or_load(paths, asked)
+    made = with_answers(plan_or_load(paths, asked), words)
     changes = without_rivals(made.changes)
     found = [op for each in changes for op in each.ops if isinstance(op, (EnsureResource, EnsureEnv, EnsureGrant))]
     try:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from statelift.cli.options import Asked, UsageError, analysis_of, is_plan, load, paths_argument, talk, write_data
+from statelift.cli.options import (
+    Asked,
+    UsageError,
+    alternatives,
+    analysis_of,
+    is_plan,
+    load,
+    paths_argument,
+    talk,
+    with_answers,
+    write_data,
+)
 from statelift.model import Plan, Tier
 from statelift.selecting import chosen_changes
 
@@ -61,14 +72,15 @@ class _Wanted:
     "--run", "run_id", is_flag=False, flag_value="last", default="", metavar="[RUN]",
     help="Verify what a run of apply wrote, by default the newest.",
 )  # fmt: skip
+@alternatives
 @click.option("--original-only", is_flag=True, help="Only show whether the program as it is keeps state.")
 @click.option("--yes", is_flag=True, help="Do not ask before the program is run.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(
     paths: Sequence[Path], events: Sequence[Path], runs: int, seed: int, concurrency: int,
     managed_instances: bool, ignore: Sequence[str],
-    resources: Path | None, http: Path | None, python: str | None, run_id: str, original_only: bool, yes: bool,
-    form: str,
+    resources: Path | None, http: Path | None, python: str | None, run_id: str, words: Sequence[str],
+    original_only: bool, yes: bool, form: str,
 ) -> int:  # fmt: skip
     """Run the original and the migrated program against a simulated AWS, and compare what they answer."""
     from statelift.verify.examine import Effort
@@ -80,7 +92,7 @@ def verify(
     plan = paths[0] if is_plan(paths) else None
     sources = Sources(_text(plan), run_id, python or "", _text(resources), _text(http), tuple(ignore))
     with ExitStack() as stack:
-        subjects = _subjects(paths, sources, stack, is_original=original_only)
+        subjects = _subjects(paths, sources, stack, words, is_original=original_only)
         if not subjects:
             talk("There is nothing to verify: no change of the plan would be written.")
             return 0
@@ -123,7 +135,7 @@ def _check_fresh(plan: Plan, analysis: "Analysis") -> None:
 
 
 def _subjects(
-    paths: Sequence[Path], sources: "Sources", stack: ExitStack, *, is_original: bool
+    paths: Sequence[Path], sources: "Sources", stack: ExitStack, words: Sequence[str], *, is_original: bool
 ) -> "list[Subject]":  # fmt: skip
     """The code roots of the paths, of a saved plan, or of what a run wrote (also where nothing else is left)."""
     from statelift.verify.applied import NoRunError, written_run
@@ -135,7 +147,7 @@ def _subjects(
             plan, analysis = _planned(paths)
             if is_original:
                 return originals_of(plan, analysis, given)
-            chosen = chosen_changes(plan, Tier.REVIEW, only_accepted=False)
+            chosen = chosen_changes(with_answers(plan, words), Tier.REVIEW, only_accepted=False)
             if chosen or sources.plan:
                 return subjects_of(plan, analysis, chosen, given)
         try:

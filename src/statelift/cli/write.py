@@ -12,6 +12,7 @@ from statelift.cli.options import (
     Asked,
     Choice,
     UsageError,
+    alternatives,
     is_plan,
     load,
     new_plan,
@@ -20,6 +21,7 @@ from statelift.cli.options import (
     selection,
     talk,
     talk_about,
+    with_answers,
 )
 from statelift.model import Change, Finding, Plan, Tier
 from statelift.selecting import chosen_changes, waiting
@@ -88,12 +90,16 @@ def _explained(finding: Finding) -> str:
 )  # fmt: skip
 @click.option("--only-accepted", is_flag=True, help="Write only what was accepted in review.")
 @click.option("--allow-dirty", is_flag=True, help="Write files that have uncommitted changes, too.")
-def apply(paths: Sequence[Path], tier: str, only_accepted: bool, allow_dirty: bool, asked: Asked) -> int:
+@alternatives
+def apply(
+    paths: Sequence[Path], tier: str, only_accepted: bool, allow_dirty: bool, words: Sequence[str], asked: Asked
+) -> int:
     """Write the changes: all files or none, journaled, undoable."""
     from statelift.writing.errors import WriteFailedError, WritingError
 
     try:
         made, finished = _fresh_plan(paths, asked)
+        made = with_answers(made, words)
         chosen = chosen_changes(made, Tier.MANUAL if only_accepted else TIERS[tier], only_accepted=only_accepted)
         run = _finished(made, chosen, finished)
         if run is None:

@@ -29,7 +29,7 @@ if __name__ == "__main__":
     rerun(
         ROOT, CODE_ROOT, CHANGES, SCRIPT,
         given=GIVEN, options=OPTIONS, left_out=LEFT_OUT, assumed=ASSUMED,
-        is_original={is_original},
+        is_original={is_original}, is_fresh={is_fresh},
     )
 '''
 
@@ -41,7 +41,8 @@ def script_of(
     text = json.dumps(asdict(found.script), indent=1, ensure_ascii=True).replace("\\", "\\\\")
     return _PROGRAM.format(
         call=found.event.call, root=subject.root, name=subject.name, script=text, is_original=is_original,
-        changes=[change.id for change in subject.changes], given=asdict(subject.sources),
+        changes=[change.id for change in (*subject.base, *subject.changes)],
+        is_fresh=subject.pair.is_fresh, given=asdict(subject.sources),
         options=asdict(subject.options), left_out=sorted(pair.rules.unjudged),
         assumed=[(type(each).__name__, asdict(each)) for each in assumed],
     )  # fmt: skip

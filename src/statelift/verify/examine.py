@@ -246,8 +246,8 @@ def settle(sandbox: Sandbox, pair: Pair, course: Course, shrinking: int) -> None
 
 
 def unchanged(pair: Pair) -> Pair:
-    """The original on both sides."""
-    return replace(pair, migrated=pair.original, metrics=())
+    """The original on both sides, measured by itself in one container."""
+    return replace(pair, migrated=pair.original, metrics=(), is_fresh=False)
 
 
 def with_resources(pair: Pair, resources: Sequence[Resource]) -> Pair:

@@ -89,7 +89,8 @@ def result_of(
         name=subject.name, verdict=verdict, reason=reason, events=len(evidence.expected),
         covered=len(subject.statements) - len(missing), statements=len(subject.statements),
         handlers=tuple(_handler(entry.call, evidence) for entry in subject.entries), changes=changes,
-        notes=(*_notes(evidence), *_notes_on_rights(subject, unused)), counterexample=example, unused=unused,
+        notes=(*_notes_on_measure(subject), *_notes(evidence), *_notes_on_rights(subject, unused)),
+        counterexample=example, unused=unused,
     )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def _verdict(subject: Subject, evidence: Evidence, example: Counterexample | Non
     if broken := broken_by(evidence.courses):
         return Verdict.ORIGINAL_BROKEN, broken
     if example is not None:
-        return Verdict.DIVERGES, _sentence(example)
+        return Verdict.DIVERGES, _sentence(example, is_fresh=subject.pair.is_fresh)
     for call, reason in evidence.silent.items():
         return Verdict.INCONCLUSIVE, f"{call} {reason}"
     if empty := _shows_nothing(subject, evidence):
@@ -108,7 +109,8 @@ def _verdict(subject: Subject, evidence: Evidence, example: Counterexample | Non
     undecided = [course.undecided for course in evidence.courses if course.undecided]
     if undecided and len(undecided) == len(evidence.courses):
         return Verdict.INCONCLUSIVE, undecided[0]
-    return Verdict.EQUIVALENT, "no event was answered differently"
+    fresh = " than by the original in a new container for each event" if subject.pair.is_fresh else ""
+    return Verdict.EQUIVALENT, f"no event was answered differently{fresh}"
 
 
 def _shows_nothing(subject: Subject, evidence: Evidence) -> str:
@@ -150,13 +152,14 @@ def broken_by(courses: Sequence[Course]) -> str:
     return ""
 
 
-def _sentence(example: Counterexample) -> str:
+def _sentence(example: Counterexample, *, is_fresh: bool) -> str:
     difference = example.divergence.difference
     if difference.aspect == PERMISSION:
         return f"a right is missing: {difference.found}"
     is_concurrent = any(len(turn.placed) > 1 for turn in example.divergence.script.turns)
     when = ", where events run at the same time (--concurrency 1 assumes they never do)" if is_concurrent else ""
-    parted = f"the original {difference.expected}, the migrated program {difference.found}"
+    original = "the original in a new container for each event" if is_fresh else "the original"
+    parted = f"{original} {difference.expected}, the migrated program {difference.found}"
     return f"{difference.aspect}{when}: {parted}"
 
 
@@ -235,6 +238,16 @@ def _called(resource: Resource) -> str:
             return f"the bucket {name}"
         case Thing(kind=kind, name=name):
             return f"the {kind} {name}"
+
+
+def _notes_on_measure(subject: Subject) -> Iterator[str]:
+    """What the answers were compared with, where that is not the original as it runs today."""
+    if subject.pair.is_fresh:
+        names = ", ".join(change.id for change in subject.changes)
+        yield (
+            f"{names}: compared with the original in a new container for each event; what earlier calls left there"
+            " is what the change takes away, so answers of a container that remembers differ on purpose"
+        )
 
 
 def _notes(evidence: Evidence) -> Iterator[str]:

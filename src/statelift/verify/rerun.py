@@ -22,12 +22,14 @@ def rerun(
     root: str, code_root: str, changes: Sequence[str], script: str, *, given: Mapping[str, Any],
     options: Mapping[str, Any], left_out: Sequence[str] = (),
     assumed: Sequence[tuple[str, dict[str, Any]]] = (), is_original: bool = False,
+    is_fresh: bool = False,
 ) -> None:  # fmt: skip
     """Plan the folder with these changes, run the script on both programs, print each event with both answers."""
     sources = Sources(**given)
     with _original(Path(root), sources) as folder:
         subjects = _subjects(folder, Path(root), changes, sources, _options(options), is_original=is_original)
-        subject = next((each for each in subjects if each.name == code_root), None)
+        found = (each for each in subjects if each.name == code_root and each.pair.is_fresh == is_fresh)
+        subject = next(found, None)
         if subject is None:
             raise SystemExit(f"{root} has no such changes any more: {', '.join(changes)}.")
         pair = with_resources(subject.pair, tuple(read_assumed(assumed)))

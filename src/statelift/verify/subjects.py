@@ -14,6 +14,7 @@ from statelift.model import (
     CodeRoot,
     Edit,
     EnsureHelperPart,
+    EnsureResource,
     EntryPoint,
     FileWrite,
     Finding,
@@ -22,6 +23,7 @@ from statelift.model import (
     Verdict,
 )
 from statelift.runtime import HELPER_FILE
+from statelift.selecting import is_per_call
 from statelift.verify.deployment.reading import deployed_of, variables_of
 from statelift.verify.events.steps import Entry
 from statelift.verify.machine.world import Setting
@@ -79,7 +81,7 @@ class Subject:
     """One code root to verify. `alone` gives the program with one change only; `is_stateful`: it is about state.
 
     `about_state` are the changes that move state, `reach` names the calls that each change can make answer
-    differently, `kept` the state that stays in memory.
+    differently, `kept` the state that stays in memory. `base` are changes that the original has, too.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Subject:
     options: Options = field(default_factory=Options)
     sources: Sources = Sources()
     alone: Callable[[str], CodeTree] = field(default=lambda _: CodeTree(()))
+    base: tuple[Change, ...] = ()
 
 
 def read_given(sources: Sources, written: Path | None = None) -> Given:
@@ -107,13 +110,21 @@ def read_given(sources: Sources, written: Path | None = None) -> Given:
 
 
 def subjects_of(plan: Plan, analysis: Analysis, chosen: Sequence[Change], given: Given) -> list[Subject]:
-    """The code roots that the chosen changes touch. ComposeError and OSError pass through."""
+    """The code roots that the chosen changes touch. ComposeError and OSError pass through.
+
+    What makes a variable one of each call is a subject of its own: the measure is the program with all other
+    changes in new containers. That of the other changes has the variable as one of each call, too.
+    """
     subjects = []
     for workspace in analysis.workspaces:
         root = workspace.program.root
         own = [change for change in chosen if any(_is_inside(path, root) for path in _paths(change))]
-        if own:
-            subjects.append(_subject(plan, analysis, workspace.program, own, given))
+        local = [change for change in own if is_per_call(change)]
+        others = [change for change in own if not is_per_call(change)]
+        if others:
+            subjects.append(_subject(plan, analysis, workspace.program, others, given, local))
+        if local:
+            subjects.append(_subject(plan, analysis, workspace.program, local, given, others, is_fresh=True))
     return subjects
 
 
@@ -145,15 +156,18 @@ def _helper_folders(root: CodeRoot) -> set[str]:
 
 
 def _subject(
-    plan: Plan, analysis: Analysis, program: Program, changes: Sequence[Change], given: Given
+    plan: Plan, analysis: Analysis, program: Program, changes: Sequence[Change], given: Given,
+    base: Sequence[Change] = (), *, is_fresh: bool = False,
 ) -> Subject:  # fmt: skip
+    """The measure is the program with the changes of `base`; `is_fresh`: in new containers."""
     root = program.root
     folder = Path(plan.root) / root.path
+    every = [*base, *changes]
 
     def migrated(accepted: Sequence[Change]) -> CodeTree:
         return read_tree(folder, _written(root, compose_changes(accepted, analysis.read)))
 
-    writes = compose_changes(changes, analysis.read) if given.written is None else []
+    writes = compose_changes(every, analysis.read) if given.written is None else []
     original = read_tree(folder)
     after = (
         read_tree(folder, _written(root, writes)) if given.written is None else read_tree(given.written / root.path)
@@ -161,31 +175,34 @@ def _subject(
     entries = tuple(_entry(program, entry) for entry in root.entries)
     read = _reader(writes, analysis.read) if given.written is None else _reader_of(given.written)
     calls = [(made.call, entry) for made, entry in zip(entries, root.entries, strict=True)]
-    deployed = deployed_of(calls, [operation for change in changes for operation in change.ops], read)
-    setting = _setting(plan, changes, given, deployed)
-    metrics = tuple(_metrics(plan, program, changes))
-    rules = replace(_rules(plan, changes, setting, given), metrics=frozenset(each.metric for each in metrics))
+    deployed = deployed_of(calls, [operation for change in every for operation in change.ops], read)
+    setting = _setting(plan, every, given, deployed)
+    own = frozenset(change.id for change in changes)
+    metrics = tuple(_metrics(plan, program, every))
+    rules = replace(_rules(plan, every, setting, given), metrics=frozenset(each.metric for each in metrics))
     pair = Pair(
-        original, after, setting, tuple(sorted({each.call.partition(":")[0] for each in entries})),
-        rules, metrics,
+        migrated(base) if base else original, after, setting,
+        tuple(sorted({each.call.partition(":")[0] for each in entries})), rules,
+        tuple(each for each in metrics if each.change in own and not is_fresh), is_fresh=is_fresh,
     )  # fmt: skip
-    by_id = {change.id: change for change in changes}
+    by_id = {change.id: change for change in every}
     moving = frozenset(change.id for change in changes if _concerns_state(plan, change))
-    written = changed_statements(original, after, _uses(plan, root, changes), _generated(changes))
+    written = changed_statements(original, after, _uses(plan, root, every), _generated(every))
     return Subject(
         name=root.path or ".",
         root=plan.root if given.written is None else str(given.written),
         pair=pair,
         entries=entries,
         changes=tuple(changes),
-        statements=tuple(written),
+        statements=tuple(each for each in written if not base or own & set(each.changes)),
         is_stateful=not changes or bool(moving),
         about_state=moving,
         reach=_reach(plan, entries, changes),
-        kept=tuple(_kept(plan, root, entries, changes)),
+        kept=tuple(_kept(plan, root, entries, every)),
         options=plan.options,
         sources=given.sources,
-        alone=lambda id_: migrated(_with_needs(by_id, id_)),
+        alone=lambda id_: migrated([*base, *_with_needs(by_id, id_)]),
+        base=tuple(base),
     )
 
 
@@ -281,11 +298,16 @@ def _concerns_state(plan: Plan, change: Change) -> bool:
     return finding is not None and finding.verdict in _STATE
 
 
+def _has_alarm(change: Change) -> bool:
+    """Whether a counter that code reads becomes a metric, with an alarm in place of the reading."""
+    return any(isinstance(op, EnsureResource) and op.kind == "alarm" for op in change.ops)
+
+
 def _metrics(plan: Plan, program: Program, changes: Sequence[Change]) -> Iterator[Metric]:
     """The counters that become metrics, with the names that the edits give them."""
     for finding in plan.findings:
         for change in changes:
-            if change.id in finding.changes and finding.verdict is Verdict.WRITE_ONLY:
+            if change.id in finding.changes and (finding.verdict is Verdict.WRITE_ONLY or _has_alarm(change)):
                 names = [_METRIC.search(op.text) for op in change.ops if isinstance(op, Edit)]
                 found = next((name[1] for name in names if name), None)
                 if found is not None:

@@ -53,7 +53,11 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The original and the migrated program, and what they run with."""
+    """The original and the migrated program, and what they run with.
+
+    `is_fresh`: the measure is the original in a new container for every event. What a variable of one call is
+    meant for cannot be seen in a container that remembers.
+    """
 
     original: CodeTree
     migrated: CodeTree
@@ -61,6 +65,7 @@ class Pair:
     modules: tuple[str, ...]
     rules: Rules = NO_RULES
     metrics: tuple[Metric, ...] = ()
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,10 @@ class Run:
         self._pair = pair
         self._world = World(sandbox, pair.migrated, pair.setting, faults=script.faults, seed=seed)
         original = _with_probe(pair.original) if pair.metrics else pair.original
-        self._oracle = Oracle(lambda: World(sandbox, original, pair.setting, seed=seed), pair.modules, pair.rules)
+        self._oracle = Oracle(
+            lambda: World(sandbox, original, pair.setting, seed=seed), pair.modules, pair.rules,
+            is_fresh=pair.is_fresh,
+        )  # fmt: skip
         self._slots: dict[int, Container] = {}
         # The owner of the /tmp that all share gets no events, so that it is never recycled.
         self._instance = self._world.start_container() if script.shares_tmp else None

@@ -41,15 +41,19 @@ class _Heard:
 
 
 class Oracle:
-    """The original in one container that never dies. A context manager: closes its worlds.
+    """The original in one container that never dies, or `is_fresh`: in a new one for every event.
 
-    `has_doubt`: not every order could be tried, so that a difference that was found may be none.
+    A context manager: closes its worlds. `has_doubt`: not every order could be tried, so that a difference that was
+    found may be none.
     """
 
-    def __init__(self, new_world: NewWorld, modules: Sequence[str], rules: Rules) -> None:
+    def __init__(
+        self, new_world: NewWorld, modules: Sequence[str], rules: Rules, *, is_fresh: bool = False
+    ) -> None:
         self._new_world = new_world
         self._modules = modules
         self._rules = rules
+        self._is_fresh = is_fresh
         self._heard: list[_Heard] = []
         self._world = self._started()
         self._spent = 0
@@ -108,7 +112,7 @@ class Oracle:
         """Run the events of a turn one after the other; an event that stands twice was delivered twice."""
         answers: dict[int, Observation] = {}
         for index in order:
-            [answers[index]] = world.run([(_only(world), heard.events[index])])
+            [answers[index]] = world.run([(self._container(world), heard.events[index])])
             self._spent += 1
             _check(answers[index])
         expected = tuple(
@@ -116,6 +120,14 @@ class Oracle:
             for index, found in enumerate(heard.found)
         )
         return Verdicts(expected, max(map(compare, expected, heard.found)))
+
+    def _container(self, world: World) -> Container:
+        """The one that gets the next event."""
+        if not self._is_fresh:
+            return _only(world)
+        for container in world.containers:
+            container.recycle()
+        return world.start_container(self._modules)
 
     def _is_judged(self, heard: _Heard, index: int) -> bool:
         """Whether the original has a say: not where the helper refused, nor where the call is left out."""
