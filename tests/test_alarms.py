@@ -223,6 +223,9 @@ def test_two_defaults_are_refused(tmp_path):
         change["is_default"] = True
     with pytest.raises(PlanError, match=r"changes\[1\]\.is_default is the second one"):
         plan_from_json(json.loads(json.dumps(data)))
+    data["changes"][1] |= {"alternatives_of": None}
+    with pytest.raises(PlanError, match=r"changes\[1\]\.is_default belongs to alternatives"):
+        plan_from_json(json.loads(json.dumps(data)))
 
 
 def test_the_command_line_writes_the_default_and_nothing_waits(tmp_path, said):

@@ -303,7 +303,6 @@ WRONG = [
     pytest.param(("files", 1, "path"), "src/app.py", r"files\[1\]\.path repeats", id="file-twice"),
     pytest.param(("changes", 1, "needs"), ["C1", "C9"], r"changes\[1\]\.needs\[1\] names 'C9'", id="needs"),
     pytest.param(("changes", 0, "is_default"), "yes", r"\.is_default must be true or false", id="default"),
-    pytest.param(("changes", 0, "is_default"), True, r"\.is_default belongs to alternatives", id="default-alone"),
     pytest.param(("changes", 0, "alternatives_of"), "C2", r"\.alternatives_of names 'C2'", id="answers"),
     pytest.param(("findings", 0, "changes"), ["C9"], r"findings\[0\]\.changes\[0\] names", id="no-change"),
 ]
