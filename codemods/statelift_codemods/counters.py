@@ -14,6 +14,9 @@ configuration, it is `put_metric("Requests", 1)`, a call of PutMetricData. A cou
 atomic counter in DynamoDB whose returned value is the one used: `requests += 1` becomes
 `requests = _requests.add(1)`, and the code behind it stays as it is.
 
+With `counter-metric = true`, for all or for single cells in the configuration, each addition is followed by
+`count_metric("Requests", 1)`.
+
 Where the value is read by nothing but a branch that alerts (`if n % 1000 == 0: send_alert(...)`, `if n >= LIMIT:
 alert(...)`), a second answer may be chosen in review: the counter becomes a metric, and an alarm on that metric, in
 the template, takes the place of the branch. The addition stays what is taken where nobody chooses.
@@ -47,7 +50,6 @@ its own. A counter that is incremented without `global` raises on every call; th
 AP-02 stateful operations, AP-10 global state assumptions.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -56,7 +58,7 @@ from statelift.alarming import alarm_for, alarm_reasons, alerting_branch, branch
 from statelift.counting import kept_locally, taken, taken_edits
 from statelift.facts.values import Access, Cell
 from statelift.housing import count_in_place
-from statelift.infra.names import camel, env_name, table_id
+from statelift.infra.names import env_name, table_id
 from statelift.judge.counters import (
     NUMBERS,
     apart,
@@ -68,11 +70,19 @@ from statelift.judge.counters import (
     tally_of,
 )
 from statelift.judge.steps import as_step
-from statelift.judge.styles import metrics_of
+from statelift.judge.styles import counts_beside, metrics_of
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
-from statelift.model import Edit, EnsureHelperPart, Operation, Options, Tier
-from statelift.runtime import render_inline_metric
+from statelift.metering import (
+    beside_additions,
+    caught_output,
+    doubtful_name,
+    emitter,
+    metric_name,
+    said_of,
+    sent_by_calls,
+)
+from statelift.model import Edit, Span, Tier
 from statelift.stepping import keep
 from statelift.tallying import keyed
 from statelift.unlocking import unlocked
@@ -86,25 +96,38 @@ Uses = list[tuple[str, Access]]
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """A metric where nobody reads it, else an atomic counter; where neither fits, it is kept around each call."""
     if judgement.is_step:
-        yield keep(judgement, workspace)
+        yield _kept(judgement, workspace)
     if judgement.is_step or judgement.tier is Tier.MANUAL or judgement.cell is None:
         return
     known = settled(workspace.evidence.sources, list(judgement.accesses))
     uses = [(path, use) for path, use in apart(known) if not is_own_operand(use, known)]
     make = _metric if judgement.rule == "SL201" else _atomic(judgement)
-    if judgement.cell[1].home != "module" and make is _counter:
+    is_in_module = judgement.cell[1].home == "module"
+    if not is_in_module and make is _counter:
         proposal = count_in_place(judgement, workspace, uses)
     else:
         proposal = make(judgement, workspace, uses)
         for tier, reason in _obstacles(judgement, workspace, uses):
             proposal = proposal.lowered(tier, reason)
     proposal = unlocked(proposal, judgement, workspace)
+    if make is not _metric and not (is_in_module and make is _counter):
+        for tier, reason in beside_additions(judgement, workspace, ()).doubts:
+            proposal = proposal.lowered(tier, reason)
     is_alone = proposal.tier is not Tier.MANUAL and not [*_combined(*judgement.cell[0], uses, workspace)]
     stepped = judgement if is_alone else as_step(workspace.evidence, judgement.lowered(Tier.MANUAL, ""))
     alarm = None if stepped.is_step or make is not _counter else _alarm(judgement, workspace, uses)
-    yield keep(stepped, workspace) if stepped.is_step else replace(proposal, is_default=alarm is not None)
+    yield _kept(stepped, workspace) if stepped.is_step else replace(proposal, is_default=alarm is not None)
     if alarm is not None:
         yield alarm
+
+
+def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
+    """The number is kept around each call; no addition is seen there that a metric could stand behind."""
+    proposal = keep(judgement, workspace)
+    assert judgement.cell is not None
+    is_asked = judgement.rule == "SL202" and counts_beside(workspace.options, workspace.program, judgement.cell[0])
+    told = "no metric is sent beside it: it is kept around each call"
+    return proposal.lowered(Tier.SAFE, told) if is_asked else proposal
 
 
 def _atomic(judgement: Judgement) -> Callable[[Judgement, Workspace, Uses], Proposal]:
@@ -142,51 +165,6 @@ def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterat
             )
 
 
-def _metric_name(key: CellKey, workspace: Workspace) -> str:
-    """The counter in camel case, with its module where other modules have a number of that name."""
-    path, name = key
-    is_known = any(home != path for home, _ in _namesakes(key, workspace))
-    return camel(f"{workspace.program.dotted(path)}.{name}" if is_known else name.replace(".", "_"))
-
-
-def _namesakes(key: CellKey, workspace: Workspace) -> list[CellKey]:
-    """Other numbers that the program changes and whose metric would have the same name."""
-    return [
-        other
-        for other, cell in workspace.program.cells.items()
-        if other != key and cell.kind in ("int", "number") and camel(other[1]) == camel(key[1])
-    ]
-
-
-def _doubtful_name(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
-    """Why the number might be added to another one, or not be found by a person."""
-    path, name = key
-    metric = _metric_name(key, workspace)
-    if any(each.partition("=")[0] == metric for each in workspace.options.metric_dimensions):
-        yield Tier.MANUAL, f"{metric} is also a dimension of the configuration: rename one of them"
-    for home, other in _namesakes(key, workspace):
-        if home == path:
-            yield Tier.MANUAL, f"{name} and {other} would be one metric, {metric}: rename one of them"
-    if not re.sub(r"[^A-Za-z]", "", name):
-        yield Tier.MANUAL, f"{name} makes no name for a metric that a person could read: rename it"
-    quoted = re.compile(rb"""["']%s["']""" % metric.encode())
-    for other, data in sorted(workspace.sources.items()):
-        if quoted.search(data):
-            yield Tier.REVIEW, f"{other} names {metric}, too: are the two numbers meant to be added up?"
-
-
-def _caught_output(workspace: Workspace) -> Iterator[tuple[Tier, str]]:
-    """A metric is a line on stdout: where the program takes stdout for itself, it gets the line."""
-    for path, data in sorted(workspace.sources.items()):
-        found = _CAUGHT.search(data)
-        if found is not None:
-            line = data.count(b"\n", 0, found.start()) + 1
-            yield Tier.REVIEW, f"{path}:{line} takes what is printed, and the metric is a printed line"
-
-
-_CAUGHT = re.compile(rb"\bredirect_stdout\b|\bsys\.stdout\b(?!\.(?:flush|write|isatty)\b)")
-
-
 def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
     """Uses of the variable that name it in another way: it will be gone."""
     path, name = key
@@ -209,13 +187,13 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     assert judgement.cell is not None
     (path, name), cell = judgement.cell
     is_sent = metrics_of(workspace.options, workspace.program, (path, name)) == "api"
-    function, helper = _emitter(path, workspace, is_keyed=cell.kind not in ("int", "number"), is_sent=is_sent)
-    metric = _metric_name((path, name), workspace)
+    function, helper = emitter(path, workspace, is_keyed=cell.kind not in ("int", "number"), is_sent=is_sent)
+    metric = metric_name((path, name), workspace)
     edits = [Edit(path, *line_of(cell, workspace.sources[path]), "")]
     for where, use in uses:
         step = tally_of(cell, use)
         key = "" if step is None or use.key is None else f"str({workspace.text(where, use.key.span)})"
-        text = f'{function}("{metric}", {step or step_of(use)}{_said(workspace.options, key)})'
+        text = f'{function}("{metric}", {step or step_of(use)}{said_of(workspace.options, key)})'
         edits.append(Edit(where, use.span.start, use.span.end, text))
     edits += _without_globals(path, name, workspace)
     title = f"count {name} as a CloudWatch metric"
@@ -223,8 +201,8 @@ def _metric(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal:
     calls = [(where, use.function, "metric.put") for where, use in uses]
     rights = workspace.metric_rights(judgement, space, calls) if is_sent else ()
     proposal = Proposal("metric", title, (*edits, *helper, *rights), judgement.tier)
-    doubts = _sent(judgement, workspace, space) if is_sent else _caught_output(workspace)
-    for tier, reason in (*_doubtful_name((path, name), workspace), *doubts):
+    doubts = sent_by_calls(judgement, workspace, space) if is_sent else caught_output(workspace)
+    for tier, reason in (*doubtful_name((path, name), workspace), *doubts):
         proposal = proposal.lowered(tier, reason)
     return proposal
 
@@ -235,9 +213,7 @@ def _alarm(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal |
     (path, name), cell = judgement.cell
     branch = alerting_branch(uses, workspace) if cell.home == "module" else None
     is_from_zero = cell.value is not None and cell.value.text == "0"
-    made = (
-        None if branch is None else alarm_for(judgement, branch, _metric_name((path, name), workspace), workspace)
-    )
+    made = None if branch is None else alarm_for(judgement, branch, metric_name((path, name), workspace), workspace)
     if branch is None or made is None or not is_from_zero:
         return None
     resource, alarm = made
@@ -253,42 +229,6 @@ def _alarm(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal |
     ops = (*proposal.ops, branch_edit(branch, resource.id, workspace), resource)
     title = f"count {name} as a CloudWatch metric, with an alarm in place of the branch"
     return None if proposal.tier is Tier.MANUAL else replace(proposal, style="alarm", title=title, ops=ops)
-
-
-def _sent(judgement: Judgement, workspace: Workspace, namespace: str) -> Iterator[tuple[Tier, str]]:
-    """A call is no printed line: it takes time and money, and may get lost."""
-    yield (
-        Tier.REVIEW,
-        "each count is a call of PutMetricData: some milliseconds, 10 USD a million; one that fails is a line on"
-        " stderr, and its count may be missing",
-    )
-    yield from workspace.metric_doubts(judgement, namespace)
-
-
-def _emitter(
-    path: str, workspace: Workspace, *, is_keyed: bool, is_sent: bool
-) -> tuple[str, tuple[Operation, ...]]:
-    """The metric function: from the helper file where that is provably deployed, otherwise in the module itself."""
-    if is_sent:
-        return "put_metric", workspace.helper(path, "put_metric", ["metric.put"])
-    options = workspace.options
-    asked = ["metric.unit"] if options.metric_unit != "Count" else []
-    asked += ["metric.dimensions"] if options.metric_dimensions or is_keyed else []
-    if workspace.is_packaged:
-        return "count_metric", workspace.helper(path, "count_metric", ["metric.count", *asked])
-    name, text = render_inline_metric(asked)
-    return name, (EnsureHelperPart(path, name, text),)
-
-
-def _said(options: Options, key: str) -> str:
-    """What the configuration says of metrics, and the key of an entry, as arguments; "" where there is nothing."""
-    said = [("namespace", options.metric_namespace)] if options.metric_namespace else []
-    said += [("unit", options.metric_unit)] if options.metric_unit != "Count" else []
-    text = "".join(f", {name}={json.dumps(value)}" for name, value in said)
-    pairs = [each.split("=", 1) for each in options.metric_dimensions]
-    entries = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in pairs]
-    entries += [f'"key": {key}'] if key else []
-    return f"{text}, dimensions={{{', '.join(entries)}}}" if entries else text
 
 
 def _without_globals(path: str, name: str, workspace: Workspace) -> list[Edit]:
@@ -313,8 +253,10 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
     local = kept_locally(uses, workspace)
     numbers = taken(uses, workspace)
     gone = {id(step) for step in numbers.values()}
+    steps: list[tuple[str, Access, Span]] = []
     for where, use in uses:
         if id(use) in numbers:
+            steps.append((where, numbers[id(use)], use.statement))
             edits += taken_edits(where, use, numbers[id(use)], counter, workspace)
             reasons.append(
                 f"line {use.place.line}: a number is taken as it is read; a call that fails leaves a gap"
@@ -322,6 +264,7 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
         elif id(use) in gone:
             continue
         elif increment_of(use) is not None:
+            steps.append((where, use, use.span))
             edits.append(_increment(where, name, use, counter, keeps=use.function in local))
         elif use.function not in local:
             edits.append(Edit(where, use.name.start, use.name.end, f"{counter}.value()"))
@@ -334,13 +277,17 @@ def _counter(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal
         for where, use in uses
         if _part(use) == "counter.add" or (use.function not in local and id(use) not in numbers)
     ]
+    beside = beside_additions(judgement, workspace, steps)
     ops = (
         *edits,
+        *beside.edits,
         *workspace.helper(path, "Counter", [part for _, _, part in calls]),
         *workspace.infrastructure(judgement, table_id(workspace.resource_name(TABLE)), "table", calls),
+        *beside.ops,
     )
     proposal = Proposal("counter", f"count {name} atomically in DynamoDB", ops, judgement.tier, tuple(reasons))
     for tier, reason in (
+        *beside.doubts,
         *workspace.obstacles(judgement, needs_resource=True),
         *_shared_globals(path, name, workspace),
         *_combined(path, name, uses, workspace),

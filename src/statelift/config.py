@@ -130,6 +130,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "metric-unit": Key("Count", _choice(*UNITS), "their unit"),
         "metric-dimensions": Key((), dimensions_flaw, "their dimensions, each name=value"),
         "cache": Key(True, _flag_flaw, "keep what files say for later runs"),
+        "counter-metric": Key(False, _flag_flaw, "a counter that code reads is sent as a metric, too"),
         "baseline": Key(None, _inside_flaw, "findings that are known already"),
     }
 )

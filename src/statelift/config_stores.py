@@ -93,6 +93,10 @@ def _contradictions(table: dict[str, object]) -> Iterator[str]:
         yield "ttl and key cannot be the same attribute"
 
 
+def _truth_flaw(value: object) -> str:
+    return "" if isinstance(value, bool) else "must be true or false"
+
+
 def _one_of(words: tuple[str, ...]) -> Callable[[object], str]:
     def flaw(value: object) -> str:
         if value in words:
@@ -111,4 +115,5 @@ _FLAWS: Mapping[str, Callable[[object], str]] = {
     "ttl": _attribute_flaw,
     "ttl-seconds": _seconds_flaw,
     "metrics": _one_of(_METRICS),
+    "counter-metric": _truth_flaw,
 }

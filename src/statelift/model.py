@@ -328,7 +328,7 @@ class CellOptions:
 
     `table` names a table that exists, `table_env` the variable that holds such a name; `key` is its key attribute.
     `ttl` is the attribute that holds the expiry, `ttl_seconds` how long an entry lives after it was written.
-    `metrics` is the way of a counter that becomes a metric.
+    `metrics` is the way of a counter that becomes a metric; `counter_metric`: one that code reads is sent, too.
     """
 
     cell: str
@@ -339,6 +339,7 @@ class CellOptions:
     ttl: str = ""
     ttl_seconds: int = 0
     metrics: Metrics | Literal[""] = ""
+    counter_metric: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +350,7 @@ class Options:
     `style` is the form of the code that keeps state in a table; `stores` says it for single cells. `bucket` names a
     bucket that exists, `bucket_env` the variable that holds such a name. `fix_original`: what raises in every call
     is repaired first. `metrics` is how they are sent: a line on stdout, or a call; `metric_dimensions` are texts
-    `name=value`.
+    `name=value`. `counter_metric`: each addition of a counter that code reads is sent as a metric, too.
     """
 
     strict_handlers: bool = False
@@ -366,6 +367,7 @@ class Options:
     metric_namespace: str = ""
     metric_unit: str = "Count"
     metric_dimensions: tuple[str, ...] = ()
+    counter_metric: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,6 +260,7 @@ _READERS: dict[str, Reader[object]] = {
     "is_ephemeral": _typed(bool, "true or false"),
     "fix_original": _typed(bool, "true or false"),
     "is_default": _typed(bool, "true or false"),
+    "counter_metric": _typed(bool, "true or false"),
     "ttl_seconds": _count,
     "properties": _properties,
     **dict.fromkeys(("line", "end_line", "column", "start", "end"), _count),
@@ -333,7 +334,11 @@ def _plan(*, schema: int, tool_version: str, summary: Json, **parts: object) -> 
     )
 
 
-_CELL = _value(model.CellOptions, style=_word("", *get_args(model.Style)))
+_CELL = _value(
+    model.CellOptions,
+    style=_word("", *get_args(model.Style)),
+    counter_metric=_optional(_typed(bool, "true or false")),
+)
 _OPTIONS = _value(model.Options, style=_word(*get_args(model.Style)), stores=_list_of(_CELL))
 _PROBLEM = _value(model.Problem, path=_told_path)
 _CHANGE = _record(

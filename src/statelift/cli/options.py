@@ -131,6 +131,7 @@ class Settled:
             metric_namespace=str(self.value("metric-namespace")),
             metric_unit=str(self.value("metric-unit")),
             metric_dimensions=self.words("metric-dimensions"),
+            counter_metric=bool(self.value("counter-metric")),
             bucket=str(self.value("bucket")),
             bucket_env=str(self.value("bucket-env")),
         )

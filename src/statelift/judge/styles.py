@@ -29,6 +29,12 @@ def metrics_of(options: Options, program: Program, key: CellKey) -> Metrics:
     return own.metrics if own is not None and own.metrics else options.metrics
 
 
+def counts_beside(options: Options, program: Program, key: CellKey) -> bool:
+    """Whether a counter that code reads is sent as a metric, too: by its own entry, else as all of them."""
+    own = own_of(options, program, key)
+    return options.counter_metric if own is None or own.counter_metric is None else own.counter_metric
+
+
 def is_called(program: Program, key: CellKey, name: str) -> bool:
     """Whether `module:qualified.name` means a cell; the module may begin at the code root or above it."""
     return f".{name_of(key)}".endswith(f".{name}") or f"{program.dotted(key[0])}:{key[1]}" == name
@@ -50,7 +56,7 @@ def restyled(evidence: Evidence, judgement: Judgement, options: Options) -> Judg
     if judgement.rule not in RULES or judgement.verdict is Verdict.BROKEN:
         return (
             _told(judgement, asked, "it is no state that calls read")
-            if asked.cell and not asked.metrics
+            if asked.cell and not asked.metrics and asked.counter_metric is None
             else judgement
         )
     if judgement.is_step:

@@ -14,7 +14,6 @@ from statelift.model import (
     CodeRoot,
     Edit,
     EnsureHelperPart,
-    EnsureResource,
     EntryPoint,
     FileWrite,
     Finding,
@@ -34,7 +33,7 @@ from statelift.verify.statements import Statement, changed_statements
 from statelift.verify.surroundings import read_surroundings
 from statelift.verify.values import Canned, CodeTree, Deployed, Resource
 
-_METRIC = re.compile(r"""\(\s*["']([^"']+)["']""")
+_METRIC = re.compile(r"""\b(?:count|put)_metric\(\s*["']([^"']+)["']""")
 _STATE = frozenset({Verdict.STATE, Verdict.LEAK})
 
 
@@ -298,17 +297,15 @@ def _concerns_state(plan: Plan, change: Change) -> bool:
     return finding is not None and finding.verdict in _STATE
 
 
-def _has_alarm(change: Change) -> bool:
-    """Whether a counter that code reads becomes a metric, with an alarm in place of the reading."""
-    return any(isinstance(op, EnsureResource) and op.kind == "alarm" for op in change.ops)
-
-
 def _metrics(plan: Plan, program: Program, changes: Sequence[Change]) -> Iterator[Metric]:
-    """The counters that become metrics, with the names that the edits give them."""
+    """The counters that are sent as metrics, with the names that the edits give them."""
     for finding in plan.findings:
+        cell = program.cells.get((finding.place.path, finding.symbol))
+        first = cell.value.text if cell is not None and cell.value is not None else ""
         for change in changes:
-            if change.id in finding.changes and (finding.verdict is Verdict.WRITE_ONLY or _has_alarm(change)):
-                names = [_METRIC.search(op.text) for op in change.ops if isinstance(op, Edit)]
-                found = next((name[1] for name in names if name), None)
-                if found is not None:
-                    yield Metric(program.dotted(finding.place.path), finding.symbol, found, change.id)
+            names = [_METRIC.search(op.text) for op in change.ops if isinstance(op, Edit)]
+            found = next((name[1] for name in names if name), None)
+            if change.id in finding.changes and found is not None:
+                initial = int(first) if first.removeprefix("-").isdecimal() else 0
+                module = program.dotted(finding.place.path)
+                yield Metric(module, finding.symbol, found, change.id, initial)

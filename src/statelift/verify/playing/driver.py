@@ -43,12 +43,13 @@ PERMISSION = "permission"  # the aspect of a difference: a call was refused
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A counter of the original (`module`, `name`) that a change sends as the metric `metric`."""
+    """A counter of the original (`module`, `name`), which begins at `initial`, that a change sends as a metric."""
 
     module: str
     name: str
     metric: str
     change: str = ""
+    initial: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ class Run:
     def _counted(self, metric: Metric) -> float:
         event = Event(f"{PROBE}:read", f'["{metric.module}", "{metric.name}"]', style="call")
         value = answer_of(self._oracle.ask(event).outcome.payload)
-        return value if isinstance(value, int | float) else 0.0
+        return value - metric.initial if isinstance(value, int | float) else 0.0
 
 
 def _with_probe(tree: CodeTree) -> CodeTree:
