@@ -175,9 +175,8 @@ def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]
     quoted = re.compile(rb"""(["'])%s\1""" % name.encode(workspace.program.modules[path].encoding))
     if b"__all__" in workspace.sources[path] and quoted.search(workspace.sources[path]):
         yield Tier.MANUAL, f"__all__ of {path} names {name}"
-    test = workspace.evidence.mentioning_test(name)
-    if test is not None:
-        yield Tier.REVIEW, f"{test} names {name}, which is no variable any more: change it, too"
+    if who := workspace.evidence.mentions(path, name.rpartition(".")[2]):
+        yield Tier.REVIEW, f"{who} {name}, which is no variable any more: change that, too"
 
 
 # ---------------------------------------------------------------- nobody reads it: a metric

@@ -48,8 +48,9 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     edits = tuple(_edits(key, function, workspace))
     if edits:
-        test = workspace.evidence.mentioning_test(key[1].rpartition(".")[2], "cache_clear")
-        reasons = (COST,) if test is None else (COST, f"{test} clears the memo, which is gone then")
+        name = key[1].rpartition(".")[2]
+        who = workspace.evidence.mentions(key[0], name, "cache_clear")
+        reasons = (COST, f"{who} {name} and cache_clear: the memo is gone then") if who else (COST,)
         yield Proposal("plain", f"compute {key[1]}() for each call", edits, Tier.REVIEW, reasons)
 
 

@@ -266,13 +266,12 @@ def _obstacles(judgement: Judgement, workspace: Workspace, *, needs_helper: bool
     (path, name), _ = judgement.cell
     if workspace.program.has_star_import_of(path):
         yield Tier.MANUAL, f"a star import of {path} hides who else uses {name}"
-    test = workspace.evidence.mentioning_test(last_word(name))
-    if test is not None:
-        yield Tier.REVIEW, f"{test} mentions {name}, which is no dict any more"
+    if who := workspace.evidence.mentions(path, last_word(name)):
+        yield Tier.REVIEW, f"{who} {name}, which is no dict any more"
     owner = name.rpartition(".")[0]
-    test = workspace.evidence.mentioning_test(last_word(owner)) if judgement.cell[1].home == "instance" else test
-    if test is not None and judgement.cell[1].home == "instance":
-        yield Tier.REVIEW, f"{test} mentions {owner}: objects that it makes share the table, too"
+    who = workspace.evidence.mentions(path, last_word(owner)) if judgement.cell[1].home == "instance" else ""
+    if who:
+        yield Tier.REVIEW, f"{who} {owner}: objects that are made there share the table, too"
 
 
 # ---------------------------------------------------------------- one rewrite per operation: only the joints move

@@ -128,10 +128,18 @@ def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
     )
     reasons = tuple(dict.fromkeys(REASONS[part] for part in sorted(set(parts)) if part in REASONS))
     proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier, reasons)
-    doubts = workspace.doubts(judgement, existing)
+    doubts = (*workspace.doubts(judgement, existing), *_mentions(judgement, workspace))
     for tier, reason in (*workspace.obstacles(judgement, needs_resource=True), *doubts):
         proposal = proposal.lowered(tier, reason)
     return proposal
+
+
+def _mentions(judgement: Judgement, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
+    """Tests and others that name the file: they look for it where it is no more."""
+    symbol = judgement.subject.symbol
+    who = "" if "{" in symbol else workspace.evidence.mentions(judgement.subject.path, symbol)
+    if who:
+        yield Tier.REVIEW, f"{who} {symbol}, which lies in S3 then"
 
 
 def _printed(judgement: Judgement, workspace: Workspace) -> Proposal:

@@ -79,7 +79,7 @@ def analyse_project(
     places = {ref.root for ref in located.functions} | {root.path for root in roots if root.entries}
     workspaces = tuple(
         replace(
-            _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader.bytes),
+            _workspace(root, facts, tests, _unread(kept[root.path], facts, reader), reader),
             is_one_of_many=bool(places - {root.path}),
             options=options,
         )
@@ -143,10 +143,10 @@ def _unread(files: Sequence[str], facts: Mapping[str, ModuleFacts], reader: _Rea
 
 def _workspace(
     root: CodeRoot, facts: Mapping[str, ModuleFacts], tests: Mapping[str, bytes], unread: Mapping[str, bytes],
-    sources: Mapping[str, bytes],
+    reader: _Reader,
 ) -> Workspace:  # fmt: skip
     program = Program(root, {path: facts[path] for path in root.files})
-    return Workspace(Evidence(program, tests, unread), sources)
+    return Workspace(Evidence(program, tests, unread, reader.bytes), reader.bytes)
 
 
 def _judge(evidence: Evidence, options: Options) -> Iterator[Judgement]:

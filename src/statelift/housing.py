@@ -114,9 +114,8 @@ def _odd(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterator[tup
         yield Tier.MANUAL, "subclasses may have a number of their own of that name"
     if cell.home != "closure" and workspace.program.stray_attributes((path, name)):
         yield Tier.MANUAL, f".{name.rpartition('.')[2]} is also used on objects that cannot be followed"
-    test = workspace.evidence.mentioning_test(name.rpartition(".")[2])
-    if test is not None:
-        yield Tier.REVIEW, f"{test} mentions {name}, which is no number any more"
+    if who := workspace.evidence.mentions(path, name.rpartition(".")[2]):
+        yield Tier.REVIEW, f"{who} {name}, which is no number any more"
     for where, use in uses:
         line = use.place.line
         if not use.function or use.function.endswith("<lambda>"):

@@ -54,9 +54,8 @@ def localise(judgement: Judgement, workspace: Workspace) -> Proposal | None:
     except NotLocalError:
         return None
     reasons = [FRESH.format(value=value)]
-    helpers = sorted({name for _, name in places.given})
-    reasons += [f"{name}() gets it as a parameter" for name in helpers]
-    reasons += [*_tests(workspace, key[1], helpers)]
+    reasons += [f"{name}() gets it as a parameter" for name in sorted({name for _, name in places.given})]
+    reasons += [*_tests(workspace, key, sorted(places.given))]
     tier = max(Tier.REVIEW, judgement.tier)
     return Proposal("localise", f"make {key[1]} a variable of each call", tuple(edits), tier, tuple(reasons))
 
@@ -73,11 +72,11 @@ def _value(workspace: Workspace, key: CellKey, text: str) -> str:
     return text
 
 
-def _tests(workspace: Workspace, name: str, helpers: list[str]) -> Iterator[str]:
-    for word in (name, *helpers):
-        test = workspace.evidence.mentioning_test(word)
-        if test is not None:
-            yield f"{test} mentions {word}: change it, too"
+def _tests(workspace: Workspace, key: CellKey, helpers: list[tuple[str, str]]) -> Iterator[str]:
+    for path, word in (key, *helpers):
+        who = workspace.evidence.mentions(path, word)
+        if who:
+            yield f"{who} {word}: change that, too"
 
 
 # ---------------------------------------------------------------- who needs it

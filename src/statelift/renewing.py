@@ -84,10 +84,12 @@ def renew(judgement: Judgement, workspace: Workspace) -> Proposal | None:
         if made is None:
             return None
         edits += made
-    reason = (ANEW if judgement.verdict is Verdict.FROZEN else FRESH).format(value=value)
+    reasons = [(ANEW if judgement.verdict is Verdict.FROZEN else FRESH).format(value=value)]
+    if who := workspace.evidence.mentions(key[0], key[1].rpartition(".")[2]):
+        reasons.append(f"{who} {key[1]}: what is put there before a call is gone when the call begins")
     title = f"start each call with a new {key[1]}"
     ops = tuple(dict.fromkeys(edits))
-    return Proposal("localise", title, ops, max(Tier.REVIEW, judgement.tier), (reason,)) if ops else None
+    return Proposal("localise", title, ops, max(Tier.REVIEW, judgement.tier), tuple(reasons)) if ops else None
 
 
 def _is_computed(workspace: Workspace, key: CellKey, name: str) -> bool:

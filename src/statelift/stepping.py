@@ -5,7 +5,7 @@ from statelift.judge.steps import decorators_of, function_of, name_in
 from statelift.judge.styles import asked_of
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey, FunctionKey
-from statelift.model import Edit, EntryPoint, Operation
+from statelift.model import Edit, EntryPoint, Operation, Tier
 from statelift.repeating import is_repeatable
 from statelift.workspace import Proposal, Workspace
 
@@ -44,7 +44,10 @@ def keep(judgement: Judgement, workspace: Workspace) -> Proposal:
     proposal = Proposal("transaction", title, tuple(dict.fromkeys(ops)), judgement.tier, reasons)
     for tier, reason in workspace.obstacles(judgement, needs_resource=True):
         proposal = proposal.lowered(tier, reason)
-    return proposal
+    path, name = judgement.cell[0]
+    who = workspace.evidence.mentions(path, name.rpartition(".")[2])
+    told = f"{who} {name}: what is put there before a call is replaced by what the table holds"
+    return proposal.lowered(Tier.REVIEW, told) if who else proposal
 
 
 def _decorator(judgement: Judgement, workspace: Workspace, entry: EntryPoint, variable: str) -> Edit:

@@ -1,8 +1,9 @@
 """Program -> the questions that all judges ask: reachability, traces, sources, test files."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from statelift.facts.values import Access, Guard, Value
 from statelift.link.beside import functions_beside
@@ -29,16 +30,28 @@ SOURCE_WRITES = frozenset(
     update_one replace_one delete_one insert_many set hset setex delete put_parameter put_secret_value""".split()
 )
 KEY_ERRORS = frozenset({"KeyError", "LookupError", "Exception", "BaseException"})
+COMMON_FOLDERS = frozenset("src lib app code python lambda lambdas function functions services".split())
+MOST_NAMED = 4
 FILE_ERRORS = frozenset({"FileNotFoundError", "OSError", "IOError", "Exception", "BaseException"})
 
 
 class Evidence:
-    """One program and what can be asked of it, by path: test files beside it, and files that cannot be parsed."""
+    """One program and what can be asked of it, by path.
 
-    def __init__(self, program: Program, tests: Mapping[str, bytes], unread: Mapping[str, bytes]) -> None:
+    `tests` are test files, `unread` files of the program that cannot be parsed, `project` all that was read.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        tests: Mapping[str, bytes],
+        unread: Mapping[str, bytes],
+        project: Mapping[str, bytes],
+    ) -> None:
         self.program = program
         self.tests = tests
         self.unread = unread
+        self.project = project
         self.reach = Reach(program)
         self.sources = Sources(program)
         self.deciding = Deciding(program)
@@ -147,15 +160,53 @@ class Evidence:
             if target is not None and target.kind == "cell":
                 yield target.name, target.path
 
-    def mentioning_test(self, *words: str) -> str | None:
-        """The first test file beside the code root (or below its parent folder) that holds all of these words."""
-        needles = [re.compile(rb"\b" + re.escape(word.encode()) + rb"\b") for word in words]
+    def mentions(self, path: str, *words: str) -> str:
+        """Who names all of these words of a file of the program, as the start of a sentence: `tests/a.py mentions`.
+
+        Tests, and modules that are not deployed with the program and import the file; "" where nobody does.
+        """
+        names = self._mentioning(path, words)
+        if len(names) > MOST_NAMED:
+            names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more files"]
+        if len(names) < 2:
+            return f"{names[0]} mentions" if names else ""
+        return f"{', '.join(names[:-1])} and {names[-1]} mention"
+
+    def _mentioning(self, path: str, words: Sequence[str]) -> list[str]:
+        """Tests beside the code root, below its parent folder or about it; what imports the file from outside."""
+        needles = [_needle(word) for word in words]
+        module = PurePosixPath(path.removesuffix("/__init__.py")).stem
+        about = [_needle(word) for word in (module, *_home_of(self.program.root.path))]
+        imported = re.compile(rb"^[ \t]*(?:from|import)\b.*\b%s\b" % re.escape(module.encode()), re.MULTILINE)
         near = self.program.root.path.rpartition("/")[0]
-        for path, data in sorted(self.tests.items()):
-            is_near = not near or path.startswith(f"{near}/")
-            if is_near and all(needle.search(data) for needle in needles):
-                return path
-        return None
+        found = []
+        for other, data in self.project.items():
+            if other in self._own or not other.endswith(".py") or words[0].encode() not in data:
+                continue
+            if other in self.tests:
+                is_meant = not near or other.startswith(f"{near}/") or all(each.search(data) for each in about)
+            else:
+                sibling = f"{other.rpartition('/')[0]}/{module}.py".lstrip("/")
+                is_meant = imported.search(data) is not None and (sibling == path or sibling not in self.project)
+            if is_meant and all(needle.search(data) for needle in needles):
+                found.append(other)
+        return sorted(found)
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """The files of the program."""
+        return frozenset({*self.program.root.files, *self.unread}) - self.tests.keys()
+
+
+def _needle(word: str) -> re.Pattern[bytes]:
+    """A word of a program, or a path, where no longer one holds it."""
+    return re.compile(rb"(?<!\w)" + re.escape(word.encode()) + rb"(?![\w])")
+
+
+def _home_of(root: str) -> list[str]:
+    """The folder that tells a code root from others: `functions/orders/src` -> `orders`."""
+    parts = [part for part in root.split("/") if part not in COMMON_FOLDERS]
+    return parts[-1:]
 
 
 def uses_of(accesses: list[tuple[str, Access]]) -> tuple[Use, ...]:
