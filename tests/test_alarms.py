@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from repositories import written
+from test_infra_terraform import is_formatted, needs_terraform
 from update_goldens import FIXTURES
 
 from statelift.compose import compose
@@ -290,6 +291,11 @@ def test_every_tool_gets_the_same_facts_once(path):
     for fact in FACTS:
         assert fact in after.decode()
     assert patch_file(path, after, [MADE]) == after
+
+
+@needs_terraform
+def test_terraform_would_format_it_so():
+    assert is_formatted(patch_file("statelift.tf", None, [MADE]))
 
 
 def test_a_template_of_one_s_own_gets_alarm_and_code_in_one_change():
