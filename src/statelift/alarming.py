@@ -299,7 +299,7 @@ def alarm_reasons(branch: Branch, alarm: Alarm, resource: str) -> Iterator[str]:
     )
     yield (
         "the alarm comes some minutes later, beside the call; the text of the alert is lost, and what the alert"
-        " raised or wrote elsewhere"
+        " raised or wrote elsewhere: verify shows it as missing"
     )
     yield (
         f"it tells nobody until {resource} gets an action, such as AlarmActions with the ARN of a topic of SNS:"

@@ -1,4 +1,4 @@
-"""A variable that becomes one of each call: the measure is the original in a new container for every event."""
+"""Alternatives under verify: what becomes one of each call is measured by new containers; an alarm lacks alerts."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from statelift.selecting import NoAlternativeError, answered, chosen_changes
 from statelift.verify.events.steps import read_steps
 from statelift.verify.examine import Effort, examine
 from statelift.verify.machine.sandbox import Sandbox
-from statelift.verify.subjects import Given, subjects_of
+from statelift.verify.subjects import Given, Sources, subjects_of
 from statelift.verify.values import CodeTree
 from statelift.verify.verdicts import Verdict
 
@@ -127,6 +127,38 @@ def test_other_changes_of_the_program_are_measured_as_always(sandbox, tmp_path):
     assert judged(sandbox, wrong, events).verdict is Verdict.DIVERGES
     wrong = mistaken(local, "app.py", "    found = []\n", "    found = []\n    found.append('x')\n")
     assert judged(sandbox, wrong, events).verdict is Verdict.DIVERGES
+
+
+# ---------------------------------------------------------------- an alarm in place of a branch
+
+
+ALARM = FIXTURES / "alternatives" / "alarm_sam"
+
+
+def alarmed(*ignored):
+    analysis = analyse([ALARM / "before"], Options())
+    plan = answered(plan_of(analysis, Options()), ["alarm"])
+    chosen = chosen_changes(plan, Tier.REVIEW, only_accepted=False)
+    [subject] = subjects_of(plan, analysis, chosen, Given(sources=Sources(ignore=ignored)))
+    return subject
+
+
+def refused(tmp_path):
+    events = tmp_path / "events.json"
+    events.write_text(json.dumps([{"id": name, "amount": 20, "limit": 10} for name in "abcd"]))
+    return events
+
+
+def test_the_alert_is_missing_and_answers_and_the_sum_are_right(sandbox, tmp_path):
+    result = judged(sandbox, alarmed(), refused(tmp_path))
+    assert (result.verdict, result.counterexample.divergence.difference.aspect) == (Verdict.DIVERGES, "output")
+    assert "ALERT 3 orders were refused" in result.reason
+    result = judged(sandbox, alarmed("@stdout"), refused(tmp_path))
+    assert result.verdict is Verdict.VACUOUS  # no answer shows the number, and the alert is not looked at
+    assert [each.verdict for each in result.handlers] == [Verdict.EQUIVALENT]
+    wrong = mistaken(alarmed("@stdout"), "app.py", 'count_metric("Refused", 1)', 'count_metric("Refused", 2)')
+    result = judged(sandbox, wrong, refused(tmp_path))
+    assert (result.verdict, result.counterexample.divergence.difference.aspect) == (Verdict.DIVERGES, "metric")
 
 
 # ---------------------------------------------------------------- the command line
