@@ -68,6 +68,28 @@ def test_the_metric_stands_behind_the_addition(tmp_path, body, newline):
     assert "count_metric" not in migrated(root, make_plan([root], Options()))["app.py"]
 
 
+LOCKED = """import threading
+
+lock = threading.Lock()
+seen = 0
+
+
+def handler(event, context):
+    global seen
+    with lock:
+        seen += 1{comment}
+    return {{"number": seen}}
+"""
+
+
+@pytest.mark.parametrize("comment", ["", "  # one more"])
+def test_it_goes_with_a_block_whose_lock_goes(tmp_path, comment):
+    root, plan = planned(tmp_path, LOCKED.format(comment=comment))
+    made = migrated(root, plan)["app.py"]
+    assert f'    seen = _seen_counter.add(1){comment}\n    count_metric("Seen", 1)\n    return' in made
+    assert "lock" not in made
+
+
 def test_one_cell_may_differ_from_all(tmp_path):
     for number, (all_, own) in enumerate([(False, True), (True, False), (True, None), (False, None)]):
         options = Options(counter_metric=all_, stores=(CellOptions("app:seen", counter_metric=own),))

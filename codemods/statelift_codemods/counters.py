@@ -227,7 +227,9 @@ def _alarm(judgement: Judgement, workspace: Workspace, uses: Uses) -> Proposal |
         proposal = proposal.lowered(tier, reason)
     ops = (*proposal.ops, branch_edit(branch, resource.id, workspace), resource)
     title = f"count {name} as a CloudWatch metric, with an alarm in place of the branch"
-    return None if proposal.tier is Tier.MANUAL else replace(proposal, style="alarm", title=title, ops=ops)
+    if proposal.tier is Tier.MANUAL:
+        return None
+    return unlocked(replace(proposal, style="alarm", title=title, ops=ops), judgement, workspace)
 
 
 def _without_globals(path: str, name: str, workspace: Workspace) -> list[Edit]:

@@ -256,12 +256,11 @@ def branch_edit(branch: Branch, alarm: str, workspace: Workspace) -> Edit:
     """A comment in place of the branch names the alarm; comments of the branch stay above it."""
     parsed = parsed_of(branch.path, workspace)
     start, end = line_span(parsed, branch.node.lineno, branch.node.end_lineno or branch.node.lineno)
-    lines = parsed.data[start:end].decode(parsed.encoding).splitlines(keepends=True)
-    margin = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
-    ending = lines[-1][len(lines[-1].rstrip("\r\n")) :]
-    kept = [f"{margin}{comment}" for comment in _comments("".join(lines))]
-    said = f"{margin}# {branch.limit} in {PERIOD // 60} minutes: the alarm {alarm} tells."
-    return Edit(branch.path, start, end, parsed.newline.join([*kept, said]) + ending)
+    lines = parsed.data[start:end].decode(parsed.encoding)
+    margin = lines[: len(lines) - len(lines.lstrip())]
+    said = f"# {branch.limit} in {PERIOD // 60} minutes: the alarm {alarm} tells."
+    text = f"{parsed.newline}{margin}".join([*_comments(lines), said])
+    return Edit(branch.path, start + len(margin.encode()), start + len(lines.rstrip("\r\n").encode()), text)
 
 
 def _comments(text: str) -> Iterator[str]:

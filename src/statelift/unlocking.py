@@ -41,7 +41,12 @@ def _moved(lock: Lock, edits: Sequence[Edit], workspace: Workspace) -> list[Edit
     """The edits of a file with those that move the blocks; None where they do not go together."""
     found = list(edits)
     for section in lock.sections:
-        inside = [each for each in found if section.span.start <= each.start < section.span.end]
+        data = workspace.sources[lock.path]
+        inside = [
+            each
+            for each in found
+            if section.span.start <= each.start < section.span.end or _is_behind(each, section, data)
+        ]
         others = [each for each in found if each not in inside]
         moved = _block(lock.path, section, inside, workspace)
         if moved is None:
@@ -50,11 +55,18 @@ def _moved(lock: Lock, edits: Sequence[Edit], workspace: Workspace) -> list[Edit
     return found
 
 
+def _is_behind(edit: Edit, section: Section, data: bytes) -> bool:
+    """Whether it adds lines behind the last one of the block: they belong to it."""
+    is_added = edit.start == edit.end and edit.text.startswith(("\n", "\r\n"))
+    return is_added and section.span.end <= edit.start and b"\n" not in data[section.span.end : edit.start]
+
+
 def _block(path: str, section: Section, edits: Sequence[Edit], workspace: Workspace) -> list[Edit] | None:
     assert section.block is not None and section.block.head is not None
     data = workspace.sources[path]
     removed = {workspace.text(path, span) for span in section.block.margins}
-    if len(removed) > 1 or any(each.end > section.span.end for each in edits):
+    over = (each for each in edits if each.end > section.span.end and not _is_behind(each, section, data))
+    if len(removed) > 1 or any(over):
         return None
     margin = next(iter(removed), "")
     made: list[Edit] = []
