@@ -87,7 +87,7 @@ def test_a_semicolon_that_nothing_follows_is_no_reason_to_refuse(tmp_path, top, 
     (tmp_path / "app.py").write_text(top + end + rest)
     plan = make_plan([tmp_path], Options())
     (write, _) = compose_changes(plan.changes, lambda path: read_file(tmp_path, path))
-    assert write.after.startswith(f"{top}{end}\n\nfrom statelift_state import Store\n".encode())
+    assert write.after.startswith(f"{top}{end}\n\nfrom statelift_state import Store".encode())
 
 
 # ---------------------------------------------------------------- ways through the calls
