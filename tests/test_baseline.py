@@ -87,6 +87,28 @@ def test_moved_and_reformatted_findings_stay_known(project, said, text):
     assert "stale-baseline" not in said("scan", "--baseline", "known.json")[2]
 
 
+def test_a_file_with_another_name_has_the_same_findings(project, said):
+    (project / "app.py").rename(project / "sessions.py")
+    assert rules(said) == []
+    assert "stale-baseline" not in said("scan", "--baseline", "known.json")[2]
+    said("baseline", "prune", "known.json")
+    assert '"sessions.py"' in (project / "known.json").read_text()
+
+
+def test_a_copy_of_a_file_is_new(project, said):
+    written(project, {"copy.py": STORE})
+    assert rules(said) == ["SL101"]
+
+
+def test_a_baseline_that_is_not_there_is_told(project, said):
+    assert "There is no baseline gone.json." in said("scan", "--baseline", "gone.json")[2]
+
+
+def test_entries_that_stand_for_nothing_are_told_with_the_file(project, said):
+    written(project, {"app.py": "def handler(event, context):\n    return 1\n"})
+    assert "known.json:1: stale-baseline: 1 entry stands" in said("scan", "--baseline", "known.json")[2]
+
+
 def test_another_statement_or_name_is_new(project, said):
     written(project, {"app.py": STORE.replace("SESSIONS = {}", "SESSIONS = dict()")})
     assert rules(said) == ["SL101"]

@@ -110,6 +110,59 @@ def test_a_line_without_state_is_said_to_have_none(clean, said):
     assert "nothing here outlives" in said("explain", f"{clean}/app.py:2")[1]
 
 
+MANY = """\
+import boto3
+
+HITS = 0
+
+
+def handler(event, context):
+    client = boto3.client(
+        "s3",
+        region_name="eu-west-1",
+    )
+    return client.list_buckets()
+"""
+
+
+@pytest.mark.parametrize("line", ["7:14", "7", "8", "9", "10"])
+def test_a_line_is_any_of_its_statement_and_may_have_a_column(tmp_path, said, line):
+    code, out, _ = said("explain", f"{written(tmp_path, {'app.py': MANY})}/app.py:{line}")
+    assert (code, out.partition(":")[0]) == (0, "SL401 per-call · safe")
+
+
+@pytest.mark.parametrize("data", [MANY.replace("\n", "\r\n").encode(), b"\xef\xbb\xbf" + MANY.encode()])
+def test_line_ends_and_signatures_move_no_line(tmp_path, said, data):
+    (tmp_path / "app.py").write_bytes(data)
+    code, out, _ = said("explain", f"{tmp_path}/app.py:8")
+    assert (code, out.partition(":")[0]) == (0, "SL401 per-call · safe")
+
+
+@pytest.mark.parametrize(
+    ("subject", "code", "words"),
+    [
+        ("app.py:11", 0, "nothing here outlives an invocation"),
+        ("app.py:11", 0, "Of this file, line 7 can be explained."),
+        ("app.py:12", 0, "nothing here outlives"),
+        ("app.py:99", 2, "app.py has 12 lines: there is no line 99."),
+        ("app.py:0", 2, "there is no line 0."),
+        ("app.py", 2, "Name a rule, or a file with a line: app.py:12."),
+        ("gone.py", 2, "Name a rule, or a file with a line: gone.py:12."),
+        ("folder", 2, "Name a rule, or a file with a line: FILE:12."),
+        ("", 2, "Name a rule, or a file with a line: FILE:12."),
+        ("README.md:1", 0, "this is no Python file"),
+        ("ignored.py:3", 0, "this file is not looked at"),
+    ],
+)
+def test_what_cannot_be_explained_is_told_kindly(tmp_path, said, monkeypatch, subject, code, words):
+    texts = {"app.py": MANY, "ignored.py": MANY, ".gitignore": "ignored.py", "README.md": "#", "folder/a.txt": ""}
+    monkeypatch.chdir(written(tmp_path, texts))
+    (tmp_path / ".git").mkdir()
+    got, out, told = said("explain", subject)
+    assert got == code
+    assert words in (told if code else out)
+
+
 def test_a_line_of_a_broken_file_is_exit_3(tmp_path, said):
     code, out, told = said("explain", f"{written(tmp_path, BROKEN)}/app.py:1")
     assert (code, out) == (3, "")

@@ -96,6 +96,47 @@ def test_a_string_is_no_comment(tmp_path, head):
     assert plan.warnings == ()
 
 
+MEMO = """\
+import functools
+{above}
+@functools.lru_cache(
+    maxsize=8,{inside}
+){between}
+def rows(key):{behind}
+    return [key]
+
+
+def handler(event, context):
+    rows(event["key"]).append(1)
+    return rows(event["key"])
+"""
+
+
+@pytest.mark.parametrize("place", ["above", "inside", "between", "behind"])
+def test_decorators_and_the_line_of_their_function_are_one_statement(tmp_path, place):
+    places = dict.fromkeys(("above", "inside", "between", "behind"), "")
+    comment = {place: "  # statelift: ignore[SL106] answers are small"}
+    written(tmp_path, {"app.py": MEMO.format(**(places | comment))})
+    plan = make_plan([tmp_path], Options())
+    assert (plan.findings, plan.warnings) == ((), ())
+    assert [each.finding.rule for each in plan.suppressed] == ["SL106"]
+
+
+def test_a_comment_below_the_line_of_the_function_is_not_of_its_statement(tmp_path):
+    places = dict.fromkeys(("above", "inside", "between"), "")
+    below = "\n    # statelift: ignore[SL106] x"
+    written(tmp_path, {"app.py": MEMO.format(behind=below, **places)})
+    plan = make_plan([tmp_path], Options())
+    assert [each.rule for each in plan.findings] == ["SL106"]
+    assert kinds(plan) == [("unused-suppression", 7)]
+
+
+def test_the_wrong_rule_is_told_with_the_right_one(tmp_path):
+    plan = plan_of(tmp_path, "SESSIONS = {}  # statelift: ignore[SL401] a test\n")
+    (warning,) = plan.warnings
+    assert "There is one of SL101: name that, or remove it from the comment." in warning.message
+
+
 def test_a_comment_on_a_use_does_not_split_the_cell(tmp_path):
     uses = USES.replace('["user"]\n', f'["user"]  {REASON}\n')
     written(tmp_path, {"app.py": "SESSIONS = {}\n" + uses})

@@ -20,6 +20,8 @@ from statelift.planning import make_plan
 
 FAMILIES = {"memory": "memory", "counter": "memory", "tmp": "tmp", "connection": "connection"}
 AIMS: Mapping[str, tuple[float, float]] = {"memory": (0.95, 0.95), "tmp": (0.9, 0.0), "connection": (0.97, 0.97)}
+PERSISTENT = frozenset({"state", "leak"})  # a later call sees what an earlier one left
+CHANGED = {"memory": ("memory and counters that last", 0.8), "connection": ("connections", 0.9)}
 NAMES = {"memory": "memory+counter", "tmp": "tmp files", "connection": "connection"}
 LABELS = Path(__file__).parents[1] / "labels"
 
@@ -71,6 +73,22 @@ class Miss:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """One label that asks for a finding: whether that gets a change, else `why` not."""
+
+    label: Label
+    place: str
+    is_changed: bool
+    why: str = ""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a change is asked of it: of connections, and of memory that outlives a call."""
+        family = self.label.family
+        return family in CHANGED and (family == "connection" or self.label.verdict in PERSISTENT)
+
+
 @dataclass(frozen=True)
 class Score:
     """What came of some files. Keys of the counters: family, and stratum."""
@@ -81,6 +99,7 @@ class Score:
     named: Counter[tuple[str, str]] = field(default_factory=Counter)
     changed: Counter[tuple[str, str]] = field(default_factory=Counter)
     misses: list[Miss] = field(default_factory=list)
+    positives: list[Positive] = field(default_factory=list)
 
     @cached_property
     def strata(self) -> list[str]:
@@ -179,11 +198,15 @@ def compare(file: Labelled, plan: Plan, total: Score) -> None:
         told.append(label)
         total.found[family, file.stratum] += 1
         total.named[family, file.stratum] += str(finding.verdict) == label.verdict
-        total.changed[family, file.stratum] += bool(written.intersection(finding.changes))
+        is_changed = bool(written.intersection(finding.changes))
+        total.changed[family, file.stratum] += is_changed
+        place = f"{file.place}:{label.line}"
+        total.positives.append(Positive(label, place, is_changed, "; ".join(finding.reasons[1:])))
     problem = next((each for each in plan.errors if each.path == file.path), None)
     for label in waiting:
         total.lost[label.family, file.stratum] += 1
         kind = "not found" if problem is None else "not analysed"
+        total.positives.append(Positive(label, f"{file.place}:{label.line}", is_changed=False, why="not found"))
         message = f"{label.symbol} ({label.verdict}): {label.note}; {_said(file, plan, label)}"
         total.misses.append(Miss(label.family, kind, f"{file.place}:{label.line}", message))
 
@@ -241,6 +264,20 @@ def table(total: Score) -> str:
     return "\n".join(rows)
 
 
+def shares(total: Score) -> Iterator[str]:
+    """How many of the positives get a change, and each that gets none, with the reasons."""
+    counted = [each for each in total.positives if each.is_counted]
+    for family, (title, aim) in CHANGED.items():
+        mine = [each for each in counted if each.label.family == family]
+        changed = sum(each.is_changed for each in mine)
+        if mine:
+            part = changed / len(mine)
+            yield f"{title} that get a change: {changed} of {len(mine)}, {part:.3f}; the aim is {aim}"
+    for each in sorted(counted, key=lambda each: (each.label.family, each.place)):
+        if not each.is_changed:
+            yield f"no change: {NAMES[each.label.family]}: {each.place}: {each.label.symbol}: {each.why}"
+
+
 def rate(part: int, whole: int) -> str:
     """A share with its 95 % interval (Wilson's): `0.950 (0.87-0.98)`."""
     if not whole:
@@ -283,6 +320,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     labels = sum(len(each.labels) for each in files)
     write(f"{len(files)} files of {len({each.repository for each in files})} repositories, {labels} labels\n")
     write(table(total))
+    for sentence in shares(total):
+        write(sentence)
     for miss in sorted(total.misses, key=lambda each: (each.family, each.kind, each.place)):
         write(f"{NAMES[miss.family]}: {miss.kind}: {miss.place}: {miss.message}")
     missed = list(missed_aims(total))

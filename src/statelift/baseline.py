@@ -1,16 +1,17 @@
 """Findings -> baseline file -> what is known already: today's findings are accepted, new ones are told.
 
 An entry is rule, qualified name and a hash of the statement's meaning, never a line: it survives moved lines
-and another formatter, and ends when the statement itself is changed. Paths start from the folder of the file.
+and another formatter, and ends when the statement itself is changed. Paths start from the folder of the file; an
+entry whose file is gone stands for the same statement in another one, as after a renaming.
 """
 
 import ast
 import json
 import os
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
@@ -50,16 +51,29 @@ class Baseline:
 
     def matched(self, present: Sequence[Entry]) -> list[bool]:
         """For each present finding whether it is known."""
+        return self._settled(present)[0]
+
+    def gone(self, present: Sequence[Entry]) -> list[Entry]:
+        """Entries that no present finding has."""
+        return self._settled(present)[1]
+
+    def _settled(self, present: Sequence[Entry]) -> tuple[list[bool], list[Entry]]:
+        """Each entry stands for one finding: first for one of its own file, then, if that is gone, of another."""
         left = Counter(self.entries)
         found = []
         for entry in present:
             found.append(left[entry] > 0)
             left[entry] -= found[-1]
-        return found
-
-    def gone(self, present: Iterable[Entry]) -> list[Entry]:
-        """Entries that no present finding has."""
-        return sorted((Counter(self.entries) - Counter(present)).elements())
+        homeless: dict[Entry, list[Entry]] = defaultdict(list)
+        for entry in left.elements():
+            if not (self.file.parent / entry.path).exists():
+                homeless[replace(entry, path="")].append(entry)
+        for position, entry in enumerate(present):
+            known = homeless.get(replace(entry, path="")) if not found[position] else None
+            if known:
+                left[known.pop()] -= 1
+                found[position] = True
+        return found, sorted(left.elements())
 
 
 # ---------------------------------------------------------------- the meaning of a statement
@@ -116,6 +130,8 @@ def load_baseline(file: Path) -> Baseline:
     """Read a baseline strictly. Raises BaselineError."""
     try:
         data = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise BaselineError(f"There is no baseline {file}. {_CURE}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise BaselineError(f"{file} cannot be read as a baseline ({error}). {_CURE}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or set(data) != {"schema", "findings"}:

@@ -1,7 +1,8 @@
 """Source bytes -> suppressions: comments that say that a finding is known and wanted, and why.
 
 `# statelift: ignore[SL101] reason` stands for the logical statement that it is part of, or, alone on its line,
-for the one that follows. `# statelift: ignore-file[SL101] reason` stands for the file.
+for the one that follows; decorators and the line of their `def` are one. `# statelift: ignore-file[SL101] reason`
+stands for the file.
 """
 
 import io
@@ -69,15 +70,18 @@ def suppressions_in(path: str, data: bytes) -> tuple[list[Suppression], list[Pro
 def _comments(data: bytes) -> Iterator[tuple[str, int, int, int]]:
     """Text, line, and the lines of the statement, of each comment that speaks to statelift."""
     waiting: list[tuple[str, int]] = []
-    first = 0
+    first, is_begun, is_decorator = 0, False, False
     for token in tokenize.tokenize(io.BytesIO(data).readline):
         if token.type == tokenize.COMMENT and (match := _COMMENT.search(token.string)):
             waiting.append((match[1], token.start[0]))
-        if token.type == tokenize.NEWLINE:
+        if token.type == tokenize.NEWLINE and is_decorator:
+            is_begun = False
+        elif token.type == tokenize.NEWLINE:
             yield from ((text, line, first, token.end[0]) for text, line in waiting)
-            waiting, first = [], 0
+            waiting, first, is_begun = [], 0, False
         elif token.type not in _BLANK:
-            first = first or token.start[0]
+            is_decorator = is_decorator if is_begun else token.string == "@"
+            first, is_begun = first or token.start[0], True
     yield from ((text, line, line, line) for text, line in waiting)
 
 
@@ -147,7 +151,7 @@ def hide(
 def _stale(name: str, count: int) -> list[Problem]:
     entries = "1 entry stands" if count == 1 else f"{count} entries stand"
     message = f"{entries} for nothing any more in {name}. Remove with: statelift baseline prune {name}"
-    return [Problem("", 0, "stale-baseline", message)]
+    return [Problem(name, 1, "stale-baseline", message)]
 
 
 def _by_comments(
@@ -162,7 +166,8 @@ def _by_comments(
             for comment, word in _covering(comments, candidate):
                 used.add((comment, word))
                 hidden.setdefault(candidate.id, Hidden("comment", comment.reason))
-        warnings += [*malformed, *_unused(comments, used)]
+        mine = [each for each in candidates if each.place.path == path]
+        warnings += [*malformed, *_unused(comments, used, mine)]
     return hidden, warnings
 
 
@@ -173,11 +178,18 @@ def _covering(comments: Sequence[Suppression], candidate: Candidate) -> Iterator
                 yield comment, word
 
 
-def _unused(suppressions: Sequence[Suppression], used: set[tuple[Suppression, str]]) -> Iterator[Problem]:
-    """A warning for each word of a comment that no finding was suppressed by."""
+def _unused(
+    suppressions: Sequence[Suppression], used: set[tuple[Suppression, str]], candidates: Sequence[Candidate]
+) -> Iterator[Problem]:
+    """A warning for each word of a comment that no finding was suppressed by; which other rules there are."""
     for each in suppressions:
+        there = sorted(
+            {found.rule for found in candidates if each.covers(found.rule, found.rule, found.place.line)}
+        )
+        others = [rule for rule in there if not any(covers(word, rule) for word in each.words)]
+        cure = f"There is one of {', '.join(others)}: name that, or remove" if others else "Remove"
         for word in each.words:
             if (each, word) not in used:
                 where = "in this file" if each.is_for_file else "in this statement"
-                message = f"Nothing {where} is a finding of {word}. Remove it from the comment."
+                message = f"Nothing {where} is a finding of {word}. {cure} it from the comment."
                 yield Problem(each.path, each.line, "unused-suppression", message)

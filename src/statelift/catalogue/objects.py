@@ -25,6 +25,7 @@ _LOGGER = dict.fromkeys("addHandler addFilter".split(), "append") | dict.fromkey
     "append_keys append_context_keys structure_logs set_correlation_id".split(), "nested"
 )
 _QUEUE = {"put": "append", "put_nowait": "append", "get": "advance", "get_nowait": "advance"}
+_SWITCH = {"set": "rebind", "clear": "rebind"}
 
 # constructor -> method -> what calling it does to the object: rebind, unbind, append, nested or advance.
 METHODS: Mapping[str, Mapping[str, str]] = {
@@ -50,10 +51,19 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "queue.PriorityQueue": _QUEUE,
     "multiprocessing.Queue": _QUEUE,
     "asyncio.Queue": _QUEUE,
+    "threading.Event": _SWITCH,
+    "asyncio.Event": _SWITCH,
 }  # fmt: skip
 WRAPPERS = frozenset(
     "csv.writer csv.DictWriter io.TextIOWrapper gzip.GzipFile zipfile.ZipFile tarfile.open".split()
 )  # what is done to what they make, is done to the stream that they are given
+# Collections of libraries that every call of a process shares, and that anybody may change.
+REGISTRIES = frozenset(
+    """copyreg.dispatch_table mimetypes.types_map mimetypes.common_types warnings.filters sys.meta_path
+    sys.path_hooks logging.root.handlers json.encoder.ESCAPE_DCT encodings.aliases.aliases
+    flask.current_app.config flask.current_app.extensions flask.current_app.jinja_env.globals
+    flask.current_app.jinja_env.filters""".split()
+)
 CHANGING = frozenset({"rebind", "unbind", "append", "nested", "advance"})
 
 

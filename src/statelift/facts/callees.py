@@ -9,6 +9,7 @@ from statelift.facts.syntax import Syntax
 
 BUILTINS = frozenset(dir(builtins))
 FILE_STORE = "FileStore"
+PARTIAL = "functools.partial"
 
 
 def may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
@@ -41,12 +42,14 @@ def callee_of(syntax: Syntax, node: ast.Call) -> str:
 
 def run_by(syntax: Syntax, value: ast.expr) -> Iterator[str]:
     """Dotted names of what a call of a value runs: `App.handle` for `App().handle`, `Handler.__call__` for
-    `Handler()`, and what a lambda hands its arguments on to.
+    `Handler()`, what a lambda hands its arguments on to, and a partial function.
     """
     match value:
         case ast.Attribute(value=owner, attr=method):
             made = _maker(syntax, owner)
             yield f"{made}.{method}" if made else syntax.dotted(value)
+        case ast.Call(func=func, args=[given, *_]) if syntax.dotted(func) == PARTIAL:
+            yield from run_by(syntax, given) if isinstance(given, ast.Attribute) else [syntax.dotted(given)]
         case ast.Call(func=func) if syntax.dotted(func):
             yield f"{syntax.dotted(func)}.__call__"
         case ast.Lambda(args=arguments, body=body):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from statelift.catalogue.objects import effect_of
-from statelift.facts.callees import run_by
+from statelift.facts.callees import PARTIAL, run_by
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import IMMUTABLE, Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope, names_bound
@@ -20,7 +20,6 @@ FIELDS = frozenset({"dataclasses.field", "attr.ib", "attrs.field", "pydantic.Fie
 DEFINING: tuple[type[ast.AST], ...] = (
     ast.Assign, ast.AnnAssign, ast.AugAssign, ast.FunctionDef, ast.AsyncFunctionDef,
 )  # fmt: skip
-PARTIAL = "functools.partial"
 Stored = ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
@@ -82,7 +81,12 @@ def _again(syntax: Syntax, provenance: Provenance, paths: Paths, old: Cell, defi
         return old
     new = _cell(syntax, provenance, paths, definition)
     count = old.definition_count + 1 if old.home == definition.home else 1
-    return replace(new, definition_count=count, holds_constants=old.holds_constants and new.holds_constants)
+    return replace(
+        new,
+        definition_count=count,
+        holds_constants=old.holds_constants and new.holds_constants,
+        holds_records=old.holds_records and new.holds_records,
+    )
 
 
 def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[_Definition]:
@@ -250,26 +254,39 @@ def _cell(syntax: Syntax, provenance: Provenance, paths: Paths, definition: _Def
         files=() if value is None else tuple(_files(paths, value)),
         home=definition.home,
         runs=() if value is None else tuple(run_by(syntax, value)),
-        holds_constants=value is not None and _holds_constants(provenance, value),
+        holds_constants=all(_is_constant(provenance, each) for each in _held(value)),
+        holds_records=all(_is_record(provenance, each) for each in _held(value)),
     )
 
 
-def _holds_constants(provenance: Provenance, value: ast.expr) -> bool:
+def _held(value: ast.expr | None) -> list[ast.expr | None]:
+    """What a collection holds that is written out; None for what cannot be told."""
     match value:
         case ast.ListComp(elt=made) | ast.SetComp(elt=made) | ast.DictComp(value=made):
-            return _is_constant(provenance, made)
+            return [made]
         case ast.Dict(values=held) | ast.List(elts=held) | ast.Set(elts=held) | ast.Tuple(elts=held):
-            return all(_is_constant(provenance, each) for each in held)
+            return list(held)
         case _:
-            return False
+            return [None]
 
 
-def _is_constant(provenance: Provenance, value: ast.expr) -> bool:
+def _is_record(provenance: Provenance, value: ast.expr | None) -> bool:
+    """A constant, or a dict or tuple of records."""
     match value:
+        case ast.Dict(keys=keys, values=held) if None not in keys:
+            return all(_is_record(provenance, each) for each in held)
+        case ast.Tuple(elts=held):
+            return all(_is_record(provenance, each) for each in held)
+        case _:
+            return _is_constant(provenance, value)
+
+
+def _is_constant(provenance: Provenance, value: ast.expr | None) -> bool:
+    match value:
+        case None | ast.Starred():
+            return False
         case ast.Tuple(elts=elements):
             return all(_is_constant(provenance, each) for each in elements)
-        case ast.Starred():
-            return False
         case _:
             return provenance.value_of(value).type in IMMUTABLE
 

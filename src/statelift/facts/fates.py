@@ -24,7 +24,7 @@ LOOKING_NODES = (
 LOOKING_METHODS = frozenset(
     """get keys items values lower upper strip lstrip rstrip split startswith endswith format join replace encode
     decode isoformat strftime count index copy hex isdigit title rsplit partition rpartition find timestamp
-    total_seconds as_integer_ratio bit_length zfill""".split()
+    total_seconds as_integer_ratio bit_length zfill new_child""".split()
 )
 KEYED_METHODS = frozenset({"get", "pop", "setdefault"})  # their first argument is hashed, nothing more
 CHANGING_METHODS = frozenset(
@@ -167,7 +167,7 @@ def _captured(syntax: Syntax, scope: Scope, name: str, depth: int) -> frozenset[
 
 
 def _is_change(fate: str) -> bool:
-    return fate in ("mutated", "augmented") or fate.startswith("inside:")
+    return fate.startswith(("mutated", "augmented", "inside:"))
 
 
 def _within(fates: frozenset[str], key: str) -> frozenset[str]:
@@ -177,16 +177,16 @@ def _within(fates: frozenset[str], key: str) -> frozenset[str]:
 
 def _of_held(fate: str, key: str) -> str:
     if _is_change(fate):
-        return f"inside:{key}"
+        return f"augmented:{key}" if fate.startswith("augmented") else f"inside:{key}"
     return f"inside {fate}" if fate.startswith("passed:") else fate
 
 
 def _of_element(fates: frozenset[str], key: str) -> frozenset[str]:
     """Fates of what a display holds at a key, from those of the display: it changes with what is changed there."""
     kept = {fate for fate in fates if not _is_change(fate)}
-    inside = {fate for fate in fates if fate.startswith("inside:")}
-    is_meant = inside if key == "*" else inside & {"inside:*", f"inside:{key}"}
-    return frozenset(kept | {"mutated"} if is_meant else kept)
+    inside = [fate.partition(":") for fate in fates if _is_change(fate)]
+    kinds = {kind for kind, colon, at in inside if colon and (key == "*" or at in ("*", key))}
+    return frozenset(kept | {"mutated" if kind == "inside" else kind for kind in kinds})
 
 
 def fates_of_copy(fates: frozenset[str]) -> frozenset[str]:
@@ -201,7 +201,8 @@ def fates_of_copy(fates: frozenset[str]) -> frozenset[str]:
 
 def _of_joined(fates: frozenset[str]) -> frozenset[str]:
     """Fates of a list (or dict) that `+` makes another of, which holds the same elements."""
-    kept = {fate for fate in fates_of_copy(fates) if fate == "copy returned" or fate.startswith("inside:")}
+    shared = ("copy returned", "inside:", "augmented:")
+    kept = {fate for fate in fates_of_copy(fates) if fate.startswith(shared)}
     return frozenset(kept | {"read"})
 
 
@@ -242,7 +243,7 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute, depth: int) -> frozense
 def _looked(syntax: Syntax, method: str, call: ast.Call, depth: int) -> frozenset[str]:
     """Fates of an object of which a method gives a copy, or what it holds."""
     match method, call.args:
-        case "copy", _:
+        case "copy" | "new_child", _:
             return fates_of_copy(fates_of(syntax, call, depth - 1))
         case "get", [key, *_]:
             return _within(fates_of(syntax, call, depth - 1), _key_text(key))
@@ -440,10 +441,10 @@ def _augmented(syntax: Syntax, scope: Scope, name: str) -> frozenset[str]:
     """`name += [x]` changes the list that the name stands for; with a number it can only rebind the name."""
     for target in syntax.assigned(scope, name):
         match syntax.parents[target]:
-            case ast.AugAssign(target=augmented, value=value) if augmented is target:
+            case ast.AugAssign(target=augmented, value=value, op=operator) if augmented is target:
                 is_number = isinstance(value, ast.Constant) and isinstance(value.value, (int, float))
-                if not is_number:
-                    return frozenset({"augmented"})
+                if not is_number:  # a dict knows `|=`, and no other of them
+                    return frozenset({"mutated" if isinstance(operator, ast.BitOr) else "augmented"})
             case _:
                 pass
     return frozenset()

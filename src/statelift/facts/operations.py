@@ -197,6 +197,8 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation("method:update", call, value=value, result=call)
         case ("append" | "add" | "discard" | "remove" | "extend") as method, [value]:
             return Operation(method, call, value=value, result=call)
+        case "new_child", _:  # of a ChainMap: a new one in front, which takes all writes
+            return Operation("copy", call, result=call)
         case ("items" | "keys" | "values" | "clear" | "copy") as method, []:
             return Operation(method, call, result=call)
         case method, _ if method in METHODS:

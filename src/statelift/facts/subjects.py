@@ -3,6 +3,7 @@
 import ast
 import sys
 
+from statelift.catalogue.objects import REGISTRIES
 from statelift.facts.asking import answered_once
 from statelift.facts.paths import Paths
 from statelift.facts.renaming import in_names_of_caller, names_in
@@ -12,9 +13,10 @@ from statelift.facts.syntax import Syntax
 PATH_TESTS = frozenset({"os.path.exists", "os.path.isfile", "os.path.isdir", "os.access"})
 PATH_METHODS = frozenset({"exists", "is_file", "is_dir"})
 LOGGER = "logging.getLogger()"  # every logger is the process's own, also one that a function asks for
-PROCESS = frozenset({"os.environ", "sys.path", LOGGER})  # what belongs to the process, whoever imports it
+PROCESS = REGISTRIES | {"os.environ", "sys.path", LOGGER}  # what belongs to the process, whoever imports it
 ENVIRONMENT_CALLS = frozenset({"os.getenv", "os.putenv"})
 STANDARD = frozenset({*sys.stdlib_module_names, "boto3", "botocore"})
+COPIES = frozenset({"copy.copy", "dataclasses.replace"})  # they share what the object holds
 DEPTH = 4
 
 
@@ -46,8 +48,16 @@ class Subjects:
             return imported or (name if name in self.cells else "")
         if scope.kind != "function":
             return ""
-        inner = (f"{scope.qualname}({name})", f"{scope.qualname}.{name}")
-        return next((each for each in inner if each in self.cells), LOGGER if self._is_logger(scope, name) else "")
+        default, inner = f"{scope.qualname}({name})", f"{scope.qualname}.{name}"
+        if default in self.cells:
+            return default if self._may_be_given(node, scope) else ""
+        return inner if inner in self.cells else LOGGER if self._is_logger(scope, name) else ""
+
+    def _may_be_given(self, node: ast.Name, scope: Scope) -> bool:
+        """Whether a parameter still stands for what the function was given; `found = list(found)` is another."""
+        if isinstance(node.ctx, ast.Load):
+            return self.syntax.reaching(scope, node)[1]
+        return isinstance(self.syntax.parents[node], ast.AugAssign)
 
     def _is_logger(self, scope: Scope, name: str) -> bool:
         match self.syntax.assigned(scope, name):
@@ -76,8 +86,9 @@ class Subjects:
                 return ""
 
     def _of_class(self, owner: str, attribute: str) -> str:
-        """An attribute of an object of a class: one that a base of it defines, the linked program knows."""
-        return f"{owner}.{attribute}" if owner in self.syntax.derived else self._own(f"{owner}.{attribute}")
+        """An attribute of an object of a class: what a base of it or a property gives, the linked program knows."""
+        name = f"{owner}.{attribute}"
+        return name if owner in self.syntax.derived or name in self.syntax.properties else self._own(name)
 
     def _dotted(self, owner: ast.expr, attribute: str) -> str:
         dotted = self.syntax.outside(owner)
@@ -124,11 +135,26 @@ class Subjects:
         match given:
             case [ast.Subscript(value=modules, slice=ast.Name(id="__name__"))]:
                 return self._own(attribute) if self.syntax.dotted(modules) == "sys.modules" else ""
+            case [ast.Call(func=function, args=[copied, *_], keywords=keywords)] if (
+                self.syntax.outside(function) in COPIES
+            ):
+                is_new = any(each.arg in (attribute, None) for each in keywords)
+                return "" if is_new or self._is_set(owner, attribute) else self.member(copied, attribute)
             case [ast.Call(func=function)]:
                 own = self._own(f"{self.syntax.dotted(function)}.{attribute}")
                 return own or self._of_result(function, attribute)
             case _:
                 return ""
+
+    def _is_set(self, owner: ast.Name, attribute: str) -> bool:
+        """Whether the function gives an object of its own another value of an attribute."""
+        scope = self.syntax.scope(owner).binding(owner.id)
+        loads = [] if scope is None else self.syntax.loads(scope, owner.id)
+        parts = [self.syntax.parents[each] for each in loads]
+        return any(
+            isinstance(each, ast.Attribute) and each.attr == attribute and not isinstance(each.ctx, ast.Load)
+            for each in parts
+        )
 
     def _own(self, name: str) -> str:
         return name if name in self.cells else ""

@@ -293,6 +293,16 @@ class Syntax:
         classes = (each for each in self.walk.only(ast.ClassDef) if isinstance(each, ast.ClassDef) and each.bases)
         return frozenset(self.scopes.opened[each].qualname for each in classes)
 
+    @cached_property
+    def properties(self) -> frozenset[str]:
+        """The properties of classes, by qualified name."""
+        functions = (each for each in self.walk.only(*FUNCTIONS) if isinstance(each, FUNCTIONS))
+        return frozenset(
+            self.scopes.opened[each].qualname
+            for each in functions
+            if any(self.dotted(decorator) == "property" for decorator in each.decorator_list)
+        )
+
     def is_class_of(self, node: ast.expr) -> bool:
         """Whether an expression that `owner_of` knows is the class itself, and not an object of it."""
         match node:

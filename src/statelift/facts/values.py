@@ -89,7 +89,8 @@ class Cell:
     `is_alone`: the statement that defines it defines nothing else (`hits, misses = 0, 0` does). `is_direct`: no
     `if`, loop or `try` stands around it in the function or class that runs it. `runs` are the
     dotted names of what a call of it runs: `App.handle` behind `handler = App().handle`. `holds_constants`: it is
-    defined as a collection of texts, numbers and tuples of those, which nobody can change in place.
+    defined as a collection of texts, numbers and tuples of those, which nobody can change in place;
+    `holds_records`: or of dicts of those, dicts of such dicts …, which `+=` cannot change.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Cell:
     home: Home = "module"
     runs: tuple[str, ...] = ()
     holds_constants: bool = False
+    holds_records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ class Access:
     @property
     def changes_result(self) -> bool:
         """Whether the function changes the object that the operation gives, or what that holds."""
-        return "mutated" in self.fates or any(fate.startswith("inside:") for fate in self.fates)
+        return any(fate.startswith(("mutated", "inside:", "augmented:")) for fate in self.fates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ def _is_back(edited: Access, use: Access) -> bool:
 def is_fixed(key: Value | None) -> bool:
     """Whether an expression gives the same all through the block."""
     return (
-        key is not None and key.is_pure and not any(each.startswith(("mutated", "inside")) for each in key.threats)
+        key is not None
+        and key.is_pure
+        and not any(each.startswith(("mutated", "inside", "augmented:")) for each in key.threats)
     )
 
 

@@ -10,7 +10,7 @@ from statelift.facts.values import Access, Cell, CellKind
 from statelift.judge.caches import cache_reasons, companion_reasons
 from statelift.judge.counters import judge_counter, judge_numbers, judge_tally
 from statelift.judge.elements import as_entry, is_asked_by_element
-from statelift.judge.evidence import MISSES, Evidence, uses_of
+from statelift.judge.evidence import MISSES, Evidence, is_hit, uses_of
 from statelift.judge.fills import is_stale
 from statelift.judge.homes import housed
 from statelift.judge.latches import addition_reasons, latch_reasons, renewal_reasons
@@ -29,6 +29,7 @@ MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRand
 STREAMS = frozenset({"io.StringIO", "io.BytesIO"})
 LOGGERS = "logging.getLogger"
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
+WHOLE = frozenset("len iterate keys items values read truth contains lacks escape copy".split())
 OWN_OPERATIONS = frozenset({"dynamic", "rebind", "unbind", "truth", "read", "escape"})
 TAKING = frozenset("advance pop remove discard delete rebind method:popleft method:popitem method:pop".split())
 DICTS = frozenset(
@@ -80,7 +81,8 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     subject = Subject(cell.place.path, cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
     make = _Maker(key, cell, subject, uses)
     if not writes:
-        return _unwritten(evidence, make, uses, reachable)
+        is_filled = _enters_by_reading(key, cell, reachable)
+        return _state(evidence, make, reachable) if is_filled else _unwritten(evidence, make, uses, reachable)
     if not any(is_write(cell, use.op) for _, use in writes) and _names_cells(evidence, key, cell):
         reason = "rule 1: it always names the same objects; what changes in them is told there"
         return make("SL101", Verdict.CONSTANT, "is never changed after import", (reason,))
@@ -117,6 +119,21 @@ def _is_descriptor(evidence: Evidence, key: CellKey) -> bool:
     """Whether what is set by its name is kept where `__set__` says."""
     made = evidence.program.class_of(key)
     return made is not None and evidence.program.method_of(made, "__set__") is not None
+
+
+def _enters_by_reading(key: CellKey, cell: Cell, uses: Uses) -> bool:
+    """Whether a defaultdict gets entries by being read, and somebody asks which there are."""
+    is_filling = cell.callee == "collections.defaultdict" and any(
+        use.op in ("require", "nested") and not _is_known(key, use) for _, use in uses
+    )
+    return is_filling and any(use.op in WHOLE for _, use in uses)
+
+
+def _is_known(key: CellKey, use: Access) -> bool:
+    """Whether a read asks for what is there: behind a test, or for a key out of the dict itself."""
+    asked = "" if use.key is None else use.key.text
+    own = use.key is not None and any(atom.detail == key[1] for atom in use.key.atoms)
+    return own or any(is_hit(guard, use.subject, asked) for guard in use.guards)
 
 
 def _names_cells(evidence: Evidence, key: CellKey, cell: Cell) -> bool:
@@ -250,7 +267,7 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
     if _is_only_aliased(make, uses):
         return _aliased(evidence, make, uses)
     if make.cell.kind == "dict" or make.cell.callee in DICTS:
-        if not reads:
+        if not reads and not _may_be_read(evidence, make):
             return make(
                 "SL104", Verdict.WRITE_ONLY, "is filled by every call and read by none",
                 ("rule 4: nothing reads it: delete it, or log what it collects",), Tier.MANUAL,
@@ -268,6 +285,11 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
         ),
         Tier.MANUAL,
     )  # fmt: skip
+
+
+def _may_be_read(evidence: Evidence, make: _Maker) -> bool:
+    """Whether an attribute of objects is asked of something of which nobody knows what it is: `mail.headers`."""
+    return make.cell.home == "instance" and evidence.program.stray_attributes(make.key) > 0
 
 
 def _is_only_aliased(make: _Maker, uses: Uses) -> bool:

@@ -118,7 +118,12 @@ class Dangers:
                 fates = fates_of_copy(parameter.fates) if is_copy else parameter.fates
                 found = set(self.of(key[0], fates, depth - 1))
                 return found | (self._given_back(key, depth - 1) if "returned" in fates else set())
-        return unknown | ({CHANGED} if any(fate.startswith("inside:") for fate in function.rest) else set())
+        return unknown | self.of_rest(function.rest)
+
+    def of_rest(self, fates: frozenset[str]) -> set[str]:
+        """Dangers of what comes into `*args` or `**kwargs`, from the fates of these."""
+        inside = {fate.partition(":")[0] for fate in fates if ":" in fate}
+        return {danger for kind, danger in (("inside", CHANGED), ("augmented", AUGMENTED)) if kind in inside}
 
     def _given_to_record(self, path: str, callee: str, argument: str) -> set[str]:
         """`Repo(_store)`, a dataclass without a constructor of its own: the object is the value of a field."""

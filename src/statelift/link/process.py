@@ -1,14 +1,15 @@
-"""An access -> the part of the process that it means: environment variables, `sys.path`, the root logger."""
+"""An access -> the part of the process that it means: environment variables, `sys.path`, a library's registry."""
 
-from statelift.catalogue.objects import CHANGING, effect_of
+from statelift.catalogue.objects import CHANGING, REGISTRIES, effect_of
 from statelift.facts.values import Access, Cell, CellKind
 
 LOGGER = "logging.getLogger()"
-PROCESS = frozenset({"os.environ", "sys.path", "globals()", LOGGER})
+PROCESS = REGISTRIES | {"os.environ", "sys.path", "globals()", LOGGER}
 PROCESS_WRITES = frozenset(
     """put delete pop setdefault update append extend remove clear augment augment_key method:insert
-    unpacked""".split()
+    unpacked nested method:update""".split()
 )
+LISTED = frozenset({"append", "extend", "remove", "method:insert"})
 
 
 def changes_process(access: Access) -> bool:
@@ -31,5 +32,6 @@ def process_cell(key: tuple[str, str], access: Access) -> Cell:
     if key[1] == LOGGER:
         where = (access.place, None, 1, access.statement, None)
         return Cell(LOGGER, "call", *where, callee="logging.getLogger", home="process")
-    kind: CellKind = "dict" if key[1].startswith("os.environ") else "list"
+    is_list = key[1] == "sys.path" or access.op in LISTED
+    kind: CellKind = "list" if is_list else "dict"
     return Cell(key[1], kind, access.place, None, 1, access.statement, None, home="process")

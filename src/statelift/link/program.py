@@ -8,7 +8,8 @@ from functools import cached_property
 
 from statelift.catalogue import CONSTRUCTORS
 from statelift.catalogue.objects import GENERATING, WRAPPERS, effect_of
-from statelift.facts.cells import PARTIAL, is_function_object
+from statelift.facts.callees import PARTIAL
+from statelift.facts.cells import is_function_object
 from statelift.facts.values import (
     Access,
     Atom,
@@ -28,6 +29,10 @@ LOGGING = frozenset("debug info warning error exception critical log".split())
 LOG_HOOKS = {"logging.Filter": "filter", "logging.Formatter": "format", "logging.Handler": "emit"}
 COLLECTIONS = (ast.Dict, ast.List, ast.Set)
 GENERATED = (f"{HELPER}.stateless", f"{HELPER}.one_step")
+CHANGES = frozenset(
+    """put delete pop setdefault nested append extend add discard remove clear augment_key update method:update
+    method:insert method:popitem method:sort method:reverse method:appendleft method:popleft""".split()
+)  # what is done in place
 HANDLER_PARAMETERS = 2  # event and context
 
 
@@ -48,7 +53,17 @@ class Program(Names):
         for key, cell in self.cells.items():
             if cell.callee in WRAPPERS and cell.value is not None:
                 self._wrap(found, key, cell.value)
+        for key in self._started:
+            found[key].append((key[0], self._as_object(key, _started(self.cells[key]))))
         return dict(found)
+
+    @cached_property
+    def _started(self) -> set[CellKey]:
+        """Partial functions that a call begins with: `lambda_handler = partial(serve, {})`."""
+        entered = (entry for entry in self.root.entries if entry.path in self.modules)
+        targets = {self._member(entry.path, entry.attribute, HOPS) for entry in entered} - {None}
+        keys = {(each.path, each.name) for each in targets if each is not None and each.kind == "cell"}
+        return {key for key in keys if self.cells[key].callee == PARTIAL and is_function_object(self.cells[key])}
 
     def _wrap(self, found: dict[CellKey, list[tuple[str, Access]]], key: CellKey, value: Value) -> None:
         """`writer = csv.writer(buffer)`: each call of the one changes the other."""
@@ -164,7 +179,8 @@ class Program(Names):
             return False
         key = self.callee(path, ast.unparse(call.args[0]))
         taken = self.functions[key].parameters if key is not None else ()
-        pairs = zip(taken, call.args[1:], strict=False)
+        named = {each.arg: each.value for each in call.keywords if each.arg}
+        pairs = [*zip(taken, call.args[1:], strict=False), *((one, named.get(one.name)) for one in taken)]
         return any(isinstance(given, COLLECTIONS) and "mutated" in one.fates for one, given in pairs)
 
     def constructor_of(self, key: CellKey) -> str:
@@ -414,8 +430,14 @@ class Program(Names):
         return ""
 
 
+def _started(cell: Cell) -> Access:
+    """What a call of the runtime does to a function that a variable of the module holds."""
+    function = cell.runs[0] if cell.runs else cell.name
+    where = (cell.place, cell.statement, cell.statement, cell.statement, cell.statement.start, ())
+    return Access(cell.name, "unknown:__call__", function, *where, spelled=cell.name, fates=frozenset({"returned"}))
+
+
 def _as_call(access: Access) -> Call:
-    """`ctx.user`, if that is a property."""
-    return Call(
-        access.subject, access.function, access.place, access.span, access.order, access.guards, (), access.fates
-    )
+    """`ctx.user`, if that is a property; `ctx.users[name] = …` changes what it gives."""
+    fates = access.fates | {"mutated"} if access.op in CHANGES else access.fates
+    return Call(access.subject, access.function, access.place, access.span, access.order, access.guards, (), fates)

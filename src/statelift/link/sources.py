@@ -300,14 +300,17 @@ class Sources:
         """Whether the object that a use gives is changed in place, here or where it is handed to."""
         if use.op in ANSWERS:
             return False
-        dangers = self.dangers.of_returned(path, use.function, use.fates)
-        return not {CHANGED, AUGMENTED}.isdisjoint(dangers) and not self._gives_constant(path, use)
+        found = {CHANGED, AUGMENTED}.intersection(self.dangers.of_returned(path, use.function, use.fates))
+        return bool(found) and not self._gives_constant(path, use, is_augmented=found == {AUGMENTED})
 
-    def _gives_constant(self, path: str, use: Access) -> bool:
-        """Whether a use gives what nobody can change in place, out of a collection that nobody adds to."""
+    def _gives_constant(self, path: str, use: Access, *, is_augmented: bool) -> bool:
+        """Whether a use gives what nobody can change in place (or by `+=`), out of a collection that nobody adds
+        to.
+        """
         target = self.program.resolve(path, use.subject)
         cell = None if target is None else self.program.cells.get((target.path, target.name))
-        if target is None or cell is None or not cell.holds_constants or use.op not in GIVING:
+        is_fixed = cell is not None and (cell.holds_constants or (is_augmented and cell.holds_records))
+        if target is None or cell is None or not is_fixed or use.op not in GIVING:
             return False
         uses = self.program.accesses.get((target.path, target.name), ())
         return not any(self._may_add(cell, site, each) for site, each in uses)

@@ -1,11 +1,14 @@
 """Files and declared functions -> code roots: which files form one program, and where the outside enters it."""
 
+import ast
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
+from statelift.facts.callees import PARTIAL
 from statelift.facts.values import Cell, Class, Function, ModuleFacts
 from statelift.model import CodeRoot, EntryPoint, FunctionRef
 
@@ -17,6 +20,8 @@ ROUTERS = frozenset("route websocket schedule lambda_function on_s3_event on_sqs
 VIEWS = frozenset({"Resource", "MethodView", "View", "HTTPEndpoint"})
 LAMBDA = re.compile(r"lambda (event|evt), (context|ctx|_):")
 ADAPTERS = frozenset({"lambda_handler", "make_lambda_handler", "Mangum"})
+HANDLERS = frozenset({"handler", "lambda_handler"})
+EVENT_AND_CONTEXT = 2
 IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -175,14 +180,38 @@ def _by_signature(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
 
 def _variables(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
     """Variables that are called as handlers: `handler = App().handle`, an object with `__call__`, a lambda that
-    hands its event on.
+    hands its event on, a partial function that leaves event and context open, `handler = traced(serve)`.
     """
     handlers = {each.qualname for each in module.functions if each.class_name and has_handler_signature(each)}
     for cell in _handler_cells(module):
         is_lambda = cell.value is not None and LAMBDA.match(cell.value.text)
-        if is_lambda or not handlers.isdisjoint(cell.runs):
+        is_made = cell.callee and (_is_left_open(module, cell) or _is_wrapped(module, cell))
+        if is_lambda or is_made or not handlers.isdisjoint(cell.runs):
             name = f"{_dotted(root, module.path)}.{cell.name}"
             yield EntryPoint(module.path, cell.name, name, "signature")
+
+
+def _is_left_open(module: ModuleFacts, cell: Cell) -> bool:
+    """`partial(serve, {})`: what is left of the parameters of `serve` are an event and a context."""
+    call = ast.parse(cell.value.text, mode="eval").body if cell.value is not None else None
+    if cell.callee != PARTIAL or not isinstance(call, ast.Call) or not call.args:
+        return False
+    name, given = ast.unparse(call.args[0]), {each.arg for each in call.keywords}
+    for function in module.functions:
+        if function.qualname == name:
+            pairs = [*zip(function.parameters, function.annotations, strict=False)][len(call.args) - 1 :]
+            left = [pair for pair in pairs if pair[0].name not in given]
+            parameters, annotations = (tuple(each) for each in zip(*left, strict=True)) if left else ((), ())
+            return has_handler_signature(replace(function, parameters=parameters, annotations=annotations))
+    return False
+
+
+def _is_wrapped(module: ModuleFacts, cell: Cell) -> bool:
+    """`lambda_handler = traced(serve)`, where `serve` is no handler by its own names: `serve(request, info)`."""
+    given = {atom.detail for atom in cell.value.atoms if atom.into} if cell.value is not None else set()
+    meant = [each for each in module.functions if each.qualname in given]
+    takes_two = any(len(each.parameters) == EVENT_AND_CONTEXT for each in meant)
+    return cell.name in HANDLERS and takes_two and not any(map(has_handler_signature, meant))
 
 
 def _adapted(root: str, module: ModuleFacts) -> Iterable[EntryPoint]:
