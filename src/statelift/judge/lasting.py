@@ -82,7 +82,7 @@ def _first_probe(evidence: Evidence, key: CellKey) -> Access | None:
     return found
 
 
-def _is_branched(use: Access) -> bool:
+def _is_branched(use: Access | Call) -> bool:
     return any(guard.kind in BRANCHES for guard in use.guards)
 
 
@@ -121,15 +121,25 @@ def _closing_uses(evidence: Evidence, path: str, connection: Connection) -> Iter
     target = evidence.program.resolve(path, connection.cell) if connection.cell else None
     key = (path, connection.cell) if target is None else (target.path, target.name)
     uses = evidence.reached(key) if key in evidence.program.cells else []
+    resets = [(site, use) for site, use in uses if use.op in ("rebind", "unbind")]
     for site, use in uses:
-        resets = [
-            other
-            for where, other in uses
-            if (where, other.function) == (site, use.function) and other.op in ("rebind", "unbind")
-        ]
-        is_emptied = any(other.order > use.order for other in resets)
-        if use.op.endswith(":close") and not _is_branched(use) and not is_emptied:
+        if use.op.endswith(":close") and not _is_put_right(evidence, site, use, resets):
             yield site, use
+
+
+def _is_put_right(
+    evidence: Evidence, path: str, closing: Access | Call, resets: list[tuple[str, Access]], hops: int = 3
+) -> bool:
+    """Whether not every call comes to what closes, or the cell is emptied behind it, here or by all who call it."""
+    function = (path, closing.function)
+    if _is_branched(closing):
+        return True
+    if any((site, use.function) == function and use.order > closing.order for site, use in resets):
+        return True
+    sites = (
+        evidence.program.call_sites.get(function, ()) if hops and function not in evidence.program.entries else ()
+    )
+    return bool(sites) and all(_is_put_right(evidence, site, call, resets, hops - 1) for site, call in sites)
 
 
 def _given_to(evidence: Evidence, path: str, connection: Connection) -> Iterator[tuple[str, Call]]:
