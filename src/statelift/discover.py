@@ -18,7 +18,7 @@ from statelift.tracked import DamagedIndexError, tracked_files, work_tree
 
 SKIPPED = frozenset(
     ".git .hg .venv node_modules __pycache__ .aws-sam cdk.out .serverless .terraform build dist "
-    "site-packages .tox .mypy_cache .statelift".split()
+    "site-packages .tox .mypy_cache .ipynb_checkpoints .statelift".split()
 )
 
 _READINGS = 3  # of a file that changes meanwhile

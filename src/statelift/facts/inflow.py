@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from statelift.facts.asking import answered_once
 from statelift.facts.fates import CHANGING_METHODS
-from statelift.facts.scopes import Scope
+from statelift.facts.scopes import Scope, every_parameter
 from statelift.facts.syntax import Syntax
 from statelift.facts.walk import children
 
@@ -37,7 +37,8 @@ class Inflow:
                 if asked not in seen:
                     seen.add(asked)
                     put = self.put_into(scope, load.id)
-                    found |= dict.fromkeys(self._tests_of(given, put, is_open))
+                    may_be_given = is_open and load.id in every_parameter(scope.node)
+                    found |= dict.fromkeys(self._tests_of(given, put, may_be_given))
                     waiting += [each for each in given if not _is_target(each)]
                     waiting += [each for each, _ in put]
         return list(found)

@@ -20,7 +20,9 @@ UTC = frozenset({"datetime.timezone.utc", "datetime.UTC"})
 # Of their modules: what is the same for the same arguments at any time.
 CALCULATED = frozenset(
     """datetime.timedelta datetime.timezone datetime.datetime datetime.date datetime.time datetime.datetime.combine
-    datetime.datetime.fromisoformat datetime.date.fromisoformat datetime.datetime.strptime time.strptime uuid.UUID
+    datetime.datetime.fromisoformat datetime.date.fromisoformat datetime.time.fromisoformat
+    datetime.date.fromordinal datetime.datetime.fromordinal datetime.date.fromisocalendar
+    datetime.datetime.fromisocalendar datetime.datetime.strptime time.strptime uuid.UUID
     uuid.uuid3 uuid.uuid5""".split()
 )
 NONDETERMINISTIC = ("time.", "random.", "secrets.", "uuid.", "datetime.", "os.urandom")

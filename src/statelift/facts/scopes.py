@@ -177,6 +177,16 @@ def _outside_comprehension(scope: Scope) -> Scope:
     return scope
 
 
+def every_parameter(node: ast.AST) -> frozenset[str]:
+    """Names of the parameters of a function or lambda, `*args` and `**kwargs` included."""
+    match node:
+        case ast.FunctionDef(args=args) | ast.AsyncFunctionDef(args=args) | ast.Lambda(args=args):
+            rest = (each.arg for each in (args.vararg, args.kwarg) if each is not None)
+            return parameter_names(node).union(rest)
+        case _:
+            return frozenset()
+
+
 def parameter_names(node: ast.AST) -> frozenset[str]:
     """Names of the plain parameters of a function or lambda."""
     match node:

@@ -227,8 +227,12 @@ def _is_entered_before(evidence: Evidence, key: CellKey, use: Access, fills: Use
     asking = {
         id(each) for path, each in reached for site, fill in fills if path == site and _leads_to(each, fill, use)
     }
-    steps = [(trace, step) for trace in evidence.traces for step in trace.steps if step.item is use]
-    return bool(steps and asking and not is_lost) and all(
+    entered = {id(fill) for _, fill in fills}
+    every = [(trace, step) for trace in evidence.traces for step in trace.steps if step.item is use]
+    steps = [each for each in every if any(id(step.item) in entered for step in each[0].steps)]
+    if not key[1].startswith("os.environ"):  # of which each function has its own, as it is deployed
+        steps = every
+    return bool(every and asking and not is_lost) and all(
         dominated([each for each in trace.steps if id(each.item) in asking], step) for trace, step in steps
     )
 

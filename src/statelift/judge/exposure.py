@@ -155,6 +155,8 @@ class Exposure:
 
     def _is_read(self, effect: FileEffect, way: "_Way | None" = None, step: Step | None = None) -> bool:
         match effect.effect:
+            case "tool" | "opaque" if is_fresh(effect.path):
+                return False
             case "tool":
                 return any(each.effect != "tool" for _, each in self.group.writers)
             case "opaque":

@@ -158,11 +158,11 @@ class Lifetimes:
                 yield path, name
 
     def _keeps_objects(self, maker: Target) -> bool:
-        """Whether functions inside of a decorator, or methods of a metaclass, keep what they make."""
+        """Whether a decorator, functions inside of it, or methods of a metaclass, keep what they make."""
         return any(
             use.op in KEEPING and use.value is not None and any(atom.kind == "call" for atom in use.value.atoms)
             for (path, name), uses in self.program.accesses_in.items()
-            if path == maker.path and name.startswith(f"{maker.name}.")
+            if path == maker.path and f"{name}.".startswith(f"{maker.name}.")
             for use in uses
         )
 
