@@ -112,6 +112,21 @@ def test_a_file_in_tmp_is_found_where_another_module_is_told(run):
         assert re.search(r"tmp files +all +1 +0 +0 ", out)
 
 
+def test_what_gets_no_change_is_told_with_the_reason(run):
+    mail = "import smtplib\n\n\ndef handler(event, context):\n    server = smtplib.SMTP('mail')\n"
+    mail += "    return server.noop()\n"
+    rows = [row(label()), row(label(), path="mail.py"), row(label(line=1), path="other.py")]
+    _, out = run(rows, {"app.py": PER_CALL, "mail.py": mail, "other.py": "X = 1\n"})
+    assert "connections that get a change: 1 of 3, 0.333; the aim is 0.9" in out
+    assert re.search(r"no change: connection: some/one/mail.py:5: x: .*smtplib", out)
+    assert "no change: connection: some/one/other.py:1: x: not found" in out
+
+
+def test_a_frozen_value_is_asked_for_no_change(run):
+    _, out = run([row(label(family="memory", line=1, symbol="SESSIONS", verdict="frozen"))], {"app.py": SESSIONS})
+    assert "that last" not in out and "no change" not in out
+
+
 def test_files_without_labels_are_not_counted(run):
     code, out = run([row(label())], {"app.py": PER_CALL, "other.py": PER_CALL})
     assert code == 0
