@@ -121,11 +121,12 @@ def handler(event, context):
             return []
         return CARTS.get(user)
 """
-CARTS_AFTER = """from statelift_state import Store
+CARTS_AFTER = """from statelift_state import Store, one_step
 
 CARTS = Store("CARTS_TABLE_NAME")
 
 
+@one_step(CARTS)
 def handler(event, context):
     user = str(event["user"])
     with CARTS.edit(user, []) as cart:
