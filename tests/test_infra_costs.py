@@ -14,7 +14,7 @@ from repositories import written
 from test_packages import HEAD, STATE, sam
 
 from statelift.cli.plan import infra
-from statelift.infra.costs import PriceError, known_prices, lines, load_prices, notes
+from statelift.infra.costs import PriceError, in_short, known_prices, lines, load_prices, notes
 from statelift.model import Change, EnsureEnv, EnsureGrant, EnsureResource, Tier
 from statelift.runtime import ACTIONS
 
@@ -130,3 +130,10 @@ def test_infra_tells_the_costs_and_takes_other_prices(tmp_path):
     assert usual.stdout == mine.stdout
     missing = CliRunner().invoke(infra, [str(folder), "--prices", str(tmp_path / "gone.json")])
     assert missing.exit_code == 2
+
+
+def test_a_change_says_in_one_line_what_it_costs():
+    assert in_short(change(TABLE, GRANT)) == (
+        "costs with OrdersTable: about 11 ms a call and 0.75 USD a month at 1,000,000 calls (statelift infra: more)"
+    )
+    assert in_short(change()) == ""

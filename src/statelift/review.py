@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
+from statelift.infra.costs import in_short
+from statelift.infra.suggestions import advice_for
 from statelift.model import Change, Decision, Finding, Plan, Tier
 from statelift.report.terminal import escape
-from statelift.report.text import headline
+from statelift.report.text import finding_of, headline
 
 KEYS = "y n d q x b ?"
 _HELP = """\
@@ -65,14 +67,6 @@ def review(
         show("")  # the prompt's line is still open
     show(_numbers(decisions.plan))
     return decisions.plan
-
-
-def finding_of(plan: Plan, change: Change) -> Finding | None:
-    """The finding that the change answers, if one names it."""
-    for finding in plan.findings:
-        if finding.id == change.alternatives_of or change.id in finding.changes:
-            return finding
-    return None
 
 
 def _is_waiting(change: Change) -> bool:
@@ -244,6 +238,9 @@ class _Walk:
         if finding is not None:
             yield headline(finding)
         yield from change.reasons
+        yield from filter(
+            None, (in_short(change), advice_for(finding, change.reasons) if finding is not None else "")
+        )
         for sibling in self.decisions.siblings(change):
             default = " (taken where nobody chooses)" if sibling.is_default else ""
             yield f"or, instead: {sibling.id} {sibling.title}{default}"

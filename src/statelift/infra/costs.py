@@ -113,6 +113,20 @@ def _note(change: str, resource: str, kind: str, grants: list[EnsureGrant], pric
     )
 
 
+def in_short(change: Change) -> str:
+    """One line of what a change costs at the usual rate and the known prices; "" where it costs nothing."""
+    prices = known_prices()
+    found = list(notes([change], prices))
+    if not found:
+        return ""
+    time, money = sum(note.milliseconds for note in found), sum(note.monthly for note in found)
+    names = ", ".join(note.resource for note in found)
+    return (
+        f"costs with {names}: about {time:.0f} ms a call and {money:,.2f} {prices.currency} a month"
+        f" at {DEFAULT_RATE:,} calls (statelift infra: more)"
+    )
+
+
 def lines(found: Iterable[Note], prices: Prices, rate: int) -> Iterator[str]:
     """The notes for people."""
     for note in found:

@@ -39,8 +39,17 @@ class Suggestion:
     @property
     def sentence(self) -> str:
         """One line for a person: what it is about, what there is, and how to get it."""
-        what = SKELETONS[self.skeleton]
-        return f"{self.finding} {self.symbol}: {what}; statelift infra --skeleton {self.skeleton}"
+        return f"{self.finding} {self.symbol}: {self.advice}"
+
+    @property
+    def advice(self) -> str:
+        """What there is and how to get it."""
+        return f"{SKELETONS[self.skeleton]}; {self.command}"
+
+    @property
+    def command(self) -> str:
+        """What prints the skeleton."""
+        return f"statelift infra --skeleton {self.skeleton}"
 
 
 def suggestions(findings: Sequence[Finding]) -> Iterator[Suggestion]:
@@ -49,6 +58,12 @@ def suggestions(findings: Sequence[Finding]) -> Iterator[Suggestion]:
         skeleton = _fitting(finding)
         if skeleton:
             yield Suggestion(finding.id, finding.symbol, skeleton)
+
+
+def advice_for(finding: Finding, told: Sequence[str]) -> str:
+    """One line on what AWS has for it; "" where no skeleton fits, or what is `told` names it already."""
+    found = (each for each in suggestions([finding]) if not any(each.command in line for line in told))
+    return next((each.advice for each in found), "")
 
 
 def skeleton(name: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import islice
 
+from statelift.infra.costs import in_short
+from statelift.infra.suggestions import advice_for
 from statelift.model import (
     Change,
     Edit,
@@ -24,7 +26,7 @@ from statelift.model import (
     Tier,
 )
 from statelift.report.terminal import escape
-from statelift.report.text import headline
+from statelift.report.text import finding_of, headline
 
 _CONTEXT = 3
 _LONG = 2000
@@ -120,7 +122,7 @@ def render_plan(plan: Plan, writes: Sequence[FileWrite], shown: Collection[str] 
     parts: list[bytes] = []
     for write in writes:
         touching = [change for change in plan.changes if change.id in shown and _touches(change, write.path)]
-        notes = _comments(_file_notes(write, touching, seen))
+        notes = _comments(_file_notes(plan, write, touching, seen))
         seen.update(change.id for change in touching)
         parts += [notes, unified(write.path, write.before, write.after)]
     parts += [_comments(_absent_notes(plan, seen)), _comments(_manual_notes(plan))]
@@ -143,7 +145,7 @@ def _file_of(operation: Operation) -> str | None:
             return operation.template
 
 
-def _file_notes(write: FileWrite, changes: Iterable[Change], seen: Collection[str]) -> Iterator[str]:
+def _file_notes(plan: Plan, write: FileWrite, changes: Iterable[Change], seen: Collection[str]) -> Iterator[str]:
     """The changes of a file; reasons stand where a change comes first."""
     yield write.path
     if write.before is None and not write.after:
@@ -152,16 +154,19 @@ def _file_notes(write: FileWrite, changes: Iterable[Change], seen: Collection[st
         if change.id in seen:
             yield f"{_headline(change)}, continued"
         else:
-            yield from _change_notes(change)
+            yield from _change_notes(plan, change)
 
 
 def _headline(change: Change) -> str:
     return f"{change.rule} {change.tier.word}: {change.title}  [{change.id}]"
 
 
-def _change_notes(change: Change) -> Iterator[str]:
+def _change_notes(plan: Plan, change: Change) -> Iterator[str]:
     yield _headline(change)
     yield from (f"  {reason}" for reason in change.reasons)
+    finding = finding_of(plan, change)
+    yield from _beside(in_short(change))
+    yield from _beside(advice_for(finding, change.reasons) if finding is not None else "")
     if change.needs:
         yield f"  needs {', '.join(change.needs)}"
     if change.alternatives_of is not None:
@@ -173,7 +178,7 @@ def _absent_notes(plan: Plan, seen: Collection[str]) -> Iterator[str]:
     for change in plan.changes:
         if change.id not in seen and change.tier is not Tier.MANUAL:
             yield f"not in this diff, {_why_absent(plan, change)}:"
-            yield from _change_notes(change)
+            yield from _change_notes(plan, change)
 
 
 def _why_absent(plan: Plan, change: Change) -> str:
@@ -197,6 +202,12 @@ def _manual_notes(plan: Plan) -> Iterator[str]:
         if finding.tier is Tier.MANUAL:
             yield f"left to you: {headline(finding)}"
             yield from (f"  {reason}" for reason in finding.reasons)
+            yield from _beside(advice_for(finding, finding.reasons))
+
+
+def _beside(note: str) -> Iterator[str]:
+    if note:
+        yield f"  {note}"
 
 
 def _comments(notes: Iterable[str]) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from statelift.model import Finding, Plan, Problem, Tier
+from statelift.model import Change, Finding, Plan, Problem, Tier
 from statelift.planfile import summary
 from statelift.report.terminal import escape
 
@@ -25,6 +25,14 @@ def concise(plan: Plan) -> str:
     """One line per finding, one per error, nothing else."""
     findings = "".join(headline(finding) + "\n" for finding in _by_place(plan.findings))
     return findings + "".join(_problem_line(problem) for problem in plan.errors)
+
+
+def finding_of(plan: Plan, change: Change) -> Finding | None:
+    """The finding that the change answers, if one names it."""
+    for finding in plan.findings:
+        if finding.id == change.alternatives_of or change.id in finding.changes:
+            return finding
+    return None
 
 
 def headline(finding: Finding) -> str:
