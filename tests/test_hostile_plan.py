@@ -80,6 +80,7 @@ def plan(root, *changes, **files):
             "bucket": "",
             "bucket_env": "",
             "fix_original": False,
+            "counter_metric": False,
             "metric_namespace": "",
             "metric_unit": "Count",
             "metric_dimensions": [],
