@@ -27,6 +27,7 @@ STEP = (
     "@one_step makes each call of {} one step on {}: if another call changed meanwhile what it has read,"
     " StateConflictError is raised and nothing is written"
 )
+MANY = "it uses entries in a loop: a step of more than 100 raises ValueError and writes nothing"
 Uses = list[tuple[str, Access]]
 
 
@@ -59,8 +60,9 @@ def step_of(judgement: Judgement, workspace: Workspace) -> Step | None:
     ]
     imports = [each for path, _ in functions for each in workspace.helper(path, "one_step", [part])]
     what = ", ".join(f"{qualname}()" for _, qualname in functions)
-    reasons = (STEP.format(what, key[1]), *([AGAIN] if repeated else ()))
-    return Step((*edits, *imports), tuple((*function, part) for function in functions), reasons)
+    reasons = [STEP.format(what, key[1]), *([AGAIN] if repeated else ())]
+    reasons += [MANY] if _has_loop(workspace, key, reached, functions) else []
+    return Step((*edits, *imports), tuple((*function, part) for function in functions), tuple(reasons))
 
 
 def _functions(judgement: Judgement, workspace: Workspace, uses: Uses) -> list[FunctionKey]:
@@ -82,7 +84,10 @@ def _is_plain(function: Function) -> bool:
 
 
 def _is_whole_step(workspace: Workspace, judgement: Judgement, home: FunctionKey, uses: Uses) -> bool:
-    """Whether a call runs the function once at most, and changes nothing else that lasts."""
+    """Whether the function is called in one place, for each message perhaps, and nothing else that lasts changes.
+
+    Each message is a step of its own then, which runs again without the others.
+    """
     program, key = workspace.program, judgement.cell
     assert key is not None
     if not _is_plain(program.functions[home]):
@@ -92,12 +97,23 @@ def _is_whole_step(workspace: Workspace, judgement: Judgement, home: FunctionKey
             for path, use in uses for way in workspace.evidence.ways.of(key[0], path, use)}  # fmt: skip
     outermost = [way[-1][:2] if way else home for way in ways]
     is_once = len(outermost) == len(set(outermost)) and set(outermost) <= starts
-    in_loop = any(_is_loop(guard) for way in ways for _, _, guards in way for guard in guards)
-    return is_once and not in_loop and _is_only_state(workspace, key[0])
+    return is_once and _is_only_state(workspace, key[0])
 
 
 def _is_loop(guard: Guard) -> bool:
     return guard.kind == "loop"
+
+
+def _has_loop(workspace: Workspace, key: CellKey, uses: Uses, functions: list[FunctionKey]) -> bool:
+    """Whether a step may use an entry for each of many things."""
+    for path, use in uses:
+        for way in workspace.evidence.ways.of(key, path, use):
+            for frame in way:
+                if any(map(_is_loop, frame.guards)):
+                    return True
+                if (frame.path, frame.function) in functions:
+                    break
+    return False
 
 
 def _is_only_state(workspace: Workspace, key: CellKey) -> bool:
