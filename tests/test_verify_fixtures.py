@@ -81,7 +81,7 @@ def touched(sandbox: Sandbox, pair: Pair, steps: Sequence[Step]) -> dict[str, tu
             [seen] = world.run([(container, event_of(step, memory, number, 1_700_000_000.0 + number))])
             memory.note(answer_of(seen.outcome.payload))
             for effect in seen.effects:
-                for target, key in used_by(effect):
+                for target, key in used_by(effect) if pair.rules.own & {*effect.target.split(",")} else ():
                     if target in pair.rules.own:
                         keys, hits = found.setdefault(target, (set(), set()))
                         keys.add(key)

@@ -13,7 +13,7 @@ from statelift.verify.values import Bucket, Resource, Table, Thing
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 _JSON_CODE = re.compile(rb'"__type"\s*:\s*"(?:[^"#]*#)?([^"]+)"')
 _REGION = re.compile(r"Credential=[^/]+/[^/]+/([^/]+)/")
-_EQUALS = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
+_EQUALS = re.compile(r"(?<![\w#])(#?\w++)\s*+=\s*+(:\w++)")
 _ABSENT = {
     ("dynamodb", "ResourceNotFoundException"): "table",
     ("s3", "NoSuchBucket"): "bucket",
