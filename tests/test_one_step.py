@@ -6,7 +6,7 @@ import pytest
 from test_red_team import plan_of, rewritten
 
 from statelift.analysis import analyse
-from statelift.model import Options, Tier
+from statelift.model import Edit, Options, Tier
 from statelift.planning import plan_of as plan_of_analysis
 from statelift.verify.events.steps import Step
 from statelift.verify.examine import Effort, examine
@@ -126,17 +126,55 @@ def test_where_it_cannot_be_one_step(tmp_path: Path, name: str, source: str) -> 
     assert not [change for change in plan_of(tmp_path, source).changes if "one_step" in str(change.reasons)], name
 
 
-def test_a_store_of_another_module_is_named_as_it_is_there(tmp_path: Path) -> None:
-    files = {
-        "shelf.py": "KNOWN = {}\n",
-        "app.py": "import shelf\n\n\ndef handler(event, context):\n    n = shelf.KNOWN.get(event['k'], 0)\n"
-        "    print(n)\n    shelf.KNOWN[event['k']] = n + 1\n    return n\n",
-    }
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [("import shelf", "shelf.KNOWN"), ("import shelf as kept", "kept.KNOWN"), ("from shelf import KNOWN", "KNOWN")],
+)
+def test_a_store_of_another_module_is_named_as_it_is_there(tmp_path: Path, line: str, name: str) -> None:
+    handler = f"""{line}
+
+
+def handler(event, context):
+    n = {name}.get(event["k"], 0)
+    print(n)
+    {name}[event["k"]] = n + 1
+    return n
+"""
+    assert f"@one_step({name})\n" in planned(tmp_path, {"shelf.py": "KNOWN = {}\n", "app.py": handler})
+
+
+def test_a_handler_that_only_calls_the_module_of_a_store_names_it_there(tmp_path: Path) -> None:
+    shelf = """KNOWN = {}
+
+
+def known(key):
+    return KNOWN.get(key)
+
+
+def keep(key, value):
+    KNOWN[key] = value
+"""
+    handler = """{}
+
+
+def handler(event, context):
+    if shelf.known(event["k"]) is None:
+        print("new")
+        shelf.keep(event["k"], event["v"])
+"""
+    files = {"shelf.py": shelf, "app.py": handler.format("import shelf")}
+    assert "@one_step(shelf.KNOWN)\n" in planned(tmp_path / "one", files)
+    files["app.py"] = handler.format("from shelf import keep, known").replace("shelf.", "")
+    assert "one_step" not in planned(tmp_path / "other", files)
+
+
+def planned(folder: Path, files: dict[str, str]) -> str:
+    """The texts of the edits."""
+    folder.mkdir(exist_ok=True)
     for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    analysis = analyse([tmp_path], Options())
-    [change] = plan_of_analysis(analysis, Options()).changes
-    assert "@one_step(shelf.KNOWN)" in str(change)
+        (folder / name).write_text(text)
+    [change] = plan_of_analysis(analyse([folder], Options()), Options()).changes
+    return "\n".join(each.text for each in change.ops if isinstance(each, Edit))
 
 
 # ---------------------------------------------------------------- at the same time

@@ -13,9 +13,9 @@ from statelift.judge.blocks import is_fixed
 from statelift.judge.steps import STARTING, function_of, one_steps_above
 from statelift.judge.stores import operations, racing
 from statelift.judge.values import Judgement
-from statelift.link.names import CellKey, FunctionKey
+from statelift.link.names import CellKey, FunctionKey, Target, import_target
 from statelift.link.program import HELPER
-from statelift.link.writes import is_write
+from statelift.link.writes import is_container, is_write
 from statelift.model import Edit, Operation
 from statelift.repeating import is_repeatable
 from statelift.stepping import AGAIN, line_above
@@ -51,8 +51,8 @@ def step_of(judgement: Judgement, workspace: Workspace) -> Step | None:
     names = [_name_at(workspace, key, function) for function in functions]
     if not functions or not all(names) or _has_threads(workspace):
         return None
-    is_alone = len(functions) == 1 and _is_only_state(workspace, key)
-    part = ONE if is_alone and _has_one_key(workspace, reached, functions[0]) else SEVERAL
+    is_alone = len(functions) == 1 and _is_only_store(workspace, key)
+    part = ONE if is_alone and _has_one_key(workspace, key, reached, functions[0]) else SEVERAL
     repeated = {function for function in functions if is_repeatable(workspace, function, key)}
     edits = [
         _decorator(workspace, key, function, name, is_repeated=function in repeated)
@@ -117,8 +117,18 @@ def _has_loop(workspace: Workspace, key: CellKey, uses: Uses, functions: list[Fu
 
 
 def _is_only_state(workspace: Workspace, key: CellKey) -> bool:
-    """Whether calls change nothing else that lasts: other stores take part in the same step."""
+    """Whether calls change nothing else that lasts."""
     return not any(_is_written(workspace, other) for other in workspace.program.accesses if other != key)
+
+
+def _is_only_store(workspace: Workspace, key: CellKey) -> bool:
+    """Whether no other one can take part in the same step."""
+    cells = workspace.program.cells
+    others = [other for other in workspace.program.accesses if other != key and other in cells]
+    stores = [
+        each for each in others if is_container(cells[each]) or cells[each].callee.endswith(f"{HELPER}.Store")
+    ]
+    return not any(_is_written(workspace, each) for each in stores)
 
 
 def _is_written(workspace: Workspace, key: CellKey) -> bool:
@@ -142,12 +152,16 @@ def _has_threads(workspace: Workspace) -> bool:
     return any(STARTING & (each.identifiers | {name for name, _ in each.attributes}) for each in modules)
 
 
-def _has_one_key(workspace: Workspace, uses: Uses, function: FunctionKey) -> bool:
+def _has_one_key(workspace: Workspace, key: CellKey, uses: Uses, function: FunctionKey) -> bool:
     """Whether a call of the function uses one entry only, so that a plain conditional write is enough."""
-    keyed = [use for path, use in uses if (path, use.function) == function and use.op not in SCANS]
-    texts = {use.key.text if use.key is not None else "" for use in keyed}
-    is_still = all(is_fixed(use.key) and not any(map(_is_loop, use.guards)) for use in keyed)
-    if len(keyed) < len([use for _, use in uses if use.op not in SCANS]) or len(texts) != 1 or not is_still:
+    texts: set[str] = set()
+    for path, use in uses:
+        for way in workspace.evidence.ways.of(key, path, use) if use.op not in SCANS else ():
+            texts |= {frame.key for frame in way if (frame.path, frame.function) == function}
+            is_inside = any((frame.path, frame.function) == function for frame in way)
+            if not is_inside or not is_fixed(use.key):
+                return False
+    if len(texts) != 1 or "" in texts or _has_loop(workspace, key, uses, [function]):
         return False
     bound = [*_bound(workspace, function)]
     names = {node.id for node in ast.walk(ast.parse(texts.pop(), mode="eval")) if isinstance(node, ast.Name)}
@@ -177,8 +191,14 @@ def _name_at(workspace: Workspace, key: CellKey, function: FunctionKey) -> str:
         is_before = program.cells[key].place.line < program.functions[function].place.line
         return key[1] if is_before else ""
     spelled = {workspace.text(path, use.name) for at, use in program.accesses[key] if at == path}
-    heads = {each.local for each in program.modules[path].imports if not each.function}
-    return min((each for each in spelled if each.partition(".")[0] in heads), default="")
+    imports = [each for each in program.modules[path].imports if not each.function]
+    through = {each.local: program.resolve(path, f"{import_target(each)}.{key[1]}") for each in imports}
+    spelled |= {f"{local}.{key[1]}" for local, target in through.items() if _is_cell(target, key)}
+    return min((each for each in spelled if each.partition(".")[0] in through), default="")
+
+
+def _is_cell(target: Target | None, key: CellKey) -> bool:
+    return target is not None and target.kind == "cell" and (target.path, target.name) == key
 
 
 def _decorator(workspace: Workspace, key: CellKey, function: FunctionKey, name: str, *, is_repeated: bool) -> Edit:
