@@ -1,7 +1,8 @@
-"""psycopg2 on a real PostgreSQL: a connection of each call and the kept one give the same answers and rows.
+"""Drivers on a real PostgreSQL: psycopg2's connection of each call and the kept one give the same answers and rows.
 
 Steps are drawn at random: reads, writes with and without commit, errors, a server that hangs up, other writers. The
-double of test_connections_kept.py is quicker; this is what says that the double is right.
+double of test_connections_kept.py is quicker; this is what says that the double is right. asyncpg's connections are
+never kept: here stands why.
 """
 
 import importlib
@@ -14,9 +15,10 @@ from postgresql import MissingServerError, postgresql
 
 from statelift.compose import compose_changes
 from statelift.discover import read_file
-from statelift.model import Options
+from statelift.model import Options, Tier
 from statelift.planning import make_plan
 
+asyncpg = pytest.importorskip("asyncpg")
 psycopg2 = pytest.importorskip("psycopg2")
 STEPS = 150
 PROGRAMS = {
@@ -150,3 +152,96 @@ def test_a_kept_connection_agrees_with_one_of_each_call(name, server, tmp_path, 
     assert count["after"] <= 1 + kinds.count("hang up") + kinds.count("die") < count["before"] / 2
     for side in sides:
         side.admin.close()
+
+
+# ---------------------------------------------------------------- connections that belong to an event loop
+
+ASYNC = """\
+import asyncio
+import os
+import asyncpg
+
+async def fetch(sql):
+    db = await asyncpg.connect(os.environ["URL"])
+    try:
+        return [list(row) for row in await db.fetch(sql)]
+    finally:
+        await db.close()
+
+def handler(event, context):
+    return asyncio.run(fetch(event["sql"]))
+"""
+ASYNC_SHARED = """\
+import asyncio
+import os
+import asyncpg
+
+KEPT = []
+
+async def fetch(sql):
+    if not KEPT:
+        KEPT.append(await asyncpg.connect(os.environ["URL"]))
+    return [list(row) for row in await KEPT[0].fetch(sql)]
+
+def handler(event, context):
+    return asyncio.run(fetch(event["sql"]))
+"""
+OWN_LOOP = """\
+import asyncio
+import os
+import asyncpg
+
+LOOP = asyncio.new_event_loop()
+POOL = None
+
+async def fetch(sql):
+    global POOL
+    if POOL is None:
+        POOL = await asyncpg.create_pool(os.environ["URL"], min_size=1, max_size=2)
+    return [list(row) for row in await POOL.fetch(sql)]
+
+def handler(event, context):
+    return LOOP.run_until_complete(fetch(event["sql"]))
+"""
+
+
+def imported(folder, program, server, monkeypatch):
+    """A program as a module, with the server's address in its environment."""
+    (folder / "app.py").write_text(program)
+    monkeypatch.setenv(
+        "URL", "postgresql://{user}:{password}@{host}:{port}/{dbname}?sslmode=disable".format_map(server)
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+    sys.modules.pop("app", None)
+    return importlib.import_module("app")
+
+
+def test_a_connection_of_a_loop_is_left_to_each_call_and_answers_again_and_again(server, tmp_path, monkeypatch):
+    app = imported(tmp_path, ASYNC, server, monkeypatch)
+    plan = make_plan([tmp_path], Options())
+    assert [each.tier for each in plan.findings] == [Tier.MANUAL] and not plan.changes
+    assert any("event loop" in reason for reason in plan.findings[0].reasons)
+    assert [app.handler({"sql": f"SELECT {number}"}, None) for number in range(3)] == [[[0]], [[1]], [[2]]]
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        app.handler({"sql": "SELECT 1 / 0"}, None)
+    with pytest.raises(asyncpg.PostgresError):
+        app.handler({"sql": SQL["die"]}, None)
+    assert app.handler({"sql": "SELECT 'again'"}, None) == [["again"]]
+
+
+def test_a_kept_connection_does_not_outlive_the_loop_of_its_call(server, tmp_path, monkeypatch):
+    """Why none is kept: asyncio.run() closes the loop that the connection listens on."""
+    app = imported(tmp_path, ASYNC_SHARED, server, monkeypatch)
+    assert app.handler({"sql": "SELECT 1"}, None) == [[1]]
+    with pytest.raises((RuntimeError, asyncpg.InterfaceError)):
+        app.handler({"sql": "SELECT 2"}, None)
+
+
+def test_a_pool_on_a_loop_that_the_container_keeps_is_fine(server, tmp_path, monkeypatch):
+    app = imported(tmp_path, OWN_LOOP, server, monkeypatch)
+    assert not make_plan([tmp_path], Options()).changes
+    pids = [app.handler({"sql": "SELECT pg_backend_pid()"}, None) for _ in range(3)]
+    assert pids[0] == pids[1] == pids[2]
+    app.LOOP.run_until_complete(app.POOL.close())
+    app.LOOP.close()
