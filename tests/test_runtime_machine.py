@@ -217,23 +217,41 @@ def server_of_its_own(folder):
             yield
 
 
-def losing_containers():
+def before_sending(client):
+    """Where moto has already acted."""
+    client.meta.events.register_last("before-send.dynamodb", lose)
+
+
+def once_answered(client):
+    """Where a server has acted."""
+    session = client._endpoint.http_session
+    send = session.send
+
+    def send_and_lose(request):
+        answer = send(request)
+        lose(request)
+        return answer
+
+    session.send = send_and_lose
+
+
+def losing_containers(loses):
     for _ in range(2):
         module = container()
-        client = module._dynamodb()
-        client.meta.events.register_last("before-send.dynamodb", lose)
+        loses(module._dynamodb())
         yield module
 
 
-SERVERS = {"moto": moto, "dynalite": server_of_its_own}
+SERVERS = {"moto": (moto, before_sending), "dynalite": (server_of_its_own, once_answered)}
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_store_does_what_a_dict_does(name, tmp_path):
     runs, at_least = SIZES[name]
     Dicts.runs = Dicts.steps = Dicts.lost = 0
-    with SERVERS[name](tmp_path):
-        _MODULES[:] = losing_containers()
+    server, loses = SERVERS[name]
+    with server(tmp_path):
+        _MODULES[:] = losing_containers(loses)
         run_state_machine_as_test(
             Dicts,
             settings=settings(
