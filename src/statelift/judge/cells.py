@@ -55,31 +55,39 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
-    lifetimes = evidence.lifetimes
     cell = replace(cell, callee=evidence.program.constructor_of(key))
     collection = evidence.collections.kind_of(key)
-    if collection is not None:
-        cell = replace(cell, kind=collection)
-        uses = [(path, evidence.collections.as_done(key, use)) for path, use in uses]
-    elif evidence.program.class_of(key) is not None or (cell.callee in OPEN_OBJECTS and cell.home == "module"):
-        uses = [
-            (path, use) for path, use in uses if use.op in OWN_OPERATIONS
-        ]  # what it holds are cells of their own
-    if not lifetimes.lasts(key, cell) or _is_descriptor(evidence, key):
+    cell = cell if collection is None else replace(cell, kind=collection)
+    if not evidence.lifetimes.lasts(key, cell) or _is_descriptor(evidence, key):
         return None
-    if cell.callee in STREAMS:  # where it stands is no use of what it holds, if it is emptied
-        uses = [(path, use) for path, use in uses if use.op != "attribute"]
     uses = [
         (path, use)
-        for path, use in uses
+        for path, use in _own_uses(evidence, key, cell, uses)
         if use.function or not is_first_value(cell, path, use)
-        if not lifetimes.is_building(key, cell, use)
+        if not evidence.lifetimes.is_building(key, cell, use)
     ]
     reachable = [(path, use) for path, use in uses if _may_run(evidence, path, use)]
     cell = _filled(cell, reachable)
-    writes = [(path, use) for path, use in reachable if evidence.sources.is_changed_by(cell, path, use)]
     subject = Subject(cell.place.path, cell.place, key[1], evidence.handlers(reachable), uses_of(uses))
-    make = _Maker(key, cell, subject, uses)
+    return _rule(evidence, _Maker(key, cell, subject, uses), uses, reachable)
+
+
+def _own_uses(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Uses:
+    """The uses of the cell itself: those of what it holds are cells of their own."""
+    is_open = cell.callee in OPEN_OBJECTS and cell.home == "module"
+    if evidence.collections.kind_of(key) is not None:
+        return [(path, evidence.collections.as_done(key, use)) for path, use in uses]
+    if is_open or evidence.program.class_of(key) is not None:
+        return [(path, use) for path, use in uses if use.op in OWN_OPERATIONS]
+    if cell.callee in STREAMS:  # where it stands is no use of what it holds, if it is emptied
+        return [(path, use) for path, use in uses if use.op != "attribute"]
+    return uses
+
+
+def _rule(evidence: Evidence, make: "_Maker", uses: Uses, reachable: Uses) -> Judgement | None:
+    """The first rule that applies, of those on what is written."""
+    key, cell = make.key, make.cell
+    writes = [(path, use) for path, use in reachable if evidence.sources.is_changed_by(cell, path, use)]
     if not writes:
         is_filled = _enters_by_reading(key, cell, reachable)
         return _state(evidence, make, reachable) if is_filled else _unwritten(evidence, make, uses, reachable)
@@ -90,21 +98,27 @@ def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgemen
     if cell.home == "process" and (is_logger or not any(_is_plain_read(use) for _, use in reachable)):
         is_growing = cell.kind == "list" or is_logger
         return _registry(make) if is_growing and not _is_set_up_once(evidence, key, writes) else None
-    for reasons, verdict in (
-        (kept_reasons(evidence, key, subject.handlers), Verdict.REQUEST_SCOPED),
-        (scoped_reasons(evidence, key, cell, reachable, writes), Verdict.REQUEST_SCOPED),
-        (latch_reasons(cell, reachable), Verdict.LATCH),
-        (renewal_reasons(evidence, key, cell, reachable), Verdict.LATCH),
-        (addition_reasons(writes), Verdict.LATCH),
-        (lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT),
-        (cache_reasons(evidence, key, cell, reachable), Verdict.CACHE),
-        (companion_reasons(evidence, cell, reachable), Verdict.CACHE),
-    ):
+    for reasons, verdict in _harmless(evidence, make, reachable, writes):
         if reasons and verdict is Verdict.LAZY_CLIENT and is_pool(evidence, reachable):
             return make("SL103", Verdict.POOL, "is a pool that is built once per container", reasons)
         if reasons:
             return make("SL103" if not is_container(cell) else "SL101", verdict, _LEFT[verdict], reasons)
     return _state(evidence, make, reachable)
+
+
+def _harmless(
+    evidence: Evidence, make: "_Maker", reachable: Uses, writes: Uses
+) -> Iterator[tuple[tuple[str, ...], Verdict]]:
+    """The rules that leave a written cell alone, in their order: (its reasons or none, the verdict)."""
+    key, cell = make.key, make.cell
+    yield kept_reasons(evidence, key, make.subject.handlers), Verdict.REQUEST_SCOPED
+    yield scoped_reasons(evidence, key, cell, reachable, writes), Verdict.REQUEST_SCOPED
+    yield latch_reasons(cell, reachable), Verdict.LATCH
+    yield renewal_reasons(evidence, key, cell, reachable), Verdict.LATCH
+    yield addition_reasons(writes), Verdict.LATCH
+    yield lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT
+    yield cache_reasons(evidence, key, cell, reachable), Verdict.CACHE
+    yield companion_reasons(evidence, cell, reachable), Verdict.CACHE
 
 
 _LEFT = {
