@@ -848,6 +848,36 @@ LEFT = {
             pool = SimpleConnectionPool(1, 1, "dbname=shop")
             return pool.getconn().cursor().fetchall()
         """,
+    "pool whose connection nobody gives back": """
+        from psycopg_pool import ConnectionPool
+        def handler(event, context):
+            with ConnectionPool("dbname=shop") as pool:
+                return pool.getconn().execute("select 1").fetchall()
+        """,
+    "pool that others get": """
+        from psycopg_pool import ConnectionPool
+        def rows(pool):
+            return pool.getconn().execute("select 1").fetchall()
+        def handler(event, context):
+            with ConnectionPool("dbname=shop") as pool:
+                return rows(pool)
+        """,
+    "pool that is opened by hand": """
+        from psycopg_pool import ConnectionPool
+        def handler(event, context):
+            pool = ConnectionPool("dbname=shop", open=False)
+            with pool:
+                with pool.connection() as db:
+                    return db.execute("select 1").fetchall()
+        """,
+    "pool of sessions that are changed": """
+        import oracledb
+        def handler(event, context):
+            pool = oracledb.create_pool(user="app", dsn="db/shop")
+            with pool.acquire() as db:
+                db.cursor().execute("ALTER SESSION SET CURRENT_SCHEMA = " + event["tenant"])
+                return db.cursor().execute("select 1 from dual").fetchall()
+        """,
 }
 
 

@@ -110,6 +110,19 @@ def handler(event, context):
     finally:
         db.close()
 """
+POOL = """\
+import os
+import psycopg_pool
+
+def handler(event, context):
+    with psycopg_pool.ConnectionPool(os.environ["DSN"], min_size=1) as pool:
+        with pool.connection() as db:
+            cursor = db.execute(event["sql"])
+            rows = cursor.fetchall() if cursor.description else None
+            if not event["commit"]:
+                db.rollback()
+            return rows
+"""
 # Name: the driver, the program, the server.
 SQL_DRIVERS = {
     "pymysql": ("pymysql", USING.format(module="pymysql", arguments=PLAIN), "mariadb"),
@@ -119,12 +132,14 @@ SQL_DRIVERS = {
     "mysqlclient, closing": ("MySQLdb", CLOSING.format(module="MySQLdb", arguments=TO_MYSQL), "mariadb"),
     "psycopg": ("psycopg", USING.format(module="psycopg", arguments='os.environ["DSN"]'), "postgresql"),
     "psycopg, closing": ("psycopg", CLOSING.format(module="psycopg", arguments='os.environ["DSN"]'), "postgresql"),
+    "psycopg_pool": ("psycopg_pool", POOL, "postgresql"),
     "pg8000": ("pg8000", USING.format(module="pg8000", arguments=TO_POSTGRESQL), "postgresql"),
     "pg8000.dbapi": ("pg8000.dbapi", CLOSING.format(module="pg8000.dbapi", arguments=TO_POSTGRESQL), "postgresql"),
     "pg8000.native": ("pg8000.native", NATIVE, "postgresql"),
     "sqlalchemy": ("psycopg", ENGINE, "postgresql"),
     "sqlalchemy, pymysql": ("pymysql", ENGINE, "mariadb"),
 }
+MAKERS = {"pg8000.native": "Connection", "psycopg_pool": "__init__"}
 # The rest of what differs in nothing but the form that closes: `make test-all`.
 COMPLETE = {name for name in SQL_DRIVERS if ", closing" in name} | {"sqlalchemy, pymysql"}
 KINDS = {
@@ -276,7 +291,8 @@ def test_a_kept_connection_agrees_with_one_of_each_call(name, databases, tmp_pat
     opening, database = driver(module), databases(server)
     handlers = both(program, tmp_path, monkeypatch)
     sides = dict(zip(("side_before", "side_after"), handlers, strict=True))
-    maker = "Connection" if module == "pg8000.native" else "connect"
+    opening = opening.ConnectionPool if module == "psycopg_pool" else opening
+    maker = MAKERS.get(module, "connect")
     opened, genuine = [], getattr(opening, maker)
     monkeypatch.setattr(opening, maker, lambda *args, **given: opened.append(side) or genuine(*args, **given))
     for side in sides:

@@ -11,7 +11,8 @@ Opening costs time on every call, and a busy function exhausts the database's co
 container. It is called where the constructor stood (a function that does nothing but return the client gets
 the decorator itself), so exceptions are raised in the same place, nothing happens at import, and tests can
 clear it with `_s3_client.cache_clear()`. A `with` that only closed goes, and so does `close()`. Engines get
-`pool_pre_ping=True`; sessions of requests and httpx are given out without the cookies of earlier calls.
+`pool_pre_ping=True`, and pools what makes them ask their connections (`check=`, `ping_interval=0`); sessions of
+requests and httpx are given out without the cookies of earlier calls.
 
 SQL connections come from a slot that is validated before every use, and that opens another one when an argument has
 changed (a rotated password); clients whose arguments are no keys of a cache come from such a slot, too. A password
@@ -31,8 +32,8 @@ SAFE for libraries that heal themselves, with arguments that are constant or com
 for SQL, for engines and cookies, where an argument is computed on every call, where the same setting is made
 in every call, where threads would share a client that allows it, and where the connection leaves the function on
 a way that cannot be followed. MANUAL for what threads must not share (sessions, resources, SQL), for connections
-bound to an event loop, for pools, for libraries that do not reconnect, for SQL connections that nobody closes or
-that are open twice at the same time.
+bound to an event loop, for pools that cannot ask or whose connections are taken without a `with`, for libraries
+that do not reconnect, for SQL connections that nobody closes or that are open twice at the same time.
 
 ## Related
 AP-02 stateful operations.
@@ -171,7 +172,7 @@ def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: C
         # the function is a getter already: it only has to keep what it builds
         kept = keep_open(connection, "", path, library, judgement.endings)
         cached = Edit(path, connection.factory, connection.factory, "@functools.cache\n")
-        pinged = _pinged(workspace, path, connection, library)
+        pinged = _pinged(workspace, path, connection)
         ops = (cached, *pinged, *_kept(kept, workspace), EnsureImport(path, "functools"))
         return _flawed(Proposal("getter", title, ops, judgement.tier), kept)
 
@@ -202,20 +203,22 @@ def _definitions(
         yield EnsureHelperPart(path, part, text)
 
 
-def _pinged(workspace: Workspace, path: str, connection: Connection, library: Library) -> Iterator[Edit]:
-    """An engine that outlives a call has to ask whether its connections are alive."""
-    if library.kind == ENGINE and not _asks(connection):
-        end = connection.span.end - 1
-        yield Edit(path, end, end, _ping(workspace.between(path, connection.span.start, end)))
+def _pinged(workspace: Workspace, path: str, connection: Connection) -> Iterator[Edit]:
+    """A pool that outlives a call has to ask whether its connections are alive."""
+    end = connection.span.end - 1
+    text = _asking(workspace, path, connection, workspace.between(path, connection.span.start, end))
+    if text:
+        yield Edit(path, end, end, text)
 
 
-def _ping(head: str) -> str:
-    """What goes in front of the closing bracket of a call."""
-    return " pool_pre_ping=True" if head.rstrip().endswith(",") else ", pool_pre_ping=True"
-
-
-def _asks(connection: Connection) -> bool:
-    return any(argument.name in ("pool_pre_ping", "**") for argument in connection.arguments)
+def _asking(workspace: Workspace, path: str, connection: Connection, head: str) -> str:
+    """The arguments that make a pool ask, as they stand in front of the closing bracket; "" for none."""
+    given = {argument.name for argument in connection.arguments}
+    asks = () if "**" in given else constructors()[connection.constructor].asks
+    maker = workspace.text(path, connection.maker)
+    added = [each.format(maker=maker) for each in asks if each.partition("=")[0] not in given]
+    before = "" if head.rstrip().endswith("(") else " " if head.rstrip().endswith(",") else ", "
+    return before + ", ".join(added) if added else ""
 
 
 def _short(text: str) -> str:
@@ -227,8 +230,7 @@ def _definition(name: str, path: str, connection: Connection, varying: list[Argu
     text = _source(path, connection, workspace)
     if parameters:
         text = _parameterised(workspace, path, connection, parameters)
-    if constructors()[connection.constructor].kind == ENGINE and not _asks(connection):
-        text = f"{text[:-1]}{_ping(text[:-1])})"
+    text = f"{text[:-1]}{_asking(workspace, path, connection, text[:-1])})"
     lines = [f"    {line}\n" for line in dict.fromkeys(connection.local_imports)]
     return f"@functools.cache\ndef {name}({', '.join(parameters.values())}):\n{''.join(lines)}    return {text}\n"
 
@@ -292,7 +294,8 @@ def _wished(connection: Connection) -> str:
     )
     if constructors()[connection.constructor].kind == "sql":
         kind = "connection"
-    return f"_{library.partition('.')[0].lower()}_{kind}"
+    head = library.partition(".")[0].lower()
+    return f"_{head.removesuffix(f'_{kind}')}_{kind}"
 
 
 def _service(connection: Connection) -> str:

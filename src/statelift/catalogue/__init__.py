@@ -18,7 +18,8 @@ class Library:
     does at its end: close, transaction (commit or roll back), transaction-close, or "" where that is not known.
     `reopens`: it works on after close(). `thread_safe` are the constructors whose objects threads may share.
     `owned` are methods whose result lives until the connection is closed. `by_hand` says by constructor how
-    a person keeps what no change keeps.
+    a person keeps what no change keeps. `asks` are the arguments that make a kept pool ask its connections before
+    it gives them out (`{maker}`: how the constructor is spelled), `takes` are the methods that take one out.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Library:
     thread_safe: frozenset[str]
     owned: frozenset[str]
     by_hand: Mapping[str, str]
+    asks: tuple[str, ...]
+    takes: frozenset[str]
 
     def is_lasting(self, constructor: str) -> bool:
         """Whether it can be kept at all: it heals, or can be asked whether it is alive."""
@@ -71,6 +74,8 @@ def libraries() -> tuple[Library, ...]:
             thread_safe=frozenset(row["thread_safe"]),
             owned=frozenset(row.get("owned", ())),
             by_hand=row.get("by_hand", {}),
+            asks=tuple(row.get("asks", ())),
+            takes=frozenset(row.get("takes", ())),
         )
         for row in rows
     )
@@ -91,3 +96,4 @@ def constructors() -> dict[str, Library]:
 
 
 CONSTRUCTORS = frozenset(constructors())
+TAKING = frozenset(name for library in libraries() for name in library.takes)

@@ -22,7 +22,7 @@ LAST_NAMES = frozenset(name.rpartition(".")[2] for name in CONSTRUCTORS)
 SESSIONS = frozenset({"boto3.Session", "boto3.session.Session"})
 LOOP_SESSIONS = frozenset({"aioboto3.Session", "aiobotocore.session.get_session"})
 SETTING = re.compile(
-    r"\s*(?:set\s+(?!transaction)[\w.@]+(?:\s+to\b|\s*=|\s+[\w%{'\"`]|\s+$)|create\s+(?:global\s+|local\s+)?temp|listen\s+[\"\w%{}]*\s*;?\s*$|prepare\s+\w"
+    r"\s*(?:alter\s+session\s+set\s|set\s+(?!transaction)[\w.@]+(?:\s+to\b|\s*=|\s+[\w%{'\"`]|\s+$)|create\s+(?:global\s+|local\s+)?temp|listen\s+[\"\w%{}]*\s*;?\s*$|prepare\s+\w"
     r"|lock\s+tables?\b|use\s+[`\"\[]?(?:\w+|%s|\{\w*\})?[`\"\]]?\s*;?\s*$|select\s+pg_advisory_lock|select\s+get_lock)",
     re.IGNORECASE,
 )

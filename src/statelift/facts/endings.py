@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 
+from statelift.catalogue import TAKING
 from statelift.facts.cells import whole_line
 from statelift.facts.journeys import ADDING, CLOSING, Journey
 from statelift.facts.provenance import Provenance
@@ -35,6 +36,7 @@ def ending_of(syntax: Syntax, provenance: Provenance, node: ast.Call) -> Ending:
         touched="" if journey.touched is None else _told(syntax, journey.touched),
         changes=tuple(_changes(syntax, provenance, journey, node)),
         handed=tuple(_handed(provenance, journey)),
+        taken=tuple(_taken(syntax, journey.holders)),
     )
 
 
@@ -63,6 +65,17 @@ def _changes(syntax: Syntax, provenance: Provenance, journey: Journey, node: ast
 def _handed(provenance: Provenance, journey: Journey) -> Iterator[tuple[str, frozenset[Atom]]]:
     for flow, given in sorted(journey.handed.items()):
         yield flow, frozenset[Atom]().union(*(provenance.value_of(each).atoms for each in given))
+
+
+def _taken(syntax: Syntax, holders: Sequence[ast.expr]) -> Iterator[str]:
+    """Where something is taken out of it that no with statement gives back."""
+    for holder in holders:
+        method = syntax.parents[holder]
+        if isinstance(method, ast.Attribute) and method.attr in TAKING:
+            call = syntax.parents[method]
+            is_called = isinstance(call, ast.Call) and call.func is method
+            if not is_called or not isinstance(syntax.parents[call], ast.withitem):
+                yield _told(syntax, method)
 
 
 def _closer(syntax: Syntax, node: ast.Call) -> ast.Call | None:

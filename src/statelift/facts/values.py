@@ -304,7 +304,8 @@ class Ending:
     in that way, also through a variable: `with connection:`. `flows` are the ways on which it leaves the
     function: "returned", "stored", `passed:CALLEE:ARGUMENT`, "lost" where it cannot be followed; with "part "
     before it, what was reached through it. `handed` are the sources of what calls get together with it, by flow.
-    `touched` is a use that may end it unseen, `changes` what sets something on it.
+    `touched` is a use that may end it unseen, `changes` what sets something on it. `taken` are calls that take a
+    connection out of it, a pool, without a with statement that gives it back.
     """
 
     form: Literal["plain", "with", "closing"]
@@ -318,6 +319,7 @@ class Ending:
     touched: str = ""
     changes: tuple[Changed, ...] = ()
     handed: tuple[tuple[str, frozenset[Atom]], ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def obstacles(
     for holder in holding.holders:
         yield from _holder(evidence, holder, connection, library)
     for reason in holding.lost:
-        yield Tier.MANUAL if _is_sql(library) else Tier.REVIEW, reason
+        yield Tier.MANUAL if _is_sql(library) or library.takes else Tier.REVIEW, reason
     yield from _overlap(evidence, path, connection, library, holding)
     replaced = replacing_test(evidence, path, connection)
     if replaced:
@@ -137,6 +137,8 @@ def _holder(
     if holder.ending is None:
         return
     yield from _uses(evidence, holder.path, holder.ending, connection, library)
+    if library.takes:
+        yield from _takings(evidence, holder.path, holder.ending, connection)
     handed = dict(holder.ending.handed)
     for flow in sorted(holder.ending.flows):
         if flow.startswith("passed:"):
@@ -162,6 +164,17 @@ def _uses(
             Tier.REVIEW,
             "something that was reached through it leaves the function, and `.client` leads back to it",
         )
+
+
+def _takings(evidence: Evidence, path: str, ending: Ending, connection: Connection) -> Iterator[tuple[Tier, str]]:
+    """What is taken out of a kept pool has to be given back: a pool of one call ends with all that it gave."""
+    for taken in ending.taken:
+        yield Tier.MANUAL, f"{taken} takes a connection out of it, and no with statement gives that back"
+    is_seen = not any(flow.startswith(("passed:", "stored", "lost")) for flow in ending.flows)
+    if not is_seen and not is_kept(evidence, path, connection):
+        yield Tier.MANUAL, "others get the pool: whether they give back what they take out of it cannot be seen"
+    if any(argument.name == "open" and argument.value.text != "True" for argument in connection.arguments):
+        yield Tier.MANUAL, "it is opened by hand, in every call: a kept one would have to be open already"
 
 
 def _setting(evidence: Evidence, path: str, changed: Changed, connection: Connection) -> tuple[Tier, str]:
