@@ -67,14 +67,14 @@ from statelift.claiming import claimed
 from statelift.facts.values import Access, Value
 from statelift.fetching import fetched_once, imported
 from statelift.infra.names import env_name
-from statelift.inlining import NotInlineError, inline
+from statelift.inlining import inline
 from statelift.judge.blocks import put_backs, serves
 from statelift.judge.checks import Checked, asked_in, checked
 from statelift.judge.lookups import Lookup, fetched, lookups
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.steps import as_step
 from statelift.judge.stores import GONE, REMOVING
-from statelift.judge.styles import asked_of, not_possible
+from statelift.judge.styles import NotInlineError, asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
 from statelift.model import CellOptions, Edit, Operation, Tier, Verdict

@@ -27,6 +27,15 @@ emptied before: `shutil.rmtree(PATH, ignore_errors=True)`.
 
 A bucket that exists can be named in the configuration.
 
+That is the style `store`. With `--style inline`, or for single files in the configuration
+(`stores."app:/tmp/results.json"`), boto3's own calls stand in the place of a file that is read and written
+whole, with a path that is fixed: `with open(PATH, "w") as f: json.dump(data, f)` becomes `put_object(…,
+Body=json.dumps(data))`, `json.load(f)` becomes `get_object`, with FileNotFoundError where the key is missing
+(`except FileNotFoundError` around it becomes `except _s3().exceptions.NoSuchKey`), `os.path.exists` becomes
+`head_object`, `os.remove` `delete_object` behind that question. What the `with` computes must not be able to
+fail there, as the file would have been cut off already; text is read only where all that is written is JSON.
+Elsewhere a reason says why the style is `store`.
+
 ## Left alone
 Scratch files (written before they are read, in the same invocation), temporary files with a name of their
 own, and caches that are written only where they are missing.
@@ -52,8 +61,10 @@ from statelift.facts.brackets import READING
 from statelift.facts.values import FileEffect
 from statelift.infra.names import bucket_id, env_name
 from statelift.judge.files import can_be_cleared, can_be_entries, can_be_printed, can_be_there
+from statelift.judge.styles import NotInlineError, asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
+from statelift.putting import put_whole
 from statelift.workspace import Existing, Proposal, Workspace
 
 RULES = ("SL301",)
@@ -107,29 +118,51 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
 
 
 def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
-    """Every use of the path goes to S3."""
+    """Every use of the path goes to S3: in the style inline by boto3's own calls, where these do the same."""
+    asked = asked_of(workspace.options, workspace.program, (judgement.subject.path, judgement.subject.symbol))
+    told: list[str] = []
+    if asked.style == "inline":
+        try:
+            put = put_whole(judgement, workspace, _variable(workspace))
+        except NotInlineError as error:
+            told.append(not_possible(asked, str(error)))
+        else:
+            return _stored("inline", put.operations, put.calls, put.reasons, judgement, workspace)
     effects = [(path, each) for path, each in judgement.effects if each.is_rewritable]
     edits = dict.fromkeys(edit for path, each in effects for edit in _edits(path, each, workspace))
     calls = [(path, effect.function, part) for path, effect in effects for part in _parts(effect)]
     parts = [part for _, _, part in calls]
-    bucket = bucket_id(workspace.resource_name(BUCKET))
+    paths = sorted({path for path, _ in effects})
+    stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{_variable(workspace)}")\n') for path in paths]
+    imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
+    reasons = (*told, *dict.fromkeys(REASONS[part] for part in sorted(set(parts)) if part in REASONS))
+    return _stored("s3", (*edits, *stores, *dict.fromkeys(imports)), calls, reasons, judgement, workspace)
+
+
+def _variable(workspace: Workspace) -> str:
+    """The environment variable that holds the bucket's name."""
+    return workspace.options.bucket_env or env_name(bucket_id(workspace.resource_name(BUCKET)))
+
+
+def _stored(
+    style: str,
+    ops: Sequence[Operation],
+    calls: Sequence[tuple[str, str, str]],
+    reasons: Sequence[str],
+    judgement: Judgement,
+    workspace: Workspace,
+) -> Proposal:
+    """The change with the bucket and the rights that the calls need."""
     options = workspace.options
+    bucket = bucket_id(workspace.resource_name(BUCKET))
     is_there = options.bucket or options.bucket_env
     existing = Existing("bucket", options.bucket, options.bucket_env) if is_there else None
-    variable = options.bucket_env or env_name(bucket)
-    paths = sorted({path for path, _ in effects})
-    stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{variable}")\n') for path in paths]
-    imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
-    ops = (
-        *edits,
-        *stores,
-        *dict.fromkeys(imports),
-        *workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement), existing),
-    )
-    reasons = tuple(dict.fromkeys(REASONS[part] for part in sorted(set(parts)) if part in REASONS))
-    proposal = Proposal("s3", f"keep {judgement.subject.symbol} in S3", ops, judgement.tier, reasons)
+    needed = workspace.infrastructure(judgement, bucket, "bucket", calls, _prefix(judgement), existing)
+    title = f"keep {judgement.subject.symbol} in S3"
+    proposal = Proposal(style, title, (*ops, *needed), judgement.tier, tuple(reasons))
     doubts = (*workspace.doubts(judgement, existing), *_mentions(judgement, workspace))
-    for tier, reason in (*workspace.obstacles(judgement, needs_resource=True), *doubts):
+    obstacles = workspace.obstacles(judgement, needs_resource=True, needs_helper=style != "inline")
+    for tier, reason in (*obstacles, *doubts):
         proposal = proposal.lowered(tier, reason)
     return proposal
 

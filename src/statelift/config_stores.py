@@ -8,6 +8,7 @@ from statelift.judge.rules import nearest
 from statelift.model import CellOptions, Metrics, Style
 
 _CELL = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
+_FILE = re.compile(r"\w+(\.\w+)*:/tmp/[^\x00-\x1f]+")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9_.-]{1,255}")
@@ -67,10 +68,13 @@ def stores_of(value: Mapping[str, Mapping[str, Any]]) -> tuple[CellOptions, ...]
 
 
 def _flaw(cell: str, table: object) -> str:
-    if not _CELL.fullmatch(cell):
+    is_file = _FILE.fullmatch(cell) is not None
+    if not is_file and not _CELL.fullmatch(cell):
         return f'names a cell {cell:.80}; write it as "module:NAME", as in "app:SESSIONS"'
     if not isinstance(table, dict):
         return f'must be a table for each cell: [tool.statelift.stores."{cell}"]'
+    if is_file and set(table) - {"style"}:
+        return f'of "{cell}": a file has only a style, not {min(set(table) - {"style"}):.80}'
     for key, value in table.items():
         if key not in _FLAWS:
             close = nearest(key, list(_FLAWS))

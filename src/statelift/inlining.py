@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, getter_name
 from statelift.judge.checks import checked
+from statelift.judge.styles import NotInlineError
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
 from statelift.model import CellOptions, Edit, EnsureHelperPart, EnsureImport, Operation, Tier
@@ -38,10 +39,6 @@ def {name}():
     return boto3.resource("dynamodb").Table(os.environ.get("{variable}"))
 '''
 Uses = list[tuple[str, Access]]
-
-
-class NotInlineError(ValueError):
-    """A use, or a type, that boto3's calls cannot stand for; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)

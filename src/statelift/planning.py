@@ -11,6 +11,7 @@ from statelift.analysis import Analysis, analyse, analyse_project
 from statelift.baseline import Baseline, Entry, is_looked_at
 from statelift.compose import compose_changes, hash_of, touched
 from statelift.discover import Project
+from statelift.facts.pieces import TEMPORARY
 from statelift.fixing import repaired_proposals
 from statelift.gate import demoted, pass_gate
 from statelift.gathering import Progress, no_progress
@@ -18,7 +19,6 @@ from statelift.infra.names import getter_name
 from statelift.judge.rules import BY_CODE, covers
 from statelift.judge.styles import is_called, name_of
 from statelift.judge.values import Judgement, finding_of
-from statelift.link.program import Program
 from statelift.model import (
     Change,
     EnsureResource,
@@ -187,16 +187,24 @@ def _check_cells(analysis: Analysis, options: Options) -> None:
     programs = [workspace.program for workspace in analysis.workspaces]
     for name in (each.cell for each in options.stores):
         keys = [(program, key) for program in programs for key in program.cells]
+        keys += [
+            (workspace.program, (judgement.subject.path, judgement.subject.symbol))
+            for workspace, judgement, _ in analysis.judgements
+            if judgement.rule == "SL301"
+        ]
         is_there = any(is_called(program, key, name) for program, key in keys)
-        if not is_there and not any(_has_getter(program, name) for program in programs):
+        if not is_there and not any(_is_replaced(workspace, name) for workspace in analysis.workspaces):
             close = get_close_matches(name, sorted({name_of(key) for _, key in keys}), n=1, cutoff=0.3)
             hint = f"Did you mean {close[0]}?" if close else "Name a variable as MODULE:NAME."
             raise UnknownCellError(f"there is no cell {name}. {hint}")
 
 
-def _has_getter(program: Program, name: str) -> bool:
-    """Whether an earlier run put the getter of a table in the place of the cell."""
-    cell = name.partition(":")[2]
+def _is_replaced(workspace: Workspace, name: str) -> bool:
+    """Whether an earlier run put the getter of a table in the place of the cell, or an object for the file."""
+    program, cell = workspace.program, name.partition(":")[2]
+    if cell.startswith(f"{TEMPORARY}/"):
+        sources = workspace.sources.items()
+        return any(cell[1:].encode() in data and is_called(program, (path, cell), name) for path, data in sources)
     getters = (path for path, function in program.functions if function == getter_name(cell))
     return any(is_called(program, (path, cell), name) for path in getters)
 

@@ -110,6 +110,10 @@ _INLINE = {
     "inline.get": (_GET,),
     "inline.put": ("dynamodb:PutItem",),
     "inline.delete": (_DELETE,),
+    "inline.get_object": _LOOK,
+    "inline.head_object": _LOOK,
+    "inline.put_object": ("s3:PutObject",),
+    "inline.delete_object": ("s3:DeleteObject",),
 }
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: part.actions for name, part in PARTS.items()} | _INLINE

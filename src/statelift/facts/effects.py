@@ -32,6 +32,8 @@ class Found:
     keeper: str = ""
     is_closed: bool = True
     deeds: Deeds = frozenset()
+    through: str = ""
+    content: ast.expr | None = None
 
 
 class Arguments:

@@ -39,6 +39,23 @@ class Handles:
         is_ended = any(isinstance(each, ast.Attribute) and each.attr == "close" for each in used)
         return is_entered or is_given or is_ended
 
+    def only_call(self, node: ast.Call) -> tuple[str, ast.expr | None]:
+        """The one call that the handle is used by, `json.dump` or `.write`, and what it is given beside it."""
+        uses = self.uses(node)
+        parent = self.syntax.parents[uses[0]] if len(uses) == 1 and uses[0] is not node else None
+        match parent:
+            case ast.Call(args=[content, handle]) if handle is uses[0]:
+                return self.syntax.outside(parent.func), content
+            case ast.Call(args=[handle]) if handle is uses[0]:
+                return self.syntax.outside(parent.func), None
+            case ast.Attribute(attr=method):
+                call = self.syntax.parents[parent]
+                is_called = isinstance(call, ast.Call) and call.func is parent and not call.keywords
+                given = call.args if isinstance(call, ast.Call) else []
+                return (f".{method}", next(iter(given), None)) if is_called and len(given) <= 1 else ("", None)
+            case _:
+                return "", None
+
     def asks_where(self, node: ast.Call) -> bool:
         """Whether the position in the file is asked for or set."""
         used = [self.syntax.parents[each] for each in self.uses(node)]

@@ -45,11 +45,13 @@ class Opening:
             yield Found("read", api, path, named, mode)
         effect, is_known = effect_of_mode(mode)
         is_known = is_known and not (effect == "append" and self.handles.asks_where(node))
+        through, content = self.handles.only_call(node)
         has_plain_options = {key.arg for key in node.keywords} <= OPEN_OPTIONS
         yield Found(
             effect, api, path, named, mode, self.handles.written(node), joint=joint,
             is_rewritable=is_plain and is_known and has_plain_options and self.handles.is_plain(node),
             keeper=self.handles.keeper(node), is_closed=self.handles.is_closed(node),
+            through=through, content=content,
         )  # fmt: skip
 
     def low_level(self, node: ast.Call) -> Iterator[Found]:

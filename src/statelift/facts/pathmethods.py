@@ -47,7 +47,7 @@ class PathMethods:
                 is_rewritable = api in BECOMES and _has_plain_arguments(node, method)
                 yield Found(
                     PATH_METHODS[method], api, path, base, written=written, is_rewritable=is_rewritable,
-                    joint=self._joint(node, function),
+                    joint=self._joint(node, function), content=next(iter(node.args), None),
                 )  # fmt: skip
 
     def _renamed(self, node: ast.Call, api: str, path: str, joint: Span) -> Iterator[Found]:

@@ -351,6 +351,7 @@ class FileEffect:
     `variables` of the environment could make it another path. `argument` is the text of the path. `is_bracketed`:
     the call needs a real file, which can be fetched before it, and stored `behind` the statement that ends it.
     `is_closed`: the function closes what it opens. `deeds`: what it does with the entries of a shelf.
+    `through`: the only call that is made with the opened file, `json.load` or `.read`; `content`: what it writes.
     """
 
     effect: Effect
@@ -379,6 +380,8 @@ class FileEffect:
     behind: Span | None = None
     is_closed: bool = True
     deeds: tuple[Literal["read", "write", "remove", "list"], ...] = ()
+    through: str = ""
+    content: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,10 @@ from statelift.link.program import Program
 from statelift.model import CellOptions, Metrics, Options, Tier, Verdict
 
 
+class NotInlineError(ValueError):
+    """A use, a type or a place that boto3's calls cannot stand for; the message says which."""
+
+
 def asked_of(options: Options, program: Program, key: CellKey) -> CellOptions:
     """What is asked for a cell: by its own entry, else for all of them."""
     own = own_of(options, program, key)
