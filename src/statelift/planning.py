@@ -200,13 +200,12 @@ def _check_cells(analysis: Analysis, options: Options) -> None:
 
 
 def _is_replaced(workspace: Workspace, name: str) -> bool:
-    """Whether an earlier run put the getter of a table in the place of the cell, or an object for the file."""
+    """Whether an earlier run put a counter or the getter of a table in the place of the cell, or an object."""
     program, cell = workspace.program, name.partition(":")[2]
-    if cell.startswith(f"{TEMPORARY}/"):
-        sources = workspace.sources.items()
-        return any(cell[1:].encode() in data and is_called(program, (path, cell), name) for path, data in sources)
-    getters = (path for path, function in program.functions if function == getter_name(cell))
-    return any(is_called(program, (path, cell), name) for path in getters)
+    left = cell[1:] if cell.startswith(f"{TEMPORARY}/") else f'.{cell}")'  # the key, or the end of `Counter(…)`
+    places = [path for path, data in workspace.sources.items() if left.encode() in data]
+    places += [path for path, function in program.functions if function == getter_name(cell)]
+    return any(is_called(program, (path, cell), name) for path in places)
 
 
 def _is_called(entry: EntryPoint, name: str) -> bool:
