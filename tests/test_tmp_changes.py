@@ -37,6 +37,20 @@ CASES = {
         f"    with open('/tmp/a', 'a') as file:\n        file.write(event['x'])\n{GET}",
         ["with TMP_FILES.open('/tmp/a', 'a') as file:", "with TMP_FILES.open('/tmp/a') as file:"],
     ),
+    "descriptor": (
+        "    os.close(os.open('/tmp/a', os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))\n",
+        ["TMP_FILES.open('/tmp/a', \"xb\").close()"],
+    ),
+    "descriptor with a name": (
+        "    fd = os.open('/tmp/a', os.O_WRONLY | os.O_CREAT | os.O_EXCL)\n    os.write(fd, event['x'])\n"
+        "    os.close(fd)\n",
+        ["fd = TMP_FILES.open('/tmp/a', \"xb\")", "fd.write(event['x'])", "fd.close()"],
+    ),
+    "descriptor of a file": (
+        "    fd = os.open('/tmp/a', os.O_WRONLY | os.O_CREAT | os.O_EXCL)\n    with os.fdopen(fd, 'w') as file:\n"
+        "        file.write(event['x'])\n",
+        ["fd = TMP_FILES.open('/tmp/a', \"x\")", "with fd as file:"],
+    ),
     "size": (
         "    if 'x' in event:\n        open('/tmp/a', 'w').write(event['x'])\n"
         "    return os.path.getsize('/tmp/a')\n",
@@ -111,6 +125,24 @@ def test_the_lines_that_change(name, newline, tmp_path):
     text = (HEAD + body).replace("\n", newline)
     assert [each for each in new_lines(tmp_path, text) if each not in own] == expected
     assert "\n" not in changed(tmp_path, text).replace(newline, "")
+
+
+DESCRIPTORS = {
+    "flushed": "fd = os.open('/tmp/a', os.O_WRONLY | os.O_CREAT | os.O_EXCL)\n    os.fsync(fd)\n    os.close(fd)",
+    "given away": "fd = os.open('/tmp/a', os.O_WRONLY | os.O_CREAT | os.O_EXCL)\n    return fd",
+    "of two files": "fd = os.open('/tmp/a', os.O_WRONLY | os.O_CREAT | os.O_EXCL)\n    os.close(fd)\n"
+    "    fd = os.open('/tmp/b', os.O_WRONLY | os.O_CREAT | os.O_EXCL)\n    os.close(fd)",
+    "other flags": "os.close(os.open('/tmp/a', os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NONBLOCK))",
+    "read": "fd = os.open('/tmp/a', os.O_RDWR | os.O_CREAT)\n    os.read(fd, 9)\n    os.close(fd)",
+}
+
+
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_descriptors_that_are_used_in_another_way_stay(name, tmp_path):
+    (tmp_path / "app.py").write_text(f"{HEAD}    {DESCRIPTORS[name]}\n")
+    plan = make_plan([tmp_path], Options())
+    assert plan.changes == ()
+    assert {each.tier for each in plan.findings} <= {Tier.MANUAL}
 
 
 LISTED = {

@@ -58,7 +58,9 @@ def differences(sandbox, program, *manners):
     return [each for each in found if each is not None]
 
 
-@pytest.mark.parametrize("program", ["T02/minimal", "T12/chat_drafts", "T17/minimal", "T24/shutil_move"])
+@pytest.mark.parametrize(
+    "program", ["T02/minimal", "T12/chat_drafts", "T17/minimal", "T17/os_open_exclusive", "T24/shutil_move"]
+)
 def test_they_answer_alike(sandbox, program):
     assert differences(sandbox, program, FRESH, STEADY) == []
 

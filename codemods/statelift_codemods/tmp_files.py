@@ -65,6 +65,7 @@ from statelift.judge.styles import NotInlineError, asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
 from statelift.putting import put_whole
+from statelift.reopening import reopened
 from statelift.workspace import Existing, Proposal, Workspace
 
 RULES = ("SL301",)
@@ -277,6 +278,9 @@ def _edits(path: str, effect: FileEffect, workspace: Workspace) -> Iterator[Edit
         return
     if effect.is_bracketed:
         yield from _bracket(path, effect, workspace)
+        return
+    if effect.api == "os.open":
+        yield from reopened(path, effect, workspace, NAME)
         return
     if effect.joint is None:
         yield Edit(path, callee.start, callee.end, f"{NAME}.{_method(effect)}")

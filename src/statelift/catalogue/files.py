@@ -78,7 +78,7 @@ LISTED: Mapping[str, str] = {
 }
 # The method of a FileStore that a call becomes, where what it does there is the same.
 BECOMES: Mapping[str, str] = {
-    **dict.fromkeys(("open", "io.open", "Path.open", "Path.read_text", "Path.read_bytes"), "open"),
+    **dict.fromkeys(("open", "io.open", "os.open", "Path.open", "Path.read_text", "Path.read_bytes"), "open"),
     **dict.fromkeys(("os.path.exists", "os.path.isfile", "Path.exists", "Path.is_file"), "exists"),
     **dict.fromkeys(("os.remove", "os.unlink", "Path.unlink"), "remove"),
     **dict.fromkeys(("os.rename", "os.replace", "shutil.move", "Path.rename", "Path.replace"), "move"),

@@ -61,6 +61,35 @@ class Handles:
         used = [self.syntax.parents[each] for each in self.uses(node)]
         return any(isinstance(each, ast.Attribute) and each.attr in ("tell", "seek") for each in used)
 
+    def descriptor_kind(self, node: ast.Call) -> str | None:
+        """How a descriptor is written to: `b` by os.write, "" as the text file that os.fdopen makes of it.
+
+        None where it is used in another way.
+        """
+        uses = self.uses(node)
+        scope = (
+            None if uses == [node] else self.syntax.scope(uses[0]).binding(ast.unparse(uses[0])) if uses else None
+        )
+        if scope is not None and len(self.syntax.assigned(scope, ast.unparse(uses[0]))) != 1:
+            return None
+        used = [self.syntax.parents[each] for each in uses]
+        match used:
+            case [ast.Call(args=[_, ast.Constant(value="w" | "wb" as mode)], keywords=[]) as call] if (
+                self.syntax.outside(call.func) == "os.fdopen"
+            ):
+                return mode[1:] if self.is_plain(call) else None
+            case [ast.Expr()]:
+                return "b"
+            case _:
+                return "b" if all(map(self._is_plain_use, used)) else None
+
+    def _is_plain_use(self, parent: ast.AST) -> bool:
+        """Whether a descriptor is closed, or bytes are written to it."""
+        if not isinstance(parent, ast.Call) or parent.keywords:
+            return False
+        wanted = {"os.close": 1, "os.write": 2}.get(self.syntax.outside(parent.func), 0)
+        return len(parent.args) == wanted and isinstance(parent.func, ast.Attribute)
+
     def is_read(self, node: ast.Call) -> bool:
         """Whether what was in the file before is read through the handle."""
         used = [self.syntax.parents[each] for each in self.uses(node)]

@@ -11,6 +11,10 @@ from statelift.model import Span
 _FLAGS: tuple[tuple[str, Effect], ...] = (
     ("O_EXCL", "claim"), ("O_APPEND", "append"), ("O_TRUNC", "write"), ("O_CREAT", "create"),
 )  # fmt: skip
+_LETTERS = {
+    frozenset(("os.O_CREAT", "os.O_WRONLY", flag)): letter
+    for flag, letter in (("os.O_EXCL", "x"), ("os.O_APPEND", "a"), ("os.O_TRUNC", "w"))
+}
 
 
 class Opening:
@@ -61,7 +65,12 @@ class Opening:
         text = "" if flags is None else ast.unparse(flags)
         effect: Effect = next((effect for flag, effect in _FLAGS if flag in text), "read")
         if path is not None:
-            yield Found(effect, "os.open", path, given, keeper=self.handles.keeper(node))
+            kind, letter = self.handles.descriptor_kind(node), _LETTERS.get(frozenset(text.split(" | ")), "")
+            is_plain = len(node.args) in (2, 3) and not node.keywords and isinstance(node.func, ast.Attribute)
+            yield Found(
+                effect, "os.open", path, given, f"{letter}{kind}" if kind is not None else "",
+                is_rewritable=bool(letter) and is_plain and kind is not None, keeper=self.handles.keeper(node),
+            )  # fmt: skip
 
     def archive(self, node: ast.Call, name: str) -> Iterator[Found]:
         """`zipfile.ZipFile(path, mode)`, `tarfile.open(path, "w:gz")`."""
