@@ -64,6 +64,11 @@ def test_a_table_has_the_key_that_the_call_names(asked, table):
         ("sqs", "SendMessage", {"QueueUrl": "https://queue.example/jobs"}, SQS, Thing("queue", "jobs")),
         ("sns", "Publish", {"TopicArn": TOPIC}, "NotFound", Thing("topic", "news")),
         ("sns", "Publish", {"TopicArn": TOPIC.replace("123456789012", "1")}, "NotFound", None),
+        ("kinesis", "PutRecord", {"StreamName": "s"}, "ResourceNotFoundException", Thing("stream", "s")),
+        (
+            *("firehose", "PutRecord", {"DeliveryStreamName": "audit"}, "ResourceNotFoundException"),
+            Thing("delivery_stream", "audit"),
+        ),
         ("secretsmanager", "GetSecretValue", {"SecretId": "db"}, "ResourceNotFoundException", None),
         ("ssm", "GetParameter", {"Name": "/a"}, "ParameterNotFound", None),
         ("dynamodb", "PutItem", {"TableName": "t"}, "ConditionalCheckFailedException", None),

@@ -237,7 +237,7 @@ def _called(resource: Resource) -> str:
         case Bucket(name=name):
             return f"the bucket {name}"
         case Thing(kind=kind, name=name):
-            return f"the {kind} {name}"
+            return f"the {kind.replace('_', ' ')} {name}"
 
 
 def _notes_on_measure(subject: Subject) -> Iterator[str]:

@@ -6,18 +6,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from statelift.verify.machine.absent import can_be_named
 from statelift.verify.resources import ResourceError
 from statelift.verify.values import Bucket, Resource, Table, Thing
 
-_KNOWN = ("env", "region", "tables", "items", "buckets", "objects", "topics", "queues", "parameters", "secrets")
+_NAMED: tuple[Literal["topic", "queue", "stream", "delivery_stream"], ...] = (
+    *("topic", "queue", "stream", "delivery_stream"),
+)
+_KNOWN = (
+    *("env", "region", "tables", "items", "buckets", "objects", "topics", "queues", "streams", "delivery_streams"),
+    *("parameters", "secrets"),
+)
 
 
 def read_surroundings(path: Path) -> tuple[dict[str, str], tuple[Resource, ...]]:
     """Read what is there: `env`, `tables` (name, key), `items` (table, item), `buckets`, `objects` (bucket, key,
-    text or base64), `topics`, `queues`, `parameters`, `secrets` (name to text), the `region` of all but buckets.
+    text or base64), `topics`, `queues`, `streams`, `delivery_streams`, `parameters`, `secrets` (name to text), the
+    `region` of all but buckets.
 
     ResourceError says what cannot be used.
     """
@@ -51,10 +58,8 @@ def _resources(found: dict[str, Any]) -> Iterator[Resource]:
     for name in found.get("buckets", []):
         objects = [each for each in found.get("objects", []) if each["bucket"] == name]
         yield Bucket(name, tuple((each["key"], _bytes(each)) for each in objects))
-    for name in found.get("topics", []):
-        yield Thing("topic", name)
-    for name in found.get("queues", []):
-        yield Thing("queue", name)
+    for kind in _NAMED:
+        yield from (Thing(kind, name) for name in found.get(f"{kind}s", []))
     for name, text in found.get("parameters", {}).items():
         yield Thing("parameter", name, str(text))
     for name, text in found.get("secrets", {}).items():

@@ -229,12 +229,12 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Anything else that is there before the first event: a topic, a queue, a parameter, a secret.
+    """Anything else that is there before the first event: a topic, a queue, a stream, a parameter, a secret.
 
     `region` is "" for the region that programs run in.
     """
 
-    kind: Literal["topic", "queue", "parameter", "secret"]
+    kind: Literal["topic", "queue", "stream", "delivery_stream", "parameter", "secret"]
     name: str
     text: str = ""
     region: str = ""

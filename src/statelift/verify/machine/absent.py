@@ -1,4 +1,4 @@
-"""A refused call -> the table, bucket, queue or topic that its program takes for granted."""
+"""A refused call -> the table, bucket, queue, topic or stream that its program takes for granted."""
 
 import re
 from collections.abc import Mapping
@@ -20,6 +20,8 @@ _ABSENT = {
     ("sqs", "QueueDoesNotExist"): "queue",
     ("sqs", "AWS.SimpleQueueService.NonExistentQueue"): "queue",
     ("sns", "NotFound"): "topic",
+    ("kinesis", "ResourceNotFoundException"): "stream",
+    ("firehose", "ResourceNotFoundException"): "delivery_stream",
 }
 # What the services take as a name.
 _NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
@@ -28,6 +30,8 @@ _NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
         "bucket": re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
         "queue": re.compile(r"[\w-]{1,80}(\.fifo)?", re.ASCII),
         "topic": re.compile(r"[\w-]{1,256}(\.fifo)?", re.ASCII),
+        "stream": re.compile(r"[\w.-]{1,128}", re.ASCII),
+        "delivery_stream": re.compile(r"[\w.-]{1,64}", re.ASCII),
     }
 )
 _KeyType = Literal["S", "N", "B"]
@@ -49,12 +53,14 @@ def absent_of(call: Call, answer: Answer) -> Resource | None:
         case "topic":
             arn = str(parameters(call).get("TopicArn", ""))
             return Thing("topic", name) if arn.startswith(f"arn:aws:sns:{REGION}:{ACCOUNT}:") else None
+        case "stream" | "delivery_stream" as stream:
+            return Thing(stream, name, region=_region(call))
         case _:
             return Thing("queue", name, region=_region(call))
 
 
 def can_be_named(kind: str, name: str) -> bool:
-    """Whether a table, bucket, queue or topic can have that name; False for other kinds."""
+    """Whether a table, bucket, queue, topic or stream can have that name; False for other kinds."""
     return kind in _NAMES and _NAMES[kind].fullmatch(name) is not None
 
 

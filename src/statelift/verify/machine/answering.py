@@ -24,6 +24,19 @@ from statelift.verify.machine.inside.wire import Wire
 from statelift.verify.machine.needs import ACCOUNT, REGION
 
 _CLIENTS = ("dynamodb", "s3", "sns", "sqs", "ssm", "secretsmanager")
+# A delivery stream to a database: what is delivered is a call that counts, and goes nowhere else.
+_NOWHERE = {
+    "RedshiftDestinationConfiguration": {
+        "RoleARN": f"arn:aws:iam::{ACCOUNT}:role/delivery",
+        "ClusterJDBCURL": "jdbc:redshift://nowhere.us-east-1.redshift.amazonaws.com:5439/nowhere",
+        "CopyCommand": {"DataTableName": "nowhere"},
+        "Username": "nobody",
+        "S3Configuration": {
+            "RoleARN": f"arn:aws:iam::{ACCOUNT}:role/delivery",
+            "BucketARN": "arn:aws:s3:::nowhere",
+        },
+    }
+}
 _TRANSACTIONS = frozenset({"TransactWriteItems", "ExecuteTransaction"})
 
 Handler = Callable[[Any, str, Any], Any]
@@ -63,7 +76,8 @@ class Cloud:
 
     def client(self, name: str, region: str = "") -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         """The client of a service, in the region that programs run in or in another one."""
-        return self._connect(name, region_name=region) if region else self.clients[name]
+        is_made = name in self.clients and not region
+        return self.clients[name] if is_made else self._connect(name, region_name=region or REGION)
 
     def answer(self, call: Call, number: int) -> Answer:
         """Let moto serve a request. NotImplementedError or LookupError where it cannot."""
@@ -161,6 +175,10 @@ def _create_thing(connect: Connect, thing: dict[str, Any]) -> None:
             connect("sns", region).create_topic(Name=name)
         case "queue":
             connect("sqs", region).create_queue(QueueName=name)
+        case "stream":
+            connect("kinesis", region).create_stream(StreamName=name, ShardCount=1)
+        case "delivery_stream":
+            connect("firehose", region).create_delivery_stream(DeliveryStreamName=name, **_NOWHERE)
         case "parameter":
             connect("ssm", region).put_parameter(Name=name, Value=text, Type="String")
         case _:

@@ -12,7 +12,7 @@ _WEAK_READS = frozenset({"GetItem", "Query", "Scan", "BatchGetItem", "ExecuteSta
 _TOKENS = frozenset({"ClientRequestToken", "SdkToken"})
 _NAMES = (
     *("TableName", "TopicArn", "TargetArn", "QueueUrl", "SecretId", "FunctionName", "StreamName", "Namespace"),
-    *("KeyId", "Name", "EventBusName", "stateMachineArn", "Bucket"),
+    *("DeliveryStreamName", "KeyId", "Name", "EventBusName", "stateMachineArn", "Bucket"),
 )
 _LONG = 4096
 
