@@ -58,6 +58,21 @@ def read_file(module):
         return file.read()
 
 
+def step_on_file(module, path="/tmp/old.txt"):
+    files = module.FileStore(BUCKET)
+
+    @files.one_step(path)
+    def changed():
+        text = ""
+        if files.exists(path):
+            with files.open(path) as file:
+                text = file.read()
+        files.write_text(path, f"{text}+")
+        return files.open(path).read()
+
+    return changed()
+
+
 def edit(module, key, *default):
     with store(module).edit(key, *default) as value:
         value.append(1)
@@ -164,6 +179,8 @@ FILE_CASES = {
     "write": (write_file, None, ["tmp/new.txt", "tmp/old.txt"]),
     "read": (read_file, "before", ["tmp/old.txt"]),
     "append": (append_file, "before+", ["tmp/old.txt"]),
+    "step": (step_on_file, "before+", ["tmp/old.txt"]),
+    "first step": (lambda m: step_on_file(m, "/tmp/new.txt"), "+", ["tmp/new.txt", "tmp/old.txt"]),
     "create": (create_file, "new", ["tmp/new.txt", "tmp/old.txt"]),
     "touch": (
         lambda m: m.FileStore(BUCKET).touch("/tmp/new.txt", exist_ok=False),
@@ -245,12 +262,31 @@ def test_a_write_to_a_bucket_is_repeated_when_the_sdk_gives_up(name):
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-@pytest.mark.parametrize("name", ["append", "create", "touch"])
+@pytest.mark.parametrize("name", ["append", "create", "touch", "step", "first step"])
 def test_a_conditional_write_is_recognised_when_the_sdk_gives_up(name, arrives):
     for number in writes_of(FILE_CASES[name][0], s3=True):
         module = fresh()
         watch(module, lose={number}, s3=True, arrives=arrives)
         check_files(FILE_CASES[name], module)
+
+
+def test_a_step_whose_answer_was_lost_is_found_below_that_of_another():
+    module, others = fresh(), container()
+    watch(module, lose={1}, s3=True, meanwhile=lambda: step_on_file(others))
+    assert step_on_file(module) == "before+"
+    assert step_on_file(others) == "before+++"
+
+
+def test_whether_a_step_was_taken_is_not_known_where_its_mark_was_written_over():
+    module, others = fresh(), container()
+    watch(module, lose={1}, s3=True, meanwhile=lambda: write_over(others))
+    with pytest.raises(HTTPClientError):
+        step_on_file(module)
+    assert others.FileStore(BUCKET).open("/tmp/old.txt").read() == "other"
+
+
+def write_over(module):
+    module.FileStore(BUCKET).write_text("/tmp/old.txt", "other")
 
 
 def test_bytes_that_were_appended_are_found_behind_those_of_others():

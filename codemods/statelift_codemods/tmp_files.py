@@ -41,8 +41,11 @@ Scratch files (written before they are read, in the same invocation), temporary 
 own, and caches that are written only where they are missing.
 
 ## Safety
-Always REVIEW: concurrent invocations now share the file. MANUAL for SQL databases, memory maps, other programs and
-everything else that S3 cannot do.
+Always REVIEW: concurrent invocations now share the file. Where a call reads one file of a fixed path and then
+writes it, `@TMP_FILES.one_step(PATH)` above the function makes that one step: the object is put on condition
+that it is still the one that was read, else the function runs again (`retry=True`, where it does nothing but
+compute) or StateConflictError is raised. MANUAL for SQL databases, memory maps, other programs and everything
+else that S3 cannot do.
 
 ## Where we differ from the seed documents
 The documents write one object per event (`results/{event['id']}.json`). The original has one file that every
@@ -59,6 +62,7 @@ from itertools import accumulate
 from statelift.catalogue.files import BECOMES, DICT_CONFIG, FILE_FIELDS
 from statelift.facts.brackets import READING
 from statelift.facts.values import FileEffect
+from statelift.filestep import file_step_of, lost_of
 from statelift.infra.names import bucket_id, env_name
 from statelift.judge.files import can_be_cleared, can_be_entries, can_be_printed, can_be_there
 from statelift.judge.styles import NotInlineError, asked_of, not_possible
@@ -92,6 +96,7 @@ OPENED = {
     "claim": "files.open_new",
 }
 REASONS = {
+    "files.step": CONDITIONAL,
     "files.open_write": CLOSED,
     **dict.fromkeys((f"files.entries_{deed}" for deed in ("read", "write", "remove", "list")), ENTRIES),
     "files.open_append": CONDITIONAL,
@@ -128,12 +133,20 @@ def _kept(judgement: Judgement, workspace: Workspace) -> Proposal:
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
         else:
-            return _stored("inline", put.operations, put.calls, put.reasons, judgement, workspace)
+            reasons = (*lost_of(judgement, workspace), *put.reasons)
+            return _stored("inline", put.operations, put.calls, reasons, judgement, workspace)
     effects = [(path, each) for path, each in judgement.effects if each.is_rewritable]
     edits = dict.fromkeys(edit for path, each in effects for edit in _edits(path, each, workspace))
     calls = [(path, effect.function, part) for path, effect in effects for part in _parts(effect)]
+    step = file_step_of(judgement, workspace, NAME)
+    if step is not None:
+        edits |= dict.fromkeys(each for each in step.operations if isinstance(each, Edit))
+        calls += step.calls
+        told += step.reasons
+    else:
+        told += lost_of(judgement, workspace)
     parts = [part for _, _, part in calls]
-    paths = sorted({path for path, _ in effects})
+    paths = sorted({path for path, _, _ in calls})
     stores = [EnsureHelperPart(path, NAME, f'{NAME} = FileStore("{_variable(workspace)}")\n') for path in paths]
     imports = [op for path in paths for op in workspace.helper(path, "FileStore", parts)]
     reasons = (*told, *dict.fromkeys(REASONS[part] for part in sorted(set(parts)) if part in REASONS))

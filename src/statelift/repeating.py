@@ -6,9 +6,10 @@ Only what is known to be harmless counts: everything else, a line in the log inc
 import ast
 import builtins
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
+from statelift.facts.values import Call
 from statelift.link.names import CellKey, FunctionKey
 from statelift.link.writes import is_container
 from statelift.workspace import Workspace
@@ -27,11 +28,20 @@ CHANGES = frozenset(
 MAKERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Constant, ast.JoinedStr)
 BACK = frozenset({"key", "default", "cls", "object_hook", "repl"})
 FORBIDDEN = (ast.With, ast.AsyncWith, ast.Await, ast.Yield, ast.YieldFrom, ast.Nonlocal)
+DUMPING = frozenset({"json.dump", "pickle.dump"})
+LOADING = frozenset({"json.load", "json.loads"})
+FILLING = frozenset("append extend insert update add".split())
+Opened = tuple[str, int, int]
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def is_repeatable(workspace: Workspace, function: FunctionKey, kept: CellKey) -> bool:
-    """Whether the function and all that it calls change nothing but `kept`, and say nothing to anybody."""
+def is_repeatable(
+    workspace: Workspace, function: FunctionKey, kept: CellKey | None, files: Collection[Opened] = ()
+) -> bool:
+    """Whether the function and all that it calls change nothing but `kept`, and say nothing to anybody.
+
+    `files` are the calls (with line and column) on a file that is kept likewise.
+    """
     waiting, seen = [function], set[FunctionKey]()
     while waiting:
         key = waiting.pop()
@@ -39,7 +49,7 @@ def is_repeatable(workspace: Workspace, function: FunctionKey, kept: CellKey) ->
             continue
         seen.add(key)
         node = _node(workspace, key)
-        if node is None or len(seen) > MOST or not _is_harmless(workspace, key, node, kept):
+        if node is None or len(seen) > MOST or not _is_harmless(workspace, key, node, kept, files):
             return False
         waiting += [callee for _, callee in workspace.program.calls.get(key, ())]
     return True
@@ -56,26 +66,142 @@ def _functions(source: bytes) -> dict[int, Def]:
     return {node.lineno: node for node in reversed(found)}
 
 
-def _is_harmless(workspace: Workspace, key: FunctionKey, function: Def, kept: CellKey) -> bool:
+def _is_harmless(
+    workspace: Workspace, key: FunctionKey, function: Def, kept: CellKey | None, files: Collection[Opened]
+) -> bool:
     own = _own(function)
-    uses = workspace.program.accesses.get(kept, ())
+    filed = {(line, column) for path, line, column in files if path == key[0]}
+    handles = {*_handles(function, filed)}
+    loaded = {name for name in _names(function) if _is_loaded(workspace, key, function, name)} if files else set()
+    uses = () if kept is None else workspace.program.accesses.get(kept, ())
     spans = {(use.place.line, use.place.column) for path, use in uses if path == key[0]}
     for node in (each for statement in function.body for each in ast.walk(statement)):
-        if isinstance(node, FORBIDDEN) or (isinstance(node, ast.Global) and node.names != [kept[1]]):
+        is_filed = isinstance(node, ast.With) and all(_at(each.context_expr) in filed for each in node.items)
+        is_forbidden = isinstance(node, FORBIDDEN) and not is_filed
+        if is_forbidden or (isinstance(node, ast.Global) and (kept is None or node.names != [kept[1]])):
             return False
         if isinstance(node, ast.Name) and _is_object(workspace, key[0], node.id, kept):
             return False
         for changed in _changed(node):
             is_kept = any((each.lineno, each.col_offset + 1) in spans for each in _bases(changed))
-            is_own = isinstance(changed, ast.Name) and changed.id in own
+            is_own = isinstance(changed, ast.Name) and changed.id in own | loaded
+            is_own = is_own or _is_part(changed, loaded, function)
             if not (is_kept or is_own):
                 return False
-        if isinstance(node, ast.Call) and not (_is_known(workspace, key, node) and _calls_nothing_back(node)):
-            return False
+        if isinstance(node, ast.Call) and not (_at(node) in filed or _is_of_file(workspace, key, node, handles)):
+            is_dumped = _dotted(workspace, key[0], node.func) in DUMPING
+            if is_dumped or not (_is_known(workspace, key, node) and _calls_nothing_back(node)):
+                return False
     return True
 
 
-def _is_object(workspace: Workspace, path: str, name: str, kept: CellKey) -> bool:
+# ---------------------------------------------------------------- a file that is kept
+
+
+def _at(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset + 1
+
+
+def _handles(function: Def, filed: Collection[tuple[int, int]]) -> Iterator[str]:
+    """The names of the file, opened."""
+    for node in ast.walk(function):
+        match node:
+            case ast.withitem(context_expr=opened, optional_vars=ast.Name(id=name)) if _at(opened) in filed:
+                yield name
+            case _:
+                pass
+
+
+def _is_of_file(workspace: Workspace, key: FunctionKey, call: ast.Call, handles: Collection[str]) -> bool:
+    """Whether a call reads or writes the file: `f.write(text)`, `json.dump(data, f)`."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=name), attr="read" | "write" | "readlines" | "writelines")
+        ):
+            return name in handles
+        case ast.Call(args=[_, ast.Name(id=name)]):
+            return name in handles and _dotted(workspace, key[0], call.func) in DUMPING
+        case _:
+            return False
+
+
+def _names(function: Def) -> set[str]:
+    return {
+        node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def _is_loaded(workspace: Workspace, key: FunctionKey, function: Def, name: str) -> bool:
+    """Whether a variable only ever holds what was just made of JSON, or nothing."""
+    given = [
+        node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and [ast.unparse(each) for each in node.targets] == [name]
+    ]
+    stores = [
+        node
+        for node in ast.walk(function)
+        if (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
+        or (isinstance(node, ast.arg) and node.arg == name)
+    ]
+    return len(given) == len(stores) and all(_is_new(workspace, key, each) for each in given)
+
+
+def _is_new(workspace: Workspace, key: FunctionKey, value: ast.expr | None, depth: int = 3) -> bool:
+    """Whether a value and all that is in it was made by this very expression."""
+    match value:
+        case ast.Constant() | ast.Dict(keys=[]) | ast.List(elts=[]):
+            return True
+        case ast.Call() if _dotted(workspace, key[0], value.func) in LOADING:
+            return not value.keywords
+        case ast.Call() if depth:
+            callees = [made for call, made in workspace.program.calls.get(key, ()) if _at(value) == _line(call)]
+            bodies = [(each, _node(workspace, each)) for each in callees]
+            return bool(bodies) and all(body and _gives_new(workspace, at, body, depth - 1) for at, body in bodies)
+        case _:
+            return False
+
+
+def _line(call: Call) -> tuple[int, int]:
+    return call.place.line, call.place.column
+
+
+def _gives_new(workspace: Workspace, key: FunctionKey, function: Def, depth: int) -> bool:
+    is_plain = not function.decorator_list and isinstance(function, ast.FunctionDef)
+    given = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
+    return is_plain and all(_is_new(workspace, key, each, depth) for each in given)
+
+
+def _is_part(changed: ast.expr, loaded: Collection[str], function: Def) -> bool:
+    """Whether an element of such a value changes, and nothing from elsewhere was put there as an element."""
+    match changed:
+        case ast.Subscript(value=ast.Name(id=name)):
+            pass
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="setdefault"), args=[_, default]):
+            if not _is_empty(default):
+                return False
+        case _:
+            return False
+    puts = [
+        node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        and any(isinstance(each, ast.Subscript) and ast.unparse(each.value) == name for each in node.targets)
+    ]
+    filled = [node for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr in FILLING]
+    is_filled = any(ast.unparse(node.value) == name for node in filled)
+    return name in loaded and all(map(_is_empty, puts)) and not is_filled
+
+
+def _is_empty(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant() | ast.Dict(keys=[]) | ast.List(elts=[]):
+            return True
+        case _:
+            return False
+
+
+def _is_object(workspace: Workspace, path: str, name: str, kept: CellKey | None) -> bool:
     """Whether a name stands for an object made at import: reading an attribute of it may run anything."""
     target = workspace.program.resolve(path, name)
     key = None if target is None or target.kind != "cell" else (target.path, target.name)

@@ -80,6 +80,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "files.open_write": Part(_BUCKET, ("s3:PutObject",)),
         "files.open_append": Part((*_BUCKET, "conflict"), (*_LOOK, "s3:PutObject")),
         "files.open_new": Part((*_BUCKET, "conflict"), (*_LOOK, "s3:PutObject")),
+        "files.step": Part((*_BUCKET, "conflict"), (*_LOOK, "s3:PutObject")),
         "files.touch": Part((*_BUCKET, "conflict"), (*_LOOK, "s3:PutObject")),
         "files.write_text": Part((*_BUCKET, "files.open_write"), ("s3:PutObject",)),
         "files.write_bytes": Part((*_BUCKET, "files.open_write"), ("s3:PutObject",)),

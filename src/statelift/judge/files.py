@@ -325,8 +325,7 @@ def _state(evidence: Evidence, make: _Maker, group: Group, exposed: list[FileEff
         "is written in one invocation and read in another",
         (
             f"line {read} can read what line {written} wrote in an earlier invocation",
-            "concurrent invocations now share the file: the last writer wins, as it would have in one container;"
-            " of two at once that read it and write it changed, one is lost",
+            "concurrent invocations now share the file: the last writer wins, as it would have in one container",
         ),
         Tier.REVIEW,
     )
