@@ -39,6 +39,7 @@ NAMES = {
     "files.open_write": "FileStore.open",
     "files.remove": "FileStore.remove",
     "files.store": "FileStore.store",
+    "files.step": "FileStore.one_step",
     "files.touch": "FileStore.touch",
     "files.write_bytes": "FileStore.write_bytes",
     "files.write_text": "FileStore.write_text",
@@ -190,6 +191,18 @@ def kept():
     random.seed_of_this_test = random.random()
 
 
+def file_step(module):
+    """A file that is read and written, as the parts that open it do."""
+    files = module.FileStore(BUCKET)
+
+    @files.one_step("/tmp/a")
+    def both():
+        step = module._file_steps["tmp/a"]
+        step.left = (step.content() or b"") + b"x"
+
+    both()
+
+
 def stepped(module, *keys):
     """Read these entries, and write the first."""
     store = module.Store(TABLE)
@@ -234,6 +247,7 @@ CALLS = {
     "files.open_write": [lambda m: m.FileStore(BUCKET).open("/tmp/b", "w").close()],
     "files.open_append": [lambda m: appended(m, "x")],
     "files.open_new": [lambda m: taken(m, lambda files: files.open("/tmp/a", "x"))],
+    "files.step": [file_step],
     "files.touch": [lambda m: m.FileStore(BUCKET).touch("/tmp/a")],
     "files.entries_read": [lambda m: m.FileStore(BUCKET).entries("/tmp/e").get("c")],
     "files.entries_write": [lambda m: m.FileStore(BUCKET).entries("/tmp/e").update({"a": "1", "b": b"2"})],
