@@ -50,12 +50,12 @@ its own. A counter that is incremented without `global` raises on every call; th
 AP-02 stateful operations, AP-10 global state assumptions.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from statelift.alarming import alarm_for, alarm_reasons, alerting_branch, branch_edit
 from statelift.counting import kept_locally, taken, taken_edits
+from statelift.dropping import strangers
 from statelift.facts.values import Access, Cell
 from statelift.housing import count_in_place
 from statelift.infra.names import env_name, table_id
@@ -72,7 +72,6 @@ from statelift.judge.counters import (
 from statelift.judge.steps import as_step
 from statelift.judge.styles import counts_beside, metrics_of
 from statelift.judge.values import Judgement
-from statelift.link.names import CellKey
 from statelift.metering import (
     beside_additions,
     caught_output,
@@ -140,7 +139,7 @@ def _atomic(judgement: Judgement) -> Callable[[Judgement, Workspace, Uses], Prop
 
 def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterator[tuple[Tier, str]]:
     assert judgement.cell is not None
-    yield from _strangers(judgement.cell[0], workspace)
+    yield from strangers(judgement.cell[0], workspace)
     (home, name), cell = judgement.cell
     is_tallied = judgement.rule == "SL201" and cell.home == "class"  # a metric needs no place of its own
     if cell.definition_count > 1 or not cell.is_top_level or ("." in name and not is_tallied):
@@ -163,20 +162,6 @@ def _obstacles(judgement: Judgement, workspace: Workspace, uses: Uses) -> Iterat
                 Tier.REVIEW,
                 f"line {line}: what {use.value.text} adds to {name} itself was lost, and is counted now",
             )
-
-
-def _strangers(key: CellKey, workspace: Workspace) -> Iterator[tuple[Tier, str]]:
-    """Uses of the variable that name it in another way: it will be gone."""
-    path, name = key
-    if workspace.program.stray_attributes(key):
-        yield Tier.MANUAL, f".{name} is also used on objects that cannot be followed"
-    if workspace.program.has_star_import_of(path):
-        yield Tier.MANUAL, f"a star import of {path} hides who else uses {name}"
-    quoted = re.compile(rb"""(["'])%s\1""" % name.encode(workspace.program.modules[path].encoding))
-    if b"__all__" in workspace.sources[path] and quoted.search(workspace.sources[path]):
-        yield Tier.MANUAL, f"__all__ of {path} names {name}"
-    if who := workspace.evidence.mentions(path, name.rpartition(".")[2]):
-        yield Tier.REVIEW, f"{who} {name}, which is no variable any more: change that, too"
 
 
 # ---------------------------------------------------------------- nobody reads it: a metric

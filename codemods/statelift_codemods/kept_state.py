@@ -19,7 +19,10 @@ and the functions that it calls get it as a parameter: `collect(item)` becomes `
 file. Where a function is handed around as a value, is called by others, or gives the name another value, the
 variable stays where it is, and two lines at the start of the handler set it anew (`global results` in front).
 
-A handler that every call adds to the same logger is added once: under `if not logger.handlers:`.
+What every call adds to a part of the process, so that it grows and grows, is added once. A handler of a logger
+stands under `if not logger.handlers:`; one that holds something of the call (a buffer whose text is the answer)
+takes the place of the last one, behind `logger.handlers.clear()`. A folder that is the same in every call stands
+under `if folder not in sys.path:`, and so do entries of other lists of the interpreter.
 
 ## Left alone
 Variables that are set before every use, caches, flags that no reply depends on.
@@ -36,30 +39,25 @@ They give every variable a table operation of its own. With lists and several va
 AP-10 global state assumptions.
 """
 
-import ast
-import re
 from collections.abc import Iterator
 
 from statelift.judge.steps import is_for_one_call, is_only_aliased
 from statelift.judge.values import Judgement
 from statelift.localising import localise
-from statelift.model import Edit, Tier, Verdict
+from statelift.model import Verdict
+from statelift.registering import is_registration, register_once
 from statelift.renewing import renew
 from statelift.stepping import keep
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL102", "SL103")
-LOGGER = "logging.getLogger()"
-NAMED = re.compile(r"(logging\.)?getLogger\(.+\)")  # Lambda gives the one without a name a handler
-PLAIN = re.compile(r"(logging\.)?StreamHandler\(((stream=)?sys\.std(out|err))?\)")
-ONCE = "each line of the log appears once; a handler that something else gave the same logger counts, too"
 EMPTY = frozenset({"{}", "[]", "set()", "dict()", "list()"})
 
 
 def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """The variable is kept around each call; where it may have been meant for one call, also: it is set anew."""
-    if judgement.cell is not None and judgement.cell[0][1] == LOGGER:
-        yield from _added_once(judgement, workspace)
+    if is_registration(judgement):
+        yield register_once(judgement, workspace)
         return
     is_aliased = judgement.is_step and is_only_aliased(workspace.evidence, judgement)
     is_one_of_two = judgement.is_step and is_for_one_call(workspace.evidence, judgement)
@@ -70,44 +68,6 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         yield keep(judgement, workspace)
     if renewed is not None:
         yield renewed
-
-
-def _added_once(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
-    """`logger.addHandler(h)` under `if not logger.handlers:`, where the handler holds nothing of the call."""
-    edits: list[Edit] = []
-    for path, use in judgement.accesses:
-        if use.op != "append":
-            continue
-        line = workspace.sources[path].rfind(b"\n", 0, use.span.start) + 1
-        margin = workspace.between(path, line, use.span.start)
-        is_alone = use.is_statement and not margin.strip() and workspace.text(path, use.span).count("\n") == 0
-        spelled = workspace.text(path, use.name)
-        if not is_alone or not _is_of_no_call(workspace.sources[path], use.place.line):
-            return
-        edits.append(Edit(path, use.span.start, use.span.start, f"if not {spelled}.handlers:\n{margin}    "))
-    if edits:
-        yield Proposal("once", "add the log handler once per container", tuple(edits), Tier.REVIEW, (ONCE,))
-
-
-def _is_of_no_call(source: bytes, line: int) -> bool:
-    """Whether a named logger gets a handler that is made of a standard stream, or of nothing."""
-    tree = ast.parse(source)
-    made = {
-        each.targets[0].id: ast.unparse(each.value)
-        for each in ast.walk(tree)
-        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
-    }
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(value=logger, attr="addHandler"), args=[given], lineno=at) if (
-                at == line
-            ):
-                names = [ast.unparse(each) for each in (logger, given)]
-                owner, handler = (made.get(name, name) for name in names)
-                return NAMED.fullmatch(owner) is not None and PLAIN.fullmatch(handler) is not None
-            case _:
-                pass
-    return False
 
 
 def _has_entries(judgement: Judgement) -> bool:

@@ -54,6 +54,8 @@ def demoted(change: Change, reason: str) -> Change:
 
 
 def _alone(change: Change, read: Read, proven: frozenset[str]) -> Change:
+    if change.tier is Tier.MANUAL and not change.ops:
+        return change  # it says itself why nothing can be done
     if change.tier is not Tier.MANUAL and _has_all_it_names(change) and proven >= set(_by_template([change])):
         code = tuple(op for op in change.ops if not isinstance(op, _TEMPLATED))
         tried = replace(change, ops=code or change.ops)

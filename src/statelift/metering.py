@@ -71,12 +71,14 @@ def sent_by_calls(judgement: Judgement, workspace: Workspace, namespace: str) ->
     yield from workspace.metric_doubts(judgement, namespace)
 
 
-def emitter(path: str, workspace: Workspace, *, is_keyed: bool, is_sent: bool) -> tuple[str, tuple[Operation, ...]]:
+def emitter(
+    path: str, workspace: Workspace, *, is_keyed: bool, is_sent: bool, has_unit: bool = False
+) -> tuple[str, tuple[Operation, ...]]:
     """The metric function: from the helper file where that is provably deployed, otherwise in the module itself."""
     if is_sent:
         return "put_metric", workspace.helper(path, "put_metric", ["metric.put"])
     options = workspace.options
-    asked = ["metric.unit"] if options.metric_unit != "Count" else []
+    asked = ["metric.unit"] if has_unit or options.metric_unit != "Count" else []
     asked += ["metric.dimensions"] if options.metric_dimensions or is_keyed else []
     if workspace.is_packaged:
         return "count_metric", workspace.helper(path, "count_metric", ["metric.count", *asked])

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from statelift.model import Change, Plan, Tier
 
-PER_CALL = "localise"  # the style of what makes a variable of the container one of each call
+# Styles of changes behind which no call finds what another one left: a variable of the call, one entry for all.
+PER_CALL = frozenset({"localise", "once"})
 
 
 def is_per_call(change: Change) -> bool:
-    """Whether a call begins with the first value again: what earlier ones left is gone on purpose."""
-    return _style(change) == PER_CALL
+    """Whether a call finds nothing that earlier ones left: that is gone on purpose."""
+    return _style(change) in PER_CALL
 
 
 def chosen_changes(made: Plan, upto: Tier, *, only_accepted: bool) -> list[Change]:

@@ -19,10 +19,14 @@ _BUFFER = _FILE | {
     "seek": "attribute",
     "escape": "advance",
 }  # a writer gets it: csv.writer(buf)
-_INSTRUMENT = dict.fromkeys("labels inc dec set observe".split(), "append")
+_INSTRUMENT = dict.fromkeys(
+    "labels inc dec set observe time count_exceptions track_inprogress set_to_current_time".split(), "append"
+)
 _SQLITE = dict.fromkeys("execute executemany executescript".split(), "advance")
-_LOGGER = dict.fromkeys("addHandler addFilter".split(), "append") | dict.fromkeys(
-    "append_keys append_context_keys structure_logs set_correlation_id".split(), "nested"
+_LOGGER = (
+    dict.fromkeys("addHandler addFilter".split(), "append")
+    | dict.fromkeys("append_keys append_context_keys structure_logs set_correlation_id".split(), "nested")
+    | {"handlers.clear": "clear"}
 )
 _QUEUE = {"put": "append", "put_nowait": "append", "get": "advance", "get_nowait": "advance"}
 _SWITCH = {"set": "rebind", "clear": "rebind"}

@@ -191,6 +191,8 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation("pop", call, key=key, result=call)
         case "pop", [key, default]:
             return Operation("pop", call, key=key, default=default, result=call)
+        case "insert", [_, value]:
+            return Operation("method:insert", call, value=value, result=call)
         case "setdefault", [key, default]:
             return _read_or_nested(syntax, Operation("setdefault", call, key=key, default=default, result=call))
         case "update", [value]:
@@ -228,9 +230,11 @@ def _assigned(syntax: Syntax, target: ast.expr) -> ast.expr | None:
 
 
 def _part(syntax: Syntax, attribute: ast.Attribute) -> Operation:
-    """`session.headers`: read, or changed by `.update(…)` or `[…] = …`."""
+    """`session.headers`: read, or changed by `.update(…)` or `[…] = …`; `logger.handlers.clear()`."""
     outer = syntax.parents[attribute]
     match outer:
+        case ast.Attribute(attr="clear") if attribute.attr == "handlers" and _is_called(syntax, outer):
+            return Operation("unknown:handlers.clear", syntax.statement(attribute))
         case ast.Attribute(attr="update") if isinstance(call := syntax.parents[outer], ast.Call):
             given = call.args[0] if len(call.args) == 1 and not call.keywords else None
             return Operation("nested", call, value=given)
@@ -238,6 +242,11 @@ def _part(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation("nested", syntax.statement(attribute), value=_assigned(syntax, outer))
         case _:
             return Operation("attribute", attribute, result=attribute)
+
+
+def _is_called(syntax: Syntax, method: ast.Attribute) -> bool:
+    call = syntax.parents[method]
+    return isinstance(call, ast.Call) and call.func is method
 
 
 def _read_or_nested(syntax: Syntax, operation: Operation) -> Operation:

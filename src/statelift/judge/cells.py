@@ -15,6 +15,7 @@ from statelift.judge.fills import is_stale
 from statelift.judge.homes import housed
 from statelift.judge.latches import addition_reasons, latch_reasons, renewal_reasons
 from statelift.judge.lazies import is_pool, lazy_reasons
+from statelift.judge.registrations import ADDING, emptied_first, registered_once
 from statelift.judge.scoped import scoped_reasons
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import is_first_value, is_torn, judge_store
@@ -95,6 +96,8 @@ def _rule(evidence: Evidence, make: "_Maker", uses: Uses, reachable: Uses) -> Ju
         reason = "rule 1: it always names the same objects; what changes in them is told there"
         return make("SL101", Verdict.CONSTANT, "is never changed after import", (reason,))
     is_logger = cell.callee == LOGGERS
+    if is_logger and (emptied := emptied_first(evidence, key, reachable)):
+        return make("SL102", Verdict.REQUEST_SCOPED, _LEFT[Verdict.REQUEST_SCOPED], emptied)
     if cell.home == "process" and (is_logger or not any(_is_plain_read(use) for _, use in reachable)):
         is_growing = cell.kind == "list" or is_logger
         return _registry(make) if is_growing and not _is_set_up_once(evidence, key, writes) else None
@@ -103,7 +106,9 @@ def _rule(evidence: Evidence, make: "_Maker", uses: Uses, reachable: Uses) -> Ju
             return make("SL103", Verdict.POOL, "is a pool that is built once per container", reasons)
         if reasons:
             return make("SL103" if not is_container(cell) else "SL101", verdict, _LEFT[verdict], reasons)
-    return _state(evidence, make, reachable)
+    is_list = is_logger or (cell.home == "process" and cell.kind == "list" and _is_leak(evidence, make, reachable))
+    is_growing = is_list and all(use.op in ADDING for _, use in writes)
+    return _registry(make) if is_growing else _state(evidence, make, reachable)
 
 
 def _harmless(
@@ -116,6 +121,7 @@ def _harmless(
     yield latch_reasons(cell, reachable), Verdict.LATCH
     yield renewal_reasons(evidence, key, cell, reachable), Verdict.LATCH
     yield addition_reasons(writes), Verdict.LATCH
+    yield registered_once(evidence, cell, reachable, writes), Verdict.LATCH
     yield lazy_reasons(evidence, key, cell, reachable), Verdict.LAZY_CLIENT
     yield cache_reasons(evidence, key, cell, reachable), Verdict.CACHE
     yield companion_reasons(evidence, cell, reachable), Verdict.CACHE
@@ -284,13 +290,13 @@ def _by_shape(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
         if not reads and not _may_be_read(evidence, make):
             return make(
                 "SL104", Verdict.WRITE_ONLY, "is filled by every call and read by none",
-                ("rule 4: nothing reads it: delete it, or log what it collects",), Tier.MANUAL,
+                ("rule 4: nothing reads it: delete it, or log what it collects",), Tier.REVIEW,
             )  # fmt: skip
         return judge_store(evidence, make, uses)
     if is_container(make.cell) and any(use.op in GROWING for _, use in uses):
         return _accumulator(evidence, make, uses, bool(reads))
     if make.cell.callee.startswith(PULLED):
-        return make("SL104", Verdict.WRITE_ONLY, "counts where nobody asks", (SCRAPED,), Tier.MANUAL)
+        return make("SL104", Verdict.WRITE_ONLY, "counts where nobody asks", (SCRAPED,), Tier.REVIEW)
     return make(
         "SL103", Verdict.STATE, "remembers a value of one invocation for the next",
         (
@@ -324,7 +330,7 @@ def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) 
     if not has_reads:
         reason = "rule 4: nothing reads it: it only fills the container's memory; delete it or log its items"
         return make(
-            "SL104", Verdict.WRITE_ONLY, "grows with every call and is read by none", (reason,), Tier.MANUAL
+            "SL104", Verdict.WRITE_ONLY, "grows with every call and is read by none", (reason,), Tier.REVIEW
         )
     if _is_leak(evidence, make, uses):
         reasons = (

@@ -33,6 +33,9 @@ def read(module, name):
         value = getattr(value, part, 0)
     if isinstance(value, dict):
         value = sum(value.values())
+    if hasattr(value, "collect"):  # an instrument of Prometheus
+        samples = [each for family in value.collect() for each in family.samples]
+        value = sum(each.value for each in samples if each.name.endswith(("_total", "_sum")))
     return value if isinstance(value, (int, float)) else 0
 """
 
