@@ -12,7 +12,8 @@ container. It is called where the constructor stood (a function that does nothin
 the decorator itself), so exceptions are raised in the same place, nothing happens at import, and tests can
 clear it with `_s3_client.cache_clear()`. A `with` that only closed goes, and so does `close()`. Engines get
 `pool_pre_ping=True`, and pools what makes them ask their connections (`check=`, `ping_interval=0`); sessions of
-requests and httpx are given out without the cookies of earlier calls.
+requests and httpx are given out without the cookies of earlier calls. Where a client signs with `AWS4Auth`, that
+gets the credentials themselves (`refreshable_credentials`) in place of the keys of one moment.
 
 SQL connections come from a slot that is validated before every use, and that opens another one when an argument has
 changed (a rotated password); clients whose arguments are no keys of a cache come from such a slot, too. A password
@@ -46,6 +47,7 @@ from dataclasses import replace
 from statelift.catalogue import Library, constructors
 from statelift.facts.values import Access, Argument, Close, Connection, Reading
 from statelift.judge.given import is_read_late, is_secret
+from statelift.judge.signing import is_renewed, signers_of
 from statelift.judge.values import Judgement
 from statelift.keeping import (
     LIMIT,
@@ -61,6 +63,8 @@ from statelift.keeping import (
     slot_there,
 )
 from statelift.model import Edit, EnsureHelperPart, EnsureImport, Operation, Span, Tier, Verdict
+from statelift.resigning import kept as kept_signer
+from statelift.resigning import renewed
 from statelift.workspace import Proposal, Workspace
 
 RULES = ("SL401", "SL402")
@@ -110,6 +114,8 @@ def _obstacles(
 ) -> Iterator[tuple[Tier, str]]:
     for argument in connection.arguments:
         is_unpacked = argument.name in ("*", "**")
+        if is_renewed(workspace.evidence, path, connection, argument):
+            continue
         if argument.has_locals and argument.is_inherited:
             yield Tier.MANUAL, f"its session's argument {argument.value.text} is a local value"
         elif argument.has_locals and not is_asked and (is_unpacked or not _is_hashable(workspace, path, argument)):
@@ -167,13 +173,14 @@ def _flawed(proposal: Proposal, kept: Kept) -> Proposal:
 def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Proposal:
     title = f"build {_short(connection.text)} once per container"
     library = constructors()[connection.constructor]
+    signing = dict.fromkeys(_signing(judgement, workspace, path, connection))
     varying = [argument for argument in connection.arguments if _is_given(workspace, path, argument)]
     if connection.factory is not None and library.name not in COOKIES and not varying:
         # the function is a getter already: it only has to keep what it builds
         kept = keep_open(connection, "", path, library, judgement.endings)
         cached = Edit(path, connection.factory, connection.factory, "@functools.cache\n")
         pinged = _pinged(workspace, path, connection)
-        ops = (cached, *pinged, *_kept(kept, workspace), EnsureImport(path, "functools"))
+        ops = (cached, *pinged, *_kept(kept, workspace), *signing, EnsureImport(path, "functools"))
         return _flawed(Proposal("getter", title, ops, judgement.tier), kept)
 
     def define(name: str) -> str:
@@ -184,10 +191,27 @@ def _getter(judgement: Judgement, workspace: Workspace, path: str, connection: C
     kept = keep_open(connection, f"{name}({call})", path, library, judgement.endings)
     ops = (
         *_kept(kept, workspace),
+        *signing,
         EnsureImport(path, "functools"),
         *_definitions(name, path, define, varying, library),
     )
     return _flawed(Proposal("getter", title, ops, judgement.tier), kept)
+
+
+def _signing(judgement: Judgement, workspace: Workspace, path: str, connection: Connection) -> Iterator[Operation]:
+    """What lets the signers of a kept client ask for the keys each time; the session they ask is kept, too."""
+    for argument in connection.arguments:
+        if not is_renewed(workspace.evidence, path, connection, argument):
+            continue
+        for site, signer in signers_of(workspace.evidence, path, connection, argument):
+            if not argument.has_locals:
+                yield from renewed(site, signer)
+                continue
+            yield from kept_signer(site, signer, workspace)
+            for session in workspace.program.connections_of(site):
+                if session.span == signer.session:
+                    own = replace(judgement, endings=((site, session.ending),))
+                    yield from _getter(own, workspace, site, session).ops
 
 
 def _definitions(

@@ -21,6 +21,7 @@ from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.sections import sections
+from statelift.facts.signers import signers
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
 from statelift.facts.unnamed import changed_unnamed
@@ -70,6 +71,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         files=tuple(Files(syntax, provenance, paths, guards).collect()),
         connections=tuple(connections.collect()),
         hooks=tuple(connections.hooks()),
+        signers=tuple(signers(syntax)),
         leftovers=tuple(leftovers(syntax)),
         setting=connections.setting(),
         globals=tuple(global_statements(syntax)),

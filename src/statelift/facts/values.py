@@ -428,6 +428,26 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Signer:
+    """A call of AWS4Auth with the keys of one moment. `text` is what stands there instead, "" where nothing can.
+
+    It is bound to `variable`, which has no other value. The variable `keys` holds the credentials, `frozen` is the
+    call that freezes them, `session` the call that makes the session which is asked; None for one of the module.
+    `parameters` are local variables in the text.
+    """
+
+    function: str
+    place: Place
+    span: Span
+    text: str = ""
+    variable: str = ""
+    keys: str = ""
+    parameters: tuple[str, ...] = ()
+    frozen: Span | None = None
+    session: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hook:
     """A function that a call registers with a client: `text` is what is called, `subject` the client's cell.
 
@@ -610,6 +630,7 @@ class ModuleFacts:
     environment_writes: tuple[EnvironmentWrite, ...]
     mentions: frozenset[str] = frozenset()
     hooks: tuple[Hook, ...] = ()
+    signers: tuple[Signer, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     unnamed: frozenset[str] = frozenset()
     setting: str = ""

@@ -8,6 +8,7 @@ from statelift.catalogue import constructors
 from statelift.facts.values import Argument, Connection, EnvironmentWrite, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.running import doubts
+from statelift.judge.signing import doubts_of_signers, is_renewed
 from statelift.link.arguments import argument_of
 from statelift.link.names import shift_of
 from statelift.link.sources import Source
@@ -112,11 +113,15 @@ def doubts_of(
         yield Tier.REVIEW, f"its arguments are unpacked from {text}"
     if ODD.search(text) and not argument.has_locals:
         yield Tier.MANUAL, f"{text} means something else outside of its function"
+    yield from doubts_of_signers(evidence, path, connection, argument)
+    if is_renewed(evidence, path, connection, argument):
+        return
     for kind, name in doubts(evidence, path, argument):
         if kind == "effect":
             yield (
                 Tier.REVIEW,
-                f"{text} uses {name}: that happens once per container then, and no longer in every call",
+                f"{text} uses {name or 'what a call gives'}: that happens once per container then, and no longer in"
+                " every call",
             )
             break
     sources = evidence.sources.of(path, argument.value)
