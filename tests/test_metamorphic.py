@@ -77,7 +77,7 @@ def files_of(project):
 
 
 def is_ours(name):
-    return name in ("expected.json", "events.json", "resources.json")
+    return name in ("expected.json", "events.json", "http.json", "resources.json")
 
 
 @cache
