@@ -47,7 +47,7 @@ NAMES = {
     "metric.unit": "count_metric",
     "metric.dimensions": "count_metric",
     "metric.put": "put_metric",
-    "stateless.handler": "stateless",
+    **{name: "stateless" for name in PARTS if name.startswith("stateless.")},
     **{name: f"Store.{name.removeprefix('store.')}" for name in PARTS if name.startswith("store.")},
     "store.step": "one_step",
     "store.steps": "one_step",
@@ -238,7 +238,11 @@ CALLS = {
     "counters.get": [lambda m: m.Counters(TABLE).get("k", 0)],
     "counters.require": [absent],
     "counters.contains": [lambda m: m.Counters(TABLE).contains("k")],
-    "stateless.handler": [lambda m: m.stateless(TABLE, "random:seed_of_this_test")(kept)()],
+    **{
+        name: [lambda m: m.stateless(TABLE, "random:seed_of_this_test")(kept)()]
+        for name in PARTS
+        if name.startswith("stateless.")
+    },
     "metric.count": [lambda m: m.count_metric("Orders")],
     "metric.unit": [lambda m: m.count_metric("Orders", unit="Bytes")],
     "metric.dimensions": [lambda m: m.count_metric("Orders", dimensions={"service": "shop"})],

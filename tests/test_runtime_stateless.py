@@ -220,6 +220,15 @@ def test_attributes_come_and_go():
     ]
 
 
+def test_a_text_is_never_taken_for_nothing():
+    source = (
+        "from statelift_state import stateless\nlast = 'none'\n"
+        "@stateless(TABLE, 'last')\ndef handler(event):\n    global last\n    before, last = last, event\n"
+        "    return before\n"
+    )
+    assert [called(started(source), event) for event in ("~", "a", "~")] == ["none", "~", "a"]
+
+
 def test_types_that_a_table_cannot_hold_are_refused_by_name():
     source = (
         "from statelift_state import stateless\nlast = None\n"

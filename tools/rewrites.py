@@ -72,10 +72,13 @@ def _about(plan: Plan, symbol: str, line: int) -> Finding | None:
     """The finding on a symbol or a line; of several the one with a change."""
     name = symbol.rpartition(".")[2].strip("()")
     own = [each for each in plan.findings if each.family in ("memory", "counter")]
-    found = [
-        each for each in own if name in (each.symbol.rpartition(".")[2], each.symbol) or each.place.line == line
-    ]
+    found = [each for each in own if _is_named(each.symbol, name) or each.place.line == line]
     return max(found, key=lambda each: len(each.changes), default=None)
+
+
+def _is_named(symbol: str, name: str) -> bool:
+    """`user` names `Session.user` and `user`, and `local` what lies in it: `local.user`."""
+    return name in (symbol, symbol.rpartition(".")[2], symbol.partition(".")[0])
 
 
 def labelled_answers(labels: Iterable[str], checkouts: Path) -> Iterator[Answer]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from statelift.facts.values import Access, Call, Cell
-from statelift.judge.steps import function_of
+from statelift.judge.addresses import function_of
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey, FunctionKey
 from statelift.link.single import is_given

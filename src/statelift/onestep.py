@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from statelift.facts.values import Access, Function, Guard
+from statelift.judge.addresses import function_of
 from statelift.judge.blocks import is_fixed
-from statelift.judge.steps import STARTING, function_of, one_steps_above
+from statelift.judge.steps import STARTING, one_steps_above
 from statelift.judge.stores import operations, racing
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey, FunctionKey, Target, import_target

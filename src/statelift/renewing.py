@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from statelift.judge.steps import function_of
+from statelift.judge.addresses import CONTEXT, function_of
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey, FunctionKey
 from statelift.model import Edit, EntryPoint, Tier, Verdict
@@ -69,6 +69,8 @@ def renew(judgement: Judgement, workspace: Workspace) -> Proposal | None:
     assert judgement.cell is not None
     key, cell = judgement.cell
     if cell.value is None or cell.home != "module" or not cell.is_top_level or cell.definition_count != 1:
+        return None
+    if cell.callee == CONTEXT:  # a new one for each call would never go
         return None
     if any(
         _is_computed(workspace, key, atom.detail) for atom in cell.value.atoms if atom.kind in ("name", "import")

@@ -72,6 +72,10 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "counters.add": Part(("encode", "key", "counters", "counter.add"), (_GET, _UPDATE)),
         **{f"counters.{name}": Part(_COUNTS, (_GET,)) for name in ("get", "require", "contains")},
         "stateless.handler": Part((*_STEP, "conflict", "stateless"), (_GET, _UPDATE)),
+        **{
+            f"stateless.{name}": Part(("stateless.handler",), (_GET, _UPDATE))
+            for name in ("environment", "context", "closure", "made")
+        },
         "metric.count": Part(("metric",)),
         "metric.unit": Part(("metric",)),
         "metric.dimensions": Part(("metric",)),
@@ -121,7 +125,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 _MODULES = (
-    *("base64", "collections", "contextlib", "datetime", "decimal", "errno", "fnmatch", "functools"),
+    *("base64", "collections", "contextlib", "contextvars", "datetime", "decimal", "errno", "fnmatch", "functools"),
     *("hashlib", "importlib", "inspect", "io", "itertools", "json", "math", "os", "pathlib", "posixpath", "re"),
     *("sys", "time", "uuid"),
 )

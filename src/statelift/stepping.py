@@ -1,7 +1,8 @@
 """A cell that is kept as a whole -> the change: `@stateless` above every function that a call begins with."""
 
 from statelift.infra.names import env_name, table_id
-from statelift.judge.steps import decorators_of, function_of, name_in
+from statelift.judge.addresses import function_of, name_in, part_of
+from statelift.judge.steps import decorators_of
 from statelift.judge.styles import asked_of
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey, FunctionKey
@@ -10,7 +11,6 @@ from statelift.repeating import is_repeatable
 from statelift.workspace import Proposal, Workspace
 
 TABLE = "STATE"
-PART = "stateless.handler"
 NOT_USED = (
     "its table, key and ttl of the configuration are not used: what is kept around a call lies in one item with"
     " other variables, in a table of its own"
@@ -25,14 +25,15 @@ def keep(judgement: Judgement, workspace: Workspace) -> Proposal:
     """Read the cell before each call and write it back after: nothing else changes."""
     assert judgement.cell is not None
     table = table_id(workspace.resource_name(TABLE))
+    part = part_of(workspace.program, judgement.cell[0])
     ops: list[Operation] = []
     calls: list[tuple[str, str, str]] = []
     for entry in workspace.entry_points(judgement):
         function = function_of(workspace.program, entry)
         assert function is not None
         ops.append(_decorator(judgement, workspace, entry, env_name(table)))
-        ops += workspace.helper(function[0], "stateless", [PART])
-        calls.append((*function, PART))
+        ops += workspace.helper(function[0], "stateless", [part])
+        calls.append((*function, part))
     ops += workspace.infrastructure(judgement, table, "table", calls)
     functions = [function_of(workspace.program, entry) for entry in workspace.entry_points(judgement)]
     is_repeated = any(each and is_repeatable(workspace, each, judgement.cell[0]) for each in functions)

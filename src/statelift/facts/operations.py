@@ -12,6 +12,7 @@ METHODS = frozenset(
 NESTED_CHANGES = frozenset(
     "append extend insert remove pop popitem clear update setdefault add discard sort reverse".split()
 )
+TAKING = {"update": "method:update", "set": "unknown:set"}  # the latter of a ContextVar, or a gauge
 BOUND = "bound:"  # `seen.add` as a value: whoever gets it may call it
 ASKING = frozenset({"select", "explain", "values"})  # words that a database is asked with, and not told anything
 WHOLE_READS = frozenset(
@@ -195,8 +196,8 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
             return Operation("method:insert", call, value=value, result=call)
         case "setdefault", [key, default]:
             return _read_or_nested(syntax, Operation("setdefault", call, key=key, default=default, result=call))
-        case "update", [value]:
-            return Operation("method:update", call, value=value, result=call)
+        case method, [value] if method in TAKING:
+            return Operation(TAKING[method], call, value=value, result=call)
         case ("append" | "add" | "discard" | "remove" | "extend") as method, [value]:
             return Operation(method, call, value=value, result=call)
         case "new_child", _:  # of a ChainMap: a new one in front, which takes all writes

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.facts.values import Access, Argument, Call, Cell, Function, ModuleFacts, Value
+from statelift.judge.addresses import CONTEXT, assumed_of, function_of, name_in, unnamed
 from statelift.judge.evidence import Evidence, uses_of
 from statelift.judge.stores import live_value
 from statelift.judge.values import Judgement
@@ -18,7 +19,7 @@ from statelift.link.names import CellKey, FunctionKey
 from statelift.link.program import Program
 from statelift.link.valuetypes import STORABLE
 from statelift.link.writes import is_container, is_write
-from statelift.model import EntryPoint, Tier, Verdict
+from statelift.model import Tier, Verdict
 
 DECORATOR = "statelift_state.stateless"
 ONE_STEP = "statelift_state.one_step"
@@ -26,7 +27,7 @@ RULES = frozenset({"SL101", "SL102", "SL103", "SL202"})
 CONTAINERS = frozenset(
     "collections.deque collections.Counter collections.OrderedDict collections.defaultdict".split()
 )
-HOMES = frozenset({"module", "class", "instance", "default", "function", "object"})
+HOLDING = CONTAINERS | {CONTEXT}  # what they hold is read and written, not what they are
 DATA = (
     *(str, bytes, int, float, list, tuple, dict, set, collections.deque, collections.Counter),
     *(collections.OrderedDict, datetime.datetime, datetime.timedelta, decimal.Decimal),
@@ -51,7 +52,7 @@ def as_step(evidence: Evidence, judgement: Judgement) -> Judgement:
     if refusals:
         tier = Tier.REVIEW if judgement.verdict is Verdict.LEAK else Tier.MANUAL  # a leak can also be made local
         return replace(judgement, tier=tier, reasons=(*judgement.reasons, *refusals))
-    assumed = (STEP, *dict.fromkeys(_assumptions(evidence, judgement)))
+    assumed = (STEP, *assumed_of(judgement), *dict.fromkeys(_assumptions(evidence, judgement)))
     reasons = judgement.reasons[:1]
     reached = [(path, use) for path, use in judgement.accesses if evidence.is_reachable(path, use.function)]
     subject = replace(judgement.subject, uses=uses_of(reached))  # other code means what it meant
@@ -63,7 +64,8 @@ def as_step(evidence: Evidence, judgement: Judgement) -> Judgement:
 
 def _assumptions(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
     """What has to hold of the values; a TypeError tells where it does not."""
-    for path, use in judgement.accesses:
+    assert judgement.cell is not None
+    for path, use in judgement.accesses if judgement.cell[1].home != "process" else ():  # which holds text only
         given = use.value or use.default
         if given is not None and use.op not in LOOKING and not _is_storable(evidence, path, given):
             what = f"line {use.place.line}: the type of {given.text} is not known"
@@ -147,44 +149,6 @@ def is_only_aliased(evidence: Evidence, judgement: Judgement) -> bool:
     return not any(is_write(judgement.cell[1], use.op) for _, use in reached)
 
 
-# ---------------------------------------------------------------- names
-
-
-def function_of(program: Program, entry: EntryPoint) -> FunctionKey | None:
-    """The function that an entry point is, None where it is made of one."""
-    keys = [key for key, entries in program.entries.items() if entry in entries]
-    target = program.resolve(entry.path, entry.attribute) if entry.path in program.modules else None
-    is_function = target is not None and target.kind == "function"
-    return keys[0] if len(keys) == 1 and is_function else None
-
-
-def name_in(program: Program, key: CellKey, entry: EntryPoint) -> str:
-    """How the decorator of an entry point's function names a cell; "" where it cannot."""
-    function = function_of(program, entry)
-    cell = program.cells[key]
-    found = (key[0], key[1]) if cell.home != "instance" else _held(program, key)
-    if function is None or found is None:
-        return ""
-    path, name = found
-    return name if path == function[0] else f"{program.dotted(path)}:{name}"
-
-
-def _held(program: Program, key: CellKey) -> CellKey | None:
-    """An attribute of an object, by the one variable of a module that holds the object for good."""
-    attribute = key[1].rpartition(".")[2]
-    holders = [
-        other
-        for other, cell in program.cells.items()
-        if cell.home == "module" and (made := program.class_of(other)) is not None
-        and program.attribute_of(made, attribute) == key
-    ]  # fmt: skip
-    if len(holders) != 1:
-        return None
-    cell, uses = program.cells[holders[0]], program.accesses.get(holders[0], [])
-    is_fixed = cell.is_top_level and cell.definition_count == 1 and not any(use.op == "rebind" for _, use in uses)
-    return (holders[0][0], f"{holders[0][1]}.{attribute}") if is_fixed else None
-
-
 # ---------------------------------------------------------------- what stands against it
 
 
@@ -217,12 +181,8 @@ def _replaced(judgement: Judgement, cell: Cell) -> Iterator[str]:
 
 
 def _unkeepable(evidence: Evidence, judgement: Judgement, key: CellKey, cell: Cell) -> Iterator[str]:
-    is_deep = cell.home in ("function", "object") and key[1].count(".") > 1
-    if cell.home not in HOMES or is_deep:
-        yield "it has no name that a decorator could use"
-    elif cell.home == "default" and cell.kind not in ("dict", "list", "set"):
-        yield "a default that is no list, dict or set cannot be put back in place"
-    if cell.kind == "call" and cell.callee not in CONTAINERS and not _is_storable(evidence, key[0], cell.value):
+    yield from unnamed(evidence, judgement)
+    if cell.kind == "call" and cell.callee not in HOLDING and not _is_storable(evidence, key[0], cell.value):
         yield "a table cannot hold what it starts with"
     if cell.callee == "collections.defaultdict" and not _has_plain_elements(cell):
         yield "a table cannot hold what its missing keys are filled with"
