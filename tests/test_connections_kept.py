@@ -909,3 +909,57 @@ def test_a_connection_that_is_open_while_another_is_opened_is_not_kept(folder):
     after, kept = run(place)
     assert (after, kept.rows) == (replies, world.rows)
     assert 1 < len(kept.opened) < len(world.opened)
+
+
+INHERITED = {
+    "a session": """
+        import boto3
+        def handler(event, context):
+            region = "eu-west-1"
+            session = boto3.Session(profile_name="shop")
+            return session.client(service_name="s3", region_name=region)
+        """,
+    "a session in place": """
+        import boto3
+        def handler(event, context):
+            region = "eu-west-1"
+            return boto3.Session(profile_name="shop").client("s3", region_name=region)
+        """,
+    "a partial": """
+        import functools
+        import boto3
+        make = functools.partial(boto3.client, "s3")
+        def handler(event, context):
+            region = "eu-west-1"
+            return make(region_name=region)
+        """,
+}
+
+
+@pytest.mark.parametrize("name", INHERITED)
+def test_what_a_client_is_made_of_is_given_once(name, folder, monkeypatch):
+    """Its session's arguments, or those of a partial, were once repeated in the call of the getter."""
+
+    class Session:
+        def __init__(self, profile_name=""):
+            self.profile_name = profile_name
+
+        def client(self, service_name, region_name=""):
+            return self.profile_name, service_name, region_name
+
+    stub = ModuleType("boto3")
+    stub.Session, stub.client = Session, Session().client
+    monkeypatch.setitem(sys.modules, "boto3", stub)
+    place = folder(INHERITED[name])
+
+    def answer():
+        sys.modules.pop("app", None)
+        monkeypatch.syspath_prepend(str(place))
+        importlib.invalidate_caches()
+        return importlib.import_module("app").handler({}, None)
+
+    before = answer()
+    migrate(place)
+    assert "_client(region)" in (place / "app.py").read_text()
+    assert answer() == before
+    sys.modules.pop("app", None)

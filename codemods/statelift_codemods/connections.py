@@ -282,7 +282,10 @@ def _parameter(argument: Argument) -> str:
 def _parameterised(workspace: Workspace, path: str, connection: Connection, parameters: dict[str, str]) -> str:
     function = _spelled(path, connection, workspace, connection.maker)
     given = []
+    own = Span(connection.maker.end, connection.span.end)  # those of a session, or of a partial, stand elsewhere
     for argument in connection.arguments:
+        if not (own.start <= argument.value.span.start and argument.value.span.end <= own.end):
+            continue
         text = parameters.get(argument.value.text, argument.value.text)
         match argument.name:
             case "*" | "**" as stars:
