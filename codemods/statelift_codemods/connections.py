@@ -286,7 +286,7 @@ def _parameterised(workspace: Workspace, path: str, connection: Connection, para
     for argument in connection.arguments:
         if not (own.start <= argument.value.span.start and argument.value.span.end <= own.end):
             continue
-        text = parameters.get(argument.value.text, argument.value.text)
+        text = parameters.get(argument.value.text) or workspace.text(path, argument.value.span)
         match argument.name:
             case "*" | "**" as stars:
                 given.append(f"{stars}{text.removeprefix('*')}")
