@@ -28,6 +28,9 @@ stands under `if not logger.handlers:`; one that holds something of the call (a 
 takes the place of the last one, behind `logger.handlers.clear()`. A folder that is the same in every call stands
 under `if folder not in sys.path:`, and so do entries of other lists of the interpreter.
 
+Keys that a call appends to a Powertools logger, and that stand in the lines of later calls, are removed where each
+call begins: `logger.remove_keys(["user"])`.
+
 ## Left alone
 Variables that are set before every use, caches, flags that no reply depends on.
 
@@ -46,6 +49,8 @@ AP-10 global state assumptions.
 
 from collections.abc import Iterator
 
+from statelift.forgetting import forget_keys
+from statelift.judge.registrations import POWERTOOLS
 from statelift.judge.steps import is_for_one_call, is_only_aliased
 from statelift.judge.values import Judgement
 from statelift.localising import localise
@@ -63,6 +68,9 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     """The variable is kept around each call; where it may have been meant for one call, also: it is set anew."""
     if is_registration(judgement):
         yield register_once(judgement, workspace)
+        return
+    if judgement.cell is not None and judgement.cell[1].callee.startswith(POWERTOOLS):
+        yield forget_keys(judgement, workspace)
         return
     is_aliased = judgement.is_step and is_only_aliased(workspace.evidence, judgement)
     is_one_of_two = judgement.is_step and is_for_one_call(workspace.evidence, judgement)

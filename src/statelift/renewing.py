@@ -3,9 +3,9 @@
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
+from statelift.beginnings import Body, Def, body_of
 from statelift.judge.addresses import CONTEXT, function_of
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey, FunctionKey
@@ -25,50 +25,6 @@ REPEATING = (
     ast.For, ast.AsyncFor, ast.While, ast.comprehension, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
     ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
 )  # fmt: skip
-Def = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """A function in its file: where its first statement begins, after the docstring."""
-
-    node: Def
-    lines: Sequence[bytes]
-
-    @property
-    def first(self) -> int:
-        """Index of the first statement that does something."""
-        return 1 if ast.get_docstring(self.node, clean=False) is not None and len(self.node.body) > 1 else 0
-
-    @property
-    def margin(self) -> str:
-        """The white space in front of its statements."""
-        statement = self.node.body[self.first]
-        return self.lines[statement.lineno - 1][: statement.col_offset].decode()
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether its statements have lines of their own."""
-        return not self.margin.strip() and self.node.body[0].lineno > self.node.lineno
-
-    def start_of(self, index: int) -> int:
-        """Offset of the line on which a statement of the body begins; behind the last one: of the line after it."""
-        body = self.node.body
-        line = _first_line(body[index]) - 1 if index < len(body) else (body[-1].end_lineno or 1)
-        return sum(len(each) for each in self.lines[:line])
-
-    @property
-    def names(self) -> set[str]:
-        """Names that the function binds itself."""
-        arguments = self.node.args
-        given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        stored = {n.id for n in ast.walk(self.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        return stored | {each.arg for each in given if each is not None}
-
-
-def _first_line(statement: ast.stmt) -> int:
-    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
-    return min([statement.lineno, *(each.lineno for each in decorators)])
 
 
 def renew(judgement: Judgement, workspace: Workspace) -> Proposal | None:
@@ -113,7 +69,7 @@ def _renewed(key: CellKey, value: str, workspace: Workspace, entry: EntryPoint) 
     function = function_of(workspace.program, entry)
     if function is None or function[0] != key[0] or workspace.program.modules[key[0]].encoding != "utf-8":
         return None
-    body = _body(workspace, function)
+    body = body_of(workspace, function)
     used = {node.id for node in ast.walk(ast.parse(value, mode="eval")) if isinstance(node, ast.Name)}
     if body is None or not body.is_plain or used & (body.names - {key[1]}):
         return None
@@ -126,7 +82,7 @@ def _renewed(key: CellKey, value: str, workspace: Workspace, entry: EntryPoint) 
 def _renewed_elsewhere(key: CellKey, value: str, workspace: Workspace, entry: EntryPoint) -> list[Operation] | None:
     """`clock.NOW = time.time()` at the start of the handler, where its file imports the module by that name."""
     function, dotted = function_of(workspace.program, entry), workspace.program.dotted(key[0])
-    body = None if function is None else _body(workspace, function)
+    body = None if function is None else body_of(workspace, function)
     if function is None or body is None or not body.is_plain or _is_bound_elsewhere(key, workspace):
         return None
     path, module = function[0], workspace.program.modules[function[0]]
@@ -187,7 +143,7 @@ def renew_default(judgement: Judgement, workspace: Workspace) -> Proposal | None
     (path, name), cell = judgement.cell
     qualname, _, parameter = name.removesuffix(")").rpartition("(")
     function, module = (path, qualname), workspace.program.modules[path]
-    body = _body(workspace, function) if function in workspace.program.functions else None
+    body = body_of(workspace, function) if function in workspace.program.functions else None
     if (
         cell.home != "default"
         or cell.value is None
@@ -257,7 +213,7 @@ def _is_given(call: ast.Call, parameter: str, node: Def) -> bool:
     return is_unpacked or len(call.args) > position or any(each.arg in (parameter, None) for each in call.keywords)
 
 
-def _lines(name: str, value: str, path: str, body: _Body) -> Iterator[Edit]:
+def _lines(name: str, value: str, path: str, body: Body) -> Iterator[Edit]:
     """`global name` where the function has none at its top, and the assignment behind it."""
     declared = [
         index for index, each in enumerate(body.node.body) if isinstance(each, ast.Global) and name in each.names
@@ -272,7 +228,7 @@ def _lines(name: str, value: str, path: str, body: _Body) -> Iterator[Edit]:
         yield Edit(path, at, at, f"{margin}global {name}\n{margin}{name} = {value}\n")
 
 
-def _place(name: str, body: _Body) -> int:
+def _place(name: str, body: Body) -> int:
     """Behind such lines for names that come earlier, so that changes give one text in any order."""
     statements, index = body.node.body, body.first
     while index + 1 < len(statements):
@@ -282,13 +238,3 @@ def _place(name: str, body: _Body) -> int:
             case _:
                 break
     return index
-
-
-def _body(workspace: Workspace, function: FunctionKey) -> _Body | None:
-    path, _ = function
-    line = workspace.program.functions[function].place.line
-    data = workspace.sources[path]
-    for node in ast.walk(ast.parse(data)):
-        if isinstance(node, Def) and node.lineno == line:
-            return _Body(node, data.splitlines(keepends=True))
-    return None

@@ -15,7 +15,7 @@ from statelift.judge.fills import is_stale
 from statelift.judge.homes import housed
 from statelift.judge.latches import addition_reasons, latch_reasons, renewal_reasons
 from statelift.judge.lazies import is_pool, lazy_reasons
-from statelift.judge.registrations import ADDING, emptied_first, registered_once
+from statelift.judge.registrations import ADDING, POWERTOOLS, emptied_first, keys_forgotten, registered_once
 from statelift.judge.scoped import scoped_reasons
 from statelift.judge.steps import as_step, is_other_name, kept_reasons
 from statelift.judge.stores import is_first_value, is_torn, judge_store
@@ -26,6 +26,7 @@ from statelift.model import Tier, Verdict
 
 PULLED = "prometheus_client."
 SCRAPED = "rule 4: nobody can scrape a container of a function: emit metrics (EMF) instead"
+KEYS = "rule 9: what a call adds to the logger stands in the lines of later calls, of other users, too"
 MAKERS_OF_STREAMS = ("random.Random", "random.SystemRandom", "secrets.SystemRandom")
 STREAMS = frozenset({"io.StringIO", "io.BytesIO"})
 LOGGERS = "logging.getLogger"
@@ -106,6 +107,8 @@ def _rule(evidence: Evidence, make: "_Maker", uses: Uses, reachable: Uses) -> Ju
             return make("SL103", Verdict.POOL, "is a pool that is built once per container", reasons)
         if reasons:
             return make("SL103" if not is_container(cell) else "SL101", verdict, _LEFT[verdict], reasons)
+    if cell.callee.startswith(POWERTOOLS) and all(use.op == "nested" for _, use in writes):
+        return make("SL103", Verdict.LEAK, "keeps the keys of one request for the next", (KEYS,), Tier.REVIEW)
     is_list = is_logger or (cell.home == "process" and cell.kind == "list" and _is_leak(evidence, make, reachable))
     is_growing = is_list and all(use.op in ADDING for _, use in writes)
     return _registry(make) if is_growing else _state(evidence, make, reachable)
@@ -118,6 +121,7 @@ def _harmless(
     key, cell = make.key, make.cell
     yield kept_reasons(evidence, key, make.subject.handlers), Verdict.REQUEST_SCOPED
     yield scoped_reasons(evidence, key, cell, reachable, writes), Verdict.REQUEST_SCOPED
+    yield keys_forgotten(evidence, cell, reachable), Verdict.REQUEST_SCOPED
     yield latch_reasons(cell, reachable), Verdict.LATCH
     yield renewal_reasons(evidence, key, cell, reachable), Verdict.LATCH
     yield addition_reasons(writes), Verdict.LATCH

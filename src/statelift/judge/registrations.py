@@ -1,5 +1,8 @@
 """Uses of a part of the process -> the reason why no call finds there what it would not have added itself."""
 
+import ast
+from collections.abc import Iterable
+
 from statelift.facts.values import Access, Atom, Cell, Value
 from statelift.judge.evidence import Evidence
 from statelift.link.names import CellKey
@@ -15,6 +18,8 @@ OF_PATHS = frozenset(
     pathlib.Path pathlib.Path.resolve pathlib.Path.absolute pathlib.Path.joinpath""".split()
 )
 OWN_FILE = "__file__"
+POWERTOOLS = "aws_lambda_powertools."
+FORGETTING = "unknown:remove_keys"
 Uses = list[tuple[str, Access]]
 
 
@@ -94,3 +99,62 @@ def _emptying(trace: Trace, clearing: dict[int, Access], addition: Access) -> li
     wanted = (addition.function, addition.spelled)
     same = {key for key, use in clearing.items() if (use.function, use.spelled) == wanted}
     return [step for step in trace.steps if id(step.item) in same]
+
+
+# ---------------------------------------------------------------- keys of log lines
+
+
+def keys_forgotten(evidence: Evidence, cell: Cell, uses: Uses) -> tuple[str, ...]:
+    """Rule 3: every call runs `logger.remove_keys(["user"])` before it uses the logger in any other way."""
+    keys = keys_added(evidence, uses) if cell.callee.startswith(POWERTOOLS) else None
+    if not keys:
+        return ()
+    removed = {id(use): _removed(_call_at(evidence, path, use)) for path, use in uses if use.op == FORGETTING}
+    others = {id(use) for _, use in uses if use.function} - removed.keys()
+    seen: set[int] = set()
+    for trace in evidence.traces:
+        for step in (each for each in trace.steps if id(each.item) in others):
+            for key in keys:
+                removing = [each for each in trace.steps if key in removed.get(id(each.item), ())]
+                if not dominated(removing, step):
+                    return ()
+            seen.add(id(step.item))
+    told = f"rule 3: every call removes what it may be given first: {', '.join(sorted(keys))}"
+    return (told,) if seen == others else ()
+
+
+def keys_added(evidence: Evidence, uses: Uses) -> set[str] | None:
+    """The keys that calls add to the lines of a logger; None where they are not written out."""
+    keys: set[str] = set()
+    for path, use in uses:
+        if use.op != "nested":
+            continue
+        match _call_at(evidence, path, use):
+            case ast.Call(func=ast.Attribute(attr="append_keys"), args=[], keywords=given):
+                names = [each.arg for each in given]
+            case ast.Call(func=ast.Attribute(attr="set_correlation_id")):
+                names = ["correlation_id"]
+            case _:
+                names = [None]
+        if None in names:
+            return None
+        keys |= {each for each in names if each is not None}
+    return keys
+
+
+def _removed(call: ast.expr | None) -> Iterable[str]:
+    """The keys that `logger.remove_keys([...])` names."""
+    match call:
+        case ast.Call(args=[ast.List(elts=given) | ast.Tuple(elts=given) | ast.Set(elts=given)], keywords=[]):
+            return {each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+        case _:
+            return ()
+
+
+def _call_at(evidence: Evidence, path: str, use: Access) -> ast.expr | None:
+    """The call that a use is, read from its file."""
+    module, data = evidence.program.modules[path], evidence.project.get(path, b"")
+    try:
+        return ast.parse(data[use.span.start : use.span.end].decode(module.encoding).strip(), mode="eval").body
+    except SyntaxError:
+        return None
