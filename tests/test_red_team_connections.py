@@ -495,3 +495,35 @@ def test_one_session_for_all_requests(tmp_path: Path, argument: str, body: str, 
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     plan = make_plan([tmp_path], Options(select=("SL404",)))
     assert [each.tier for each in plan.findings if each.rule == "SL404"] == [tier]
+
+
+def test_a_hook_that_a_part_of_it_gets_elsewhere_is_told(tmp_path: Path) -> None:
+    table = "def table():\n    return boto3.resource('dynamodb').Table('orders')\n"
+    hook = "    found.meta.client.meta.events.register('before-send', print)\n"
+    handler = f"def handler(event, context):\n    found = table()\n{hook}    return found.scan()\n"
+    source = f"import boto3\n\n\n{table}\n\n{handler}"
+    assert connection_of(tmp_path, source).tier is Tier.REVIEW
+    (tmp_path / "plain").mkdir()
+    assert connection_of(tmp_path / "plain", source.replace(hook, "")).tier is Tier.SAFE
+
+
+def test_what_is_set_on_the_session_inside_of_a_session_is_not_kept(tmp_path: Path) -> None:
+    lines = (
+        "    session = boto3.Session()",
+        "    session._session.set_config_variable('region', event['r'])",
+        "    return session.client('s3').list_buckets()",
+    )
+    source = "import boto3\n\n\ndef handler(event, context):\n" + "\n".join(lines) + "\n"
+    assert connection_of(tmp_path, source).verdict is Verdict.EVENT_DEPENDENT
+
+
+def test_a_session_of_botocore_inside_of_one_of_boto3_is_told(tmp_path: Path) -> None:
+    lines = (
+        "    session = boto3.Session(botocore_session=botocore.session.get_session())",
+        "    session._session.set_config_variable('region', event['r'])",
+        "    return session.client('s3').list_buckets()",
+    )
+    source = "import boto3\nimport botocore.session\n\n\ndef handler(event, context):\n" + "\n".join(lines) + "\n"
+    (tmp_path / "app.py").write_text(source)
+    plan = make_plan([tmp_path], Options())
+    assert {each.tier for each in plan.changes} <= {Tier.REVIEW, Tier.MANUAL}

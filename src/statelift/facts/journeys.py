@@ -24,8 +24,9 @@ CHANGING = ADDING | frozenset("update set set_cookie setdefault pop clear".split
 SETTERS = frozenset(
     """autocommit set_session set_isolation_level set_client_encoding set_charset set_autocommit select_db
     change_user select client_setname set_read_only set_credentials connect login open auth_password
-    set_tunnel set_debuglevel""".split()
+    set_tunnel set_debuglevel set_config_variable set_default_client_config register_component""".split()
 )  # methods that change the session behind a connection
+INNER = "_session"  # botocore's session of a session of boto3
 SETTER_NAME = re.compile(
     r"set_|add_|register|auth|use_|configure|mount|init_|enable|disable|subscribe|login|connect$"
 )
@@ -258,7 +259,7 @@ def _changes(name: str, path: Path, call: ast.Call) -> bool:
         case [ast.Constant(value=str(command))] if name == "execute_command" and not path:
             return command.upper() in COMMANDS
         case _:
-            is_setter = name in SETTERS and not path and bool(call.args or call.keywords)
+            is_setter = name in SETTERS and path in ((), (INNER,)) and bool(call.args or call.keywords)
             return is_setter or (name in CHANGING and _is_setting(path))
 
 

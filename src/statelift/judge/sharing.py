@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from statelift.catalogue import Library, constructors
+from statelift.facts.journeys import REGISTERING
 from statelift.facts.values import Atom, Changed, Connection, Ending, Function
 from statelift.judge.evidence import Evidence
 from statelift.judge.given import ambient, depends_on, doubts_of, is_fixed, rebound
@@ -15,6 +16,7 @@ from statelift.link.program import HELPER
 from statelift.model import Tier
 
 TOUCHES = frozenset({"close", "dispose", "register", "unregister", "headers", "cookies", "auth"})
+SESSIONS = frozenset({"boto3.Session", "boto3.session.Session"})
 AWS_OWN = ("boto3.", "botocore.", "s3transfer.")
 DRIVERS = frozenset(name.partition(".")[0] for name, each in constructors().items() if each.kind.startswith("sql"))
 
@@ -159,6 +161,11 @@ def _uses(
     if "stored" in ending.flows and not is_kept(evidence, path, connection):
         tier = Tier.MANUAL if _is_sql(library) else Tier.REVIEW
         yield tier, "it is stored in an object, and may be changed or closed elsewhere"
+    if library.kind == "aws" and _leaves(ending) and _registers_hooks(evidence):
+        yield (
+            Tier.REVIEW,
+            "something that was reached through it leaves the function, and may get a hook there",
+        )
     if library.kind == "nosql" and _may_lead_back(evidence, ending):
         yield (
             Tier.REVIEW,
@@ -192,9 +199,19 @@ def _setting(evidence: Evidence, path: str, changed: Changed, connection: Connec
 
 def _may_lead_back(evidence: Evidence, ending: Ending) -> bool:
     """Whether a part of it leaves the function, and the program closes something that it finds as `.client`."""
-    is_given = any(flow.startswith(("part passed", "part stored", "part returned")) for flow in ending.flows)
     names = [{name for name, _ in module.attributes} for module in evidence.program.modules.values()]
-    return is_given and any({"client", "close"} <= each for each in names)
+    return _leaves(ending) and any({"client", "close"} <= each for each in names)
+
+
+def _leaves(ending: Ending) -> bool:
+    """Whether something that was reached through it leaves the function."""
+    return any(flow.startswith(("part passed", "part stored", "part returned")) for flow in ending.flows)
+
+
+def _registers_hooks(evidence: Evidence) -> bool:
+    """Whether a function of the program registers hooks with a client, which may be found as `.meta.client`."""
+    names = [{name for name, _ in module.attributes} for module in evidence.program.modules.values()]
+    return any({"meta", "events"} <= each and not each.isdisjoint(REGISTERING) for each in names)
 
 
 def _alike(evidence: Evidence, path: str, connection: Connection) -> list[Connection]:
@@ -302,6 +319,8 @@ def _passed_on(
         yield tier, f"it is passed to {callee}(), which may close or change it"
     elif key is None and library.kind != "aws":
         yield Tier.REVIEW, f"it is passed to {callee or 'a function'}, which cannot be followed"
+    elif callee in SESSIONS:
+        yield Tier.REVIEW, f"{callee} makes a session of it: what is set on that one is set on this one, too"
     elif callee.startswith("botocore.stub"):
         yield Tier.REVIEW, f"{callee} gives it answers, which a kept client would still have"
     elif key is None and not callee.startswith(AWS_OWN) and _has_request(evidence, path, handed):
