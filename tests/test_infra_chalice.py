@@ -186,8 +186,10 @@ SESSIONS = {}
 
 @app.lambda_function()
 def login(event, context):
-    SESSIONS[event["token"]] = event["user"]
-    return SESSIONS.get(event["old"])
+    if "user" in event:
+        SESSIONS[event["token"]] = event["user"]
+    else:
+        return SESSIONS.get(event["token"])
 """
 
 

@@ -193,8 +193,9 @@ def _key_and_value(evidence: Evidence, store: CellKey, uses: Uses, renewed: Coll
                 yield Tier.REVIEW, f"line {line}: {given.text}: {reason}"
 
 
-def live_value(evidence: Evidence, path: str, line: int, given: Value) -> Iterator[str]:
-    """Why no table can hold a value: connections, functions, objects of the program's classes."""
+def live_value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator[str]:
+    """Why no table can hold what a use is given: connections, functions, objects of the program's classes."""
+    line = use.place.line
     for source in sorted(evidence.sources.of(path, given)):
         if source.detail in CONSTRUCTORS or source.detail.rpartition(".")[2] in MAKERS:
             yield f"line {line}: {given.text} is a live object ({source.detail}), which no table can hold"
@@ -203,7 +204,7 @@ def live_value(evidence: Evidence, path: str, line: int, given: Value) -> Iterat
             yield f"line {line}: {given.text} is an exception, which no table can hold: keep its text"
     if _holds_code(given):
         yield f"line {line}: {given.text} holds a function or a generator, which no table can hold"
-    for name in (*evidence.classes_made(path, given), *_annotated(evidence, path, given)):
+    for name in (*evidence.classes_made(path, given, use.function), *_annotated(evidence, path, given)):
         yield f"line {line}: {given.text} is an object of {name}, which no table can hold as it is"
 
 
@@ -231,7 +232,7 @@ def _is_plain(evidence: Evidence, target: Target) -> bool:
 
 def _value(evidence: Evidence, path: str, use: Access, given: Value) -> Iterator[Lowered]:
     line = use.place.line
-    yield from ((Tier.MANUAL, reason) for reason in live_value(evidence, path, line, given))
+    yield from ((Tier.MANUAL, reason) for reason in live_value(evidence, path, use, given))
     kind = evidence.sources.types.of(path, given.type)
     if kind not in STORABLE:
         yield (
@@ -320,31 +321,40 @@ def is_torn(evidence: Evidence, judgement: Judgement) -> bool:
 
 
 def _read_then_written(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[Lowered]:
-    for _, before, write in racing(evidence, judgement, uses):
-        yield (
-            Tier.REVIEW,
-            f"line {_line(before)} reads it and line {_line(write)} writes it in the same event: "
-            "another invocation may come in between",
-        )
+    for _, before, after in racing(evidence, judgement, uses):
+        first = "reads" if _is_look(before) else "writes"
+        then = "writes" if not _is_look(after) else "reads it again" if first == "reads" else "reads"
+        what = f"line {_line(before)} {first} it and line {_line(after)} {then} it in the same event: "
+        yield Tier.REVIEW, what.replace("again it", "again") + "another invocation may come in between"
 
 
 def racing(evidence: Evidence, judgement: Judgement, uses: Uses) -> Iterator[tuple[FunctionKey, Step, Step]]:
-    """Entry points with a read and a later write: single operations are atomic, but these are two."""
+    """Entry points with two operations that another call can part: single ones are atomic, two are not.
+
+    A read and a later write, or anything and a later read: what it gives may be another invocation's by then. Two
+    writes are not among them, as what is written tells nobody of the other.
+    """
     checks = checked(evidence, judgement.accesses)
     deciding = {(path, use.name) for path, use in uses if id(use) in checks and checks[id(use)].form in AT_ONCE}
     mine = {(path, use.name) for path, use in uses}
     for trace in evidence.traces:
         items = [(step, step.item) for step in trace.steps]
         steps = [step for step, item in items if isinstance(item, Access) and (step.path, item.name) in mine]
-        reads = [step for step in steps if _op(step) in READS or _is_edit(step, deciding)]
-        for write in (step for step in steps if _op(step) in WRITES or _is_edit(step, deciding)):
-            before = next((r for r in reads if r.index < write.index and not excludes(r, write)), None)
+        reads = [step for step in steps if _is_look(step) or _is_edit(step, deciding)]
+        writes = [step for step in steps if _op(step) in WRITES or _is_edit(step, deciding)]
+        for after in dict.fromkeys((*writes, *reads)):
+            earlier = reads if after in writes else [*writes, *reads]
+            before = next((e for e in earlier if e.index < after.index and not excludes(e, after)), None)
             if before is not None:
-                yield trace.entry, before, write
+                yield trace.entry, before, after
 
 
 def _op(step: Step) -> str:
     return step.item.op if isinstance(step.item, Access) else ""
+
+
+def _is_look(step: Step) -> bool:
+    return _op(step) in READS | REVIEW_OPERATIONS
 
 
 def _is_edit(step: Step, deciding: Container[tuple[str, Span]]) -> bool:
