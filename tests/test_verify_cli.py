@@ -119,6 +119,26 @@ def test_what_apply_wrote_is_verified_against_what_was_there_before(sessions, sa
     assert result["counterexample"]["expected"] in done.stdout
 
 
+def test_what_was_written_in_another_style_is_verified_as_well(tmp_path, sessions, said):
+    said("plan", sessions, "--style", "transaction", "-o", tmp_path / "plan.json")
+    assert said("apply", tmp_path / "plan.json", "--tier", "review")[0] == 0
+    assert "@stateless" in (sessions / "app.py").read_text()
+    code, out, err = said("verify", sessions, "--yes", "--runs", 1, "--run", "last", "--format", "json")
+    [result] = json.loads(out)["results"]
+    assert (code, result["verdict"]) == (0, "EQUIVALENT"), (result, err)
+    assert all(each["name"].endswith(".transaction") for each in result["changes"]), result
+
+
+def test_a_run_that_no_plan_has_is_not_nothing_to_verify(sessions, said):
+    said("apply", sessions)
+    [journal] = (sessions / ".statelift/runs").glob("*/journal.json")
+    told = json.loads(journal.read_text())
+    journal.write_text(json.dumps(told | {"changes": ["SL101-000000.store"]}))
+    code, out, err = said("verify", sessions, "--yes", "--run", "last")
+    assert (code, out) == (2, "")
+    assert "wrote SL101-000000.store, and no plan of what was there before has that" in err
+
+
 def test_a_run_that_is_not_there_is_said(sessions, said):
     code, out, err = said("verify", sessions, "--yes", "--run", "0007")
     assert (code, out) == (2, "")

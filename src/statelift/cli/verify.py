@@ -2,10 +2,11 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,7 @@ from statelift.cli.options import (
     with_answers,
     write_data,
 )
+from statelift.config import Value
 from statelift.model import Plan, Tier
 from statelift.selecting import chosen_changes
 
@@ -34,6 +36,14 @@ if TYPE_CHECKING:
     from statelift.writing.runs import Run
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_NOTHING: Mapping[str, Value] = MappingProxyType({})
+_ASKED: Sequence[Mapping[str, Value]] = (  # options that give changes of other names than the configuration does
+    _NOTHING,
+    {"style": "store"},
+    {"style": "inline"},
+    {"style": "transaction"},
+    {"fix-original": True},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +121,12 @@ def _check_extra() -> None:
         raise UsageError(f"verify needs {', '.join(missing)}: pip install 'statelift[verify]'.")
 
 
-def _planned(paths: Sequence[Path]) -> "tuple[Plan, Analysis]":
+def _planned(paths: Sequence[Path], asked: Mapping[str, Value] = _NOTHING) -> "tuple[Plan, Analysis]":
     """The plan, and an analysis of its root. UsageError where a saved plan is stale."""
     from statelift.planning import plan_of
 
     saved = load(paths[0]) if is_plan(paths) else None
-    settled = Asked({}).settled(paths if saved is None else [Path(saved.root)])
+    settled = Asked(asked).settled(paths if saved is None else [Path(saved.root)])
     analysis = analysis_of(paths if saved is None else [Path(saved.root)], settled)
     if saved is None:
         return plan_of(analysis, settled.options()), analysis
@@ -166,10 +176,36 @@ def _written(run: "Run", sources: "Sources", stack: ExitStack, *, is_original: b
     from statelift.verify.subjects import originals_of, read_given, subjects_of
 
     given = read_given(sources, written=run.root)
-    plan, analysis = _planned([stack.enter_context(as_before(run))])
+    before = stack.enter_context(as_before(run))
     if is_original:
-        return originals_of(plan, analysis, given)
+        return originals_of(*_planned([before]), given)
+    plan, analysis = _planned_as(run, before)
     return subjects_of(plan, analysis, [change for change in plan.changes if change.id in run.change_ids], given)
+
+
+def _planned_as(run: "Run", before: Path) -> "tuple[Plan, Analysis]":
+    """The plan that has the run's changes: `apply` may have been asked for another style than the configuration.
+
+    UsageError where no plan has any of them.
+    """
+    wanted, tried = set(run.change_ids), []
+    for asked in _ASKED:
+        tried.append(_planned([before], asked))
+        if wanted <= _ids(tried[-1][0]):
+            return tried[-1]
+    plan, analysis = max(tried, key=lambda each: len(wanted & _ids(each[0])))
+    missing = ", ".join(sorted(wanted - _ids(plan)))
+    if not wanted & _ids(plan):
+        raise UsageError(
+            f"Run {run.id} wrote {missing}, and no plan of what was there before has that: it was made with other"
+            " options. Undo the run and verify its plan: statelift verify plan.json."
+        )
+    talk(f"Not told apart, as a plan of today does not have it: {missing}.")
+    return plan, analysis
+
+
+def _ids(plan: Plan) -> set[str]:
+    return {change.id for change in plan.changes}
 
 
 @contextmanager
