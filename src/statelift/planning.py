@@ -31,6 +31,7 @@ from statelift.model import (
     Tier,
     Verdict,
 )
+from statelift.moments import tell_moments
 from statelift.registry import codemod_for
 from statelift.runtime import HELPER_FILE
 from statelift.selecting import selections
@@ -94,7 +95,8 @@ def plan_of(
     suppressed += [_suppressed(finding, hidden) for finding, _ in foreign if finding.id in hidden]
     chosen = [each for each in selected if each[2] not in hidden]
     foreign = [pair for pair in foreign if pair[0].id not in hidden]
-    proposed = [change for workspace, judgement, id_ in chosen for change in _changes(workspace, judgement, id_)]
+    proposed = [*tell_moments([(w, judgement, change) for w, judgement, id_ in chosen
+                               for change in _changes(w, judgement, id_)])]  # fmt: skip
     if options.fix_original:
         proposed += _repairs(analysis, options, chosen)
     proposed += [change for _, change in foreign if change is not None]

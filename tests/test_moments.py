@@ -1,0 +1,55 @@
+"""What a call writes at once and what it writes at its end are two moments: who reviews the step is told."""
+
+import pytest
+from repositories import written
+
+from statelift.model import Options
+from statelift.planning import make_plan
+
+STORE = """
+    D[str(event["id"])] = str(event["state"])
+"""
+TWO = {
+    "a store beside a list that is kept": (
+        STORE + '    LOG.append(str(event["id"]))\n    return LOG, D.get("a")\n', "D",
+    ),
+    "numbers beside a list that is kept": (
+        '    LOG.append(str(event["id"]))\n    return {"n": next(N), "log": LOG}\n', "N",
+    ),
+    "a list beside a store that is one step": (
+        '    LOG.append(str(event["id"]))\n    if D.get(str(event["id"])) == "x":\n'
+        '        D[str(event["id"])] = str(len(LOG))\n    return D.get("a")\n', "LOG",
+    ),
+}  # fmt: skip
+ONE = {
+    "two that are kept": '    LOG.append(str(event["id"]))\n    E[len(E)] = LOG[-1]\n    return LOG, list(E)\n',
+    "never in one call": """    if event["state"]:
+        LOG.append(str(event["id"]))
+        return LOG
+    if event["put"]:
+        D[str(event["id"])] = "x"
+    else:
+        return D.get(str(event["id"]))
+""",
+}
+
+
+def reasons_of(tmp_path, body):
+    cells = "import itertools\n\nD = {}\nE = {}\nLOG = []\nN = itertools.count()\n"
+    app = f"{cells}\n\ndef handler(event, context):\n{body}"
+    plan = make_plan([written(tmp_path / "app", {"app.py": app})], Options())
+    return {change.id: change.reasons for change in plan.changes}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_a_step_names_what_is_no_part_of_it(tmp_path, name):
+    body, other = TWO[name]
+    told = [each for reasons in reasons_of(tmp_path, body).values() for each in reasons]
+    assert any(each.startswith(f"{other} is no part of that step: others may see") for each in told), told
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_what_is_one_step_or_never_met_is_not_named(tmp_path, name):
+    told = reasons_of(tmp_path, ONE[name])
+    assert any(id_.endswith(".transaction") for id_ in told), told
+    assert not [each for reasons in told.values() for each in reasons if "no part of that step" in each], told
