@@ -21,6 +21,7 @@ from statelift.locate.tree import (
     string,
 )
 
+ROLE = "AWS::IAM::Role"
 Path = tuple[str | int, ...]
 
 
@@ -148,7 +149,7 @@ def _role_site(tree: Tree, logical_id: str, properties: MappingNode | None) -> S
     target = attribute_of(own(properties, "Role"))
     role, attribute = target or ("", "")
     kind = string(own(own(own(tree.root, "Resources"), role), "Type"))
-    if attribute != "Arn" or kind != "AWS::IAM::Role":
+    if attribute != "Arn" or kind != ROLE:
         raise UnpatchableError(
             f"The Role of {logical_id} is not `!GetAtt X.Arn` of an AWS::IAM::Role in this template, "
             "so its rights are decided elsewhere."

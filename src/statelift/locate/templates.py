@@ -1,12 +1,13 @@
 """project files -> deployed functions of SAM and CloudFormation templates."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
 from statelift.locate.declared import LAMBDA, SERVERLESS, declared_functions
 from statelift.locate.deployed import Deployed, Files
-from statelift.locate.sites import why_not_patchable
-from statelift.locate.tree import TemplateError, Tree, compose_template, entries
+from statelift.locate.sites import ROLE, why_not_patchable
+from statelift.locate.tree import TemplateError, Tree, compose_template, entries, string
 from statelift.model import Problem
 
 _ENDINGS = (".yaml", ".yml", ".json", ".template")
@@ -46,8 +47,15 @@ def duplicates(path: str, tree: Tree) -> Iterator[Problem]:
 def _functions(path: str, tree: Tree, files: Files) -> Iterator[Deployed | Problem]:
     yield from duplicates(path, tree)
     yield from _loops(path, tree)
-    for function in declared_functions(tree, path, files):
-        yield replace(function, patchable=why_not_patchable(tree, function.logical_id))
+    functions = list(declared_functions(tree, path, files))
+    resources = entries(entries(tree.root).get("Resources"))
+    roles = Counter(function.settings.role for function in functions)
+    for function in functions:
+        role = function.settings.role
+        is_here = string(entries(resources.get(role)).get("Type")) == ROLE
+        told = f"{roles[role]} functions use the role {role}: all of them get these rights"
+        reason = why_not_patchable(tree, function.logical_id)
+        yield replace(function, patchable=reason, sharing=told if is_here and roles[role] > 1 else "")
 
 
 def _loops(path: str, tree: Tree) -> Iterator[Problem]:
