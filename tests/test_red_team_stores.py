@@ -308,3 +308,76 @@ def test_generated_code_is_not_for_a_python_that_is_too_old(tmp_path: Path, runt
     found = finding_of(make_plan([tmp_path], Options()), "S")
     assert found.tier is Tier.MANUAL
     assert f"runs on {runtime}" in str(found.reasons)
+
+
+COOL_DOWN = """import functools
+import time
+
+S = {}
+
+
+def cool_down(seconds):
+    def decorate(function):
+        @functools.wraps(function)
+        def run(user, *args, now=None, **kwargs):
+            now = time.time() if now is None else now
+            if (before := S.get((function.__name__, user))) is not None and now - before < seconds:
+                return {"wait": seconds - (now - before)}
+            S[function.__name__, user] = now
+            return function(user, *args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+@cool_down(60)
+def poke(user):
+    return {"poked": user}
+
+
+def handler(event, context):
+    return poke(event["user"], now=event.get("now"))
+"""
+ONE_EACH = """class Bucket:
+    S = {}
+
+    def __new__(cls, name):
+        if name not in cls.S:
+            self = super().__new__(cls)
+            self.level = 5
+            cls.S[name] = self
+        return cls.S[name]
+
+    def take(self, n):
+        if self.level < n:
+            return False
+        self.level -= n
+        return True
+
+
+def handler(event, context):
+    return Bucket(event["name"]).take(event["n"])
+"""
+
+
+def test_a_cool_down_around_a_function_is_no_cache(tmp_path: Path) -> None:
+    found = store_of(tmp_path, COOL_DOWN)
+    assert (found.rule, found.tier) == ("SL101", Tier.REVIEW)
+
+
+def test_what_is_computed_once_for_each_argument_stays_a_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    memo = COOL_DOWN.replace("] = now", "] = function(user)").replace(
+        'return {"wait": seconds - (now - before)}', "return before"
+    )
+    (folder / "app.py").write_text(memo)
+    plan = make_plan([folder], Options())
+    assert [each.symbol for each in plan.findings] == []
+
+
+def test_one_object_for_each_key_made_by_new_is_state_that_no_table_holds(tmp_path: Path) -> None:
+    found = finding_of(plan_of(tmp_path, ONE_EACH), "Bucket.S")
+    assert (found.rule, found.tier) == ("SL101", Tier.MANUAL)
+    assert "self is an object of Bucket, which no table can hold as it is" in str(found.reasons)

@@ -64,3 +64,26 @@ def test_what_changes_nothing_else_runs_again(tmp_path, body):
 )
 def test_what_has_another_effect_does_not(tmp_path, body):
     assert not is_repeated(tmp_path, body, "def helper(event):\n    print(event)\n\n\n")
+
+
+DECORATED = """def told(function):
+    def run(*args):
+        print(args)
+        return function(*args)
+
+    return run
+
+
+@{}
+def helper(event):
+    return len(event)
+
+
+"""
+
+
+@pytest.mark.parametrize("decorator", ["told", "unknown"])
+def test_a_decorator_runs_again_with_what_it_is_around(tmp_path, decorator):
+    more = DECORATED.format(decorator) if decorator == "told" else "from somewhere import unknown\n\n\n"
+    more += "" if decorator == "told" else "@unknown\ndef helper(event):\n    return len(event)\n\n\n"
+    assert not is_repeated(tmp_path, ["size = helper(event)"], more)

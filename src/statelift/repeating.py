@@ -27,6 +27,7 @@ CHANGES = frozenset(
 )
 MAKERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Constant, ast.JoinedStr)
 BACK = frozenset({"key", "default", "cls", "object_hook", "repl"})
+PASSIVE = frozenset({"staticmethod", "classmethod", "property"})
 FORBIDDEN = (ast.With, ast.AsyncWith, ast.Await, ast.Yield, ast.YieldFrom, ast.Nonlocal)
 DUMPING = frozenset({"json.dump", "pickle.dump"})
 LOADING = frozenset({"json.load", "json.loads"})
@@ -51,6 +52,8 @@ def is_repeatable(
         node = _node(workspace, key)
         if node is None or len(seen) > MOST or not _is_harmless(workspace, key, node, kept, files):
             return False
+        if key != function and not {ast.unparse(each) for each in node.decorator_list} <= PASSIVE:
+            return False  # what a decorator puts around a call runs again with it
         waiting += [callee for _, callee in workspace.program.calls.get(key, ())]
     return True
 

@@ -141,7 +141,9 @@ def _is_derived(evidence: Evidence, path: str, use: Access, asked: frozenset[str
     kinds = {source.kind for source in sources}
     if kinds <= {"nondet", "const"} and "nondet" in kinds:
         return False
-    if holds_state(evidence, path, given):
+    if given.text.isidentifier() and _are_stamps(sources):
+        return False  # when something happened, as the clock or the caller tells
+    if holds_state(evidence, path, given, use.function):
         return False
     others = {each.detail for each in sources if each.kind == "cell"} - _asked_again(evidence, path, use, given)
     if not all(_is_found_again(evidence, each, asked) for each in others):
@@ -149,6 +151,13 @@ def _is_derived(evidence: Evidence, path: str, use: Access, asked: frozenset[str
     if any(source.kind == "nondet" and not source.detail.startswith(CLOCKS) for source in sources):
         return False
     return all(_is_in_key(source, keys) for source in sources if source.kind in ("event", "context"))
+
+
+def _are_stamps(sources: frozenset[Source]) -> bool:
+    """Whether a value is the time, or one of that kind that an unknown caller gives."""
+    kinds = {each.kind for each in sources}
+    given = {each.detail for each in sources if each.kind == "opaque"}
+    return kinds <= {"nondet", "const", "opaque"} and "nondet" in kinds and given <= {"an argument"}
 
 
 def _asked_again(evidence: Evidence, path: str, use: Access, given: Value) -> set[str]:

@@ -110,12 +110,14 @@ class Evidence:
         cell = None if target is None else self.program.cells.get((target.path, target.name))
         return cell is not None and self.sources.is_changed_by(cell, path, use)
 
-    def classes_made(self, path: str, value: Value) -> list[str]:
-        """Names of the program's classes of which a value may be an object."""
+    def classes_made(self, path: str, value: Value, function: str = "") -> list[str]:
+        """Names of the program's classes of which a value of a function may be an object."""
         called = {
             self.program.resolve(path, atom.detail) for atom in value.atoms if atom.kind == "call" and atom.detail
         }
-        return sorted(target.name for target in called if target is not None and target.kind == "class")
+        made = {target.name for target in called if target is not None and target.kind == "class"}
+        is_new = function.endswith(".__new__") and value.text.isidentifier()
+        return sorted(made | ({function.removesuffix(".__new__")} if is_new else set()))
 
     def rewritten_source(self, key: FunctionKey, *, only_tables: bool = False) -> Iterator[str]:
         """Why what a function fetches from a store may be stale: the program itself writes to that store.

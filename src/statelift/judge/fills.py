@@ -42,9 +42,9 @@ def _tells_hit_from_miss(evidence: Evidence, frame: Frame) -> bool:
     return is_told or bool(fixed - misses)
 
 
-def holds_state(evidence: Evidence, path: str, given: Value) -> bool:
-    """Whether what is stored is an object of the program whose own attributes calls change."""
-    owners = set(evidence.classes_made(path, given))
+def holds_state(evidence: Evidence, path: str, given: Value, function: str = "") -> bool:
+    """Whether what a function stores is an object of the program whose own attributes calls change."""
+    owners = set(evidence.classes_made(path, given, function))
     fields = [
         (key, cell)
         for key, cell in evidence.program.cells.items()

@@ -283,4 +283,4 @@ def _values(evidence: Evidence, path: str, use: Access, cell: Cell) -> Iterator[
     if is_same_kind and cell.value is not None and given.text != cell.value.text:
         yield f"line {use.place.line} replaces it by another {cell.callee}"
     elif not is_same_kind:
-        yield from live_value(evidence, path, use.place.line, given)
+        yield from live_value(evidence, path, use, given)
