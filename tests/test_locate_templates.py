@@ -195,7 +195,7 @@ def test_a_role_of_the_same_template_is_patchable():
 
 
 def test_functions_that_use_one_role_share_its_rights_and_that_is_said():
-    two = LAMBDA.replace("  F:", "  R: {Type: AWS::IAM::Role}\n  F:") + "      Role: !GetAtt R.Arn\n"
+    two = SAM.replace("  F:", "  R: {Type: AWS::IAM::Role}\n  F:") + "      Role: !GetAtt R.Arn\n"
     two += two[two.index("  F:") :].replace("  F:", "  G:")
     alone = two[two.index("  F:") : two.index("  G:")].replace("  F:", "  H:").replace("R.Arn", "Other.Arn")
     found = locate({"template.yaml": two + alone, "app.py": ""}).functions
