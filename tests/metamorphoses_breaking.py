@@ -28,9 +28,15 @@ def keep_event(program, suspect, chance):
 
 def read_before_write(program, suspect, chance):
     """A reply that holds what an earlier invocation left in a scratch file."""
-    is_fixed = "{" not in suspect.symbol
+    is_fixed = "{" not in suspect.symbol and not is_removed_at_last(program.files[suspect.path], suspect.symbol)
     text = f"if {{event}}.get('last'):\n    return open({suspect.symbol!r}).read()"
     return entered_with(program, suspect, chance, text) if is_fixed else None
+
+
+def is_removed_at_last(text, symbol):
+    """Whether a `finally` takes the file away: no invocation leaves it there."""
+    blocks = [node.finalbody for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Try)]
+    return any(repr(symbol) in ast.unparse(each) for block in blocks for each in block)
 
 
 def entered_with(program, suspect, chance, text):

@@ -64,6 +64,8 @@ class Asides:
                 return self._is_kept_clean(call, depth)
             case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Return(value=None | ast.Constant(value=None)):
                 return True
+            case ast.Import() | ast.ImportFrom():
+                return True
             case ast.If(test=test, body=body, orelse=orelse):
                 return self._is_question(test) and self._is_housekeeping([*body, *orelse], depth)
             case ast.For(iter=iterated, body=body, orelse=[]):
@@ -95,6 +97,8 @@ class Asides:
             case ast.Expr(value=ast.Call() as call):
                 return self._is_written_by(call, depth)
             case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Return(value=None):
+                return True
+            case ast.Import() | ast.ImportFrom():
                 return True
             case ast.With(items=items, body=body):
                 opened = [each.context_expr for each in items]

@@ -14,8 +14,8 @@ PARTIAL = "functools.partial"
 
 def may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
     """Whether a function of the program may be called: no builtin, nothing of the standard library."""
-    head = callee.lstrip(".").partition(".")[0]
-    if head in sys.stdlib_module_names:
+    head = callee.partition(".")[0]  # "" of a relative import
+    if head in sys.stdlib_module_names and syntax.outside(node.func):
         return False
     match node.func:
         case ast.Name(id=name):

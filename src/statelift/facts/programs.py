@@ -12,6 +12,7 @@ from statelift.facts.pieces import may_be_temporary
 MENTIONED = re.compile(r"(?:(>>|>|<)\s{0,9})?[\"']?(/tmp(?:/(?:\{[^{}]*\}|[\w.@:%+*?\[\]-])+)+)")
 NAMES = re.compile(r"[*?\[]")  # the shell puts all that it finds there
 SEPARATED = re.compile(r"&&|\|\||[;|\n]")
+_MARKER = re.compile(r"^<\w+ ")  # of a path that is followed later: `<import OUT>/a`
 REMOVERS = ("rm", "shred", "unlink", "rmdir", "/bin/rm")
 REDIRECTED: dict[str, Effect] = {">>": "append", ">": "write", "<": "read"}
 
@@ -80,7 +81,7 @@ def _given(name: str, words: Sequence[str]) -> Iterator[Found]:
     """The words of a command. The first one is the program itself."""
     is_removed = words[0] in REMOVERS
     for number, word in enumerate(words):
-        if may_be_temporary(word) and " " not in word:
+        if may_be_temporary(word) and " " not in _MARKER.sub("", word):
             effect: Effect = "remove" if is_removed else "tool" if number else "read"
             yield Found(effect, name, word.removesuffix("/*"))
         elif words[number - 1] == "-c":

@@ -106,6 +106,21 @@ class Exposure:
         is_on_the_way = {each for each in step.conditions - asked if each[1] != "try"} <= later.conditions
         return is_on_the_way and read.function == write.function and 0 < read.leaves < write.order
 
+    def is_met(self, read: FileEffect) -> bool:
+        """Whether a call can come to a read where the file is missing: no test, `except` or maker stands before."""
+        ways = [(way, step) for way in self._ways for step in way.steps if _effect(step) is read]
+        return any(not self._is_cared_for(way, step) for way, step in ways)
+
+    def _is_cared_for(self, way: "_Way", read: Step) -> bool:
+        guards = way.guards_of(read)
+        is_tried = any(guard.kind == "try" and set(guard.catches) & FILE_ERRORS for _, guard in guards)
+        is_asked = any(self._says(path, guard, holds=True) for path, guard in guards)
+        return (
+            is_tried
+            or is_asked
+            or any(_effect(step).effect in WRITES | {"opaque"} and step.index < read.index for step in way.steps)
+        )
+
     def is_done_once(self, write: FileEffect) -> bool:
         """Whether an invocation comes to a write at most once, as far as it can be followed."""
         ways = [[step for step in way.steps if _effect(step) is write] for way in self._ways]

@@ -200,7 +200,14 @@ def _open_handle(make: _Maker, opened: FileEffect) -> Judgement:
 def _is_kept(evidence: Evidence, path: str, effect: FileEffect) -> bool:
     """Whether a later invocation finds the handle open, and does not open the file again."""
     is_lasting = effect.keeper == CONTAINER or evidence.lifetimes.is_lasting_class((path, effect.keeper))
-    return bool(effect.keeper) and is_lasting and any(guard.kind == "if" for guard in effect.guards)
+    return bool(effect.keeper) and is_lasting and _is_asked_for(evidence, effect)
+
+
+def _is_asked_for(evidence: Evidence, effect: FileEffect) -> bool:
+    """Whether a condition stands in front of it, in its function or around a call that leads there."""
+    found = [step for trace in evidence.traces for step in trace.steps if step.item is effect]
+    is_around = bool(found) and all(any(kind == "if" for _, kind, _, _ in step.conditions) for step in found)
+    return is_around or any(guard.kind == "if" for guard in effect.guards)
 
 
 def _write_only(make: _Maker, group: Group) -> Judgement:
@@ -251,6 +258,8 @@ def _left_alone(evidence: Evidence, group: Group, exposure: Exposure, exposed: l
         is_setup = all(effect.decides == "setup" for effect in exposed)
         return Verdict.LATCH if is_setup and _is_harmless(evidence, exposure) else None
     makers = [(path, effect) for path, effect in group.writers if effect.effect != "tool"]
+    if any(effect.effect == "read" and exposure.is_met(effect) for effect in exposed):
+        return None
     is_cache = all(
         exposure.is_missed(effect) and _is_refetchable(evidence, path, effect)
         for path, effect in makers or group.writers
