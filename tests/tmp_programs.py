@@ -2080,3 +2080,52 @@ def handler(event, context):
     return sorted(os.listdir("/tmp/work"))
 """,
 )
+program(
+    "a_function_called_like_a_module",
+    {"/tmp/queue.json": ("state", "review")},
+    """
+import json
+def queue(path, jobs):
+    with open(path, "w") as f:
+        json.dump(jobs, f)
+def copy(path):
+    with open(path) as f:
+        return json.load(f)
+def handler(event, context):
+    if "jobs" in event:
+        queue("/tmp/queue.json", event["jobs"])
+    return copy("/tmp/queue.json")
+""",
+)
+program(
+    "a_read_that_may_miss_the_cache",
+    {"/tmp/page": ("state", "review")},
+    """
+import os, urllib.request
+def handler(event, context):
+    if event.get("last"):
+        return open("/tmp/page").read()
+    if not os.path.exists("/tmp/page"):
+        with open("/tmp/page", "w") as f:
+            f.write(urllib.request.urlopen("https://example.com").read().decode())
+    return open("/tmp/page").read()
+""",
+)
+program(
+    "a_cache_whose_miss_a_caller_catches",
+    {},
+    """
+import urllib.request
+def load():
+    with open("/tmp/page") as f:
+        return f.read()
+def handler(event, context):
+    try:
+        return load()
+    except OSError:
+        text = urllib.request.urlopen("https://example.com").read().decode()
+        with open("/tmp/page", "w") as f:
+            f.write(text)
+        return text
+""",
+)
