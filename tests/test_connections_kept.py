@@ -919,6 +919,13 @@ INHERITED = {
             session = boto3.Session(profile_name="shop")
             return session.client(service_name="s3", region_name=region)
         """,
+    "a session of a local import": """
+        def handler(event, context):
+            import boto3
+            region = "eu-west-1"
+            session = boto3.Session(profile_name="shop")
+            return session.client("s3", region_name=region)
+        """,
     "a session in place": """
         import boto3
         def handler(event, context):

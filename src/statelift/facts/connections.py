@@ -254,8 +254,9 @@ class Connections:
         return self.syntax.span(function).start if is_plain and is_only else None
 
     def _local_imports(self, node: ast.Call) -> Iterator[str]:
-        """Import statements inside the function that the constructor's own names come from."""
-        for name in ast.walk(node):
+        """Import statements inside the function that the names of the constructor, or of its session, come from."""
+        session = self._session(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        for name in (*ast.walk(node), *(ast.walk(session) if session is not None else ())):
             if not isinstance(name, ast.Name):
                 continue
             scope = self.syntax.scope(name).binding(name.id)
