@@ -98,6 +98,9 @@ FORMS = {
     ("seen.append(note(user)); note(item)", LIST): (
         "note(user); note(item)", 'print("seen", note(user)); note(item)'
     ),
+    ("if item:\n    seen.append(user)\n    seen.append(item)", LIST): (
+        "if item:\n    pass", 'if item:\n    print("seen", user)\n    print("seen", item)'
+    ),
     ("if item:\n    seen.append(user)", LIST): ("if item:\n    pass", 'if item:\n    print("seen", user)'),
     ("if item:\n    seen.append(\n        note(user)\n    )", LIST): (
         "if item:\n    note(user)", 'if item:\n    print("seen", note(user))'
@@ -136,6 +139,7 @@ TOLD = {
     ): "line 26 does more",
     ("if item: seen.append(user)", LIST): "line 26 does more",
     ("seen.extend(item)", LIST): "line 26 does more",
+    ("task = context.loop.create_task(item)\nseen.append(task)", LIST): "line 27: what it gets may only live",
     ("seen.append(context.loop.create_task(item))", LIST): "line 26: what it gets may only live",
     ("seen.append(user)", "seen, other = [], 1"): "line 6: it has no definition of its own",
     ("seen.append(user)", "if True:\n    seen = []"): "line 7: it has no definition of its own",
@@ -211,3 +215,14 @@ def test_the_log_has_more_lines_and_answers_are_the_same(sandbox):
     found = examine(sandbox, subject, steps, Effort(runs=0, events=1), lambda *_: None)
     assert found.verdict is Verdict.EQUIVALENT, found.reason
     assert json.dumps("seen") in dict(subject.pair.migrated.files)["app.py"].decode()
+
+
+def test_a_test_that_names_it_stands_in_the_reasons(tmp_path):
+    files = {
+        "app.py": program("seen.append(user)", LIST),
+        "tests/test_app.py": "import app\n\n\ndef test_it():\n    assert app.seen == []\n",
+    }
+    plan = make_plan([written(tmp_path / "app", files)], Options())
+    assert [any("test_app.py mentions seen" in each for each in change.reasons) for change in plan.changes] == [
+        True
+    ] * 2

@@ -18,7 +18,7 @@ ADDING = frozenset({"append", "add", "appendleft"})
 GROUPS = frozenset({"extend", "update"})
 FORGETTING = frozenset({"discard", "clear"})
 PLAIN_CALLS = frozenset({"str", "repr", "bool", "type", "id"})
-LIVING = re.compile(r"\b(create_task|ensure_future|run_in_executor|submit|Thread|Timer|CFUNCTYPE|finalize|ref)\(")
+LIVING = frozenset("create_task ensure_future run_in_executor submit Thread Timer CFUNCTYPE finalize ref".split())
 CLOCKS = frozenset(
     """time.time time.monotonic time.perf_counter datetime.now datetime.utcnow datetime.datetime.now
     datetime.datetime.utcnow uuid.uuid4""".split()
@@ -53,9 +53,13 @@ def drop(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         return
     gone = [Edit(path, *line_of(cell, workspace.sources[path]), ""), *_declarations(path, name, workspace)]
     tier = max(judgement.tier, Tier.REVIEW)
+    named = [reason for _, reason in strangers((path, name), workspace)]
     for style, reason in (("delete", DELETED), ("log", LOGGED)):
+        for each in writes:
+            each.file.gone = {id(other.node) for other in writes if other.vanishes(style)}
         made = [each.deleted() if style == "delete" else each.logged(name) for each in writes]
-        reasons = (reason, *dict.fromkeys(told for each in writes for told in each.told(workspace, style)))
+        told = dict.fromkeys(told for each in writes for told in each.told(workspace, style))
+        reasons = (reason, *told, *named)
         yield Proposal(style, titles[style], (*gone, *made), tier, reasons)
 
 
@@ -71,8 +75,9 @@ def _check(judgement: Judgement, workspace: Workspace) -> None:
     key, cell = judgement.cell
     if cell.home != "module" or cell.definition_count != 1 or not (cell.is_top_level and cell.is_alone):
         raise NotDroppedError(f"line {cell.place.line}: it has no definition of its own at the top of a module")
-    for _, reason in strangers(key, workspace):
-        raise NotDroppedError(reason)
+    for tier, reason in strangers(key, workspace):
+        if tier is Tier.MANUAL:
+            raise NotDroppedError(reason)
     for path, module in sorted(workspace.program.modules.items()):
         targets = [workspace.program.resolve(path, each.local) for each in module.imports if each.name == key[1]]
         if path != key[0] and any(each is not None and (each.path, each.name) == key for each in targets):
@@ -111,15 +116,24 @@ class _Write:
     operands: tuple[ast.expr, ...]
     shown: tuple[ast.expr, ...] | None
 
+    @property
+    def _kept(self) -> list[ast.expr]:
+        """What it does besides."""
+        return [part for operand in self.operands for part in self.file.doing(operand)]
+
+    def vanishes(self, style: str) -> bool:
+        """Whether nothing is left of the statement."""
+        return (style == "delete" or self.shown is None) and not self._kept
+
     def deleted(self) -> Edit:
         """The statement without the collection: what its operands do, or nothing."""
-        kept = [part for operand in self.operands for part in self.file.doing(operand)]
-        if kept:
-            texts = [self.file.text(part) for part in kept]
+        if self._kept:
+            texts = [self.file.text(part) for part in self._kept]
             lines = [f"({text})" if "\n" in text else text for text in texts]
             return self._replaced(f"\n{self.file.margin(self.node)}".join(lines))
         block = self.file.block_of(self.node)
-        return self._replaced("pass") if len(block) == 1 else self._removed()
+        is_needed = block[0] is self.node and all(id(each) in self.file.gone for each in block)
+        return self._replaced("pass") if is_needed else self._removed()
 
     def logged(self, name: str) -> Edit:
         """The statement as a line of the log."""
@@ -130,9 +144,8 @@ class _Write:
     def told(self, workspace: Workspace, style: str) -> Iterator[str]:
         """What a reviewer should know of it."""
         line = self.use.place.line
-        kept = [part for operand in self.operands for part in self.file.doing(operand)]
-        if style == "delete" and kept:
-            texts = " and ".join(self.file.text(part) for part in kept)
+        if style == "delete" and self._kept:
+            texts = " and ".join(self.file.text(part) for part in self._kept)
             yield f"line {line} still computes {texts}, which may do something or raise: delete it if it does not"
         value, types = self.use.value, workspace.evidence.sources.types
         if self.use.key is not None and types.of(self.file.path, self.use.key.type) not in STORABLE - {
@@ -166,6 +179,7 @@ class _File:
         self.path, self.workspace, self.data = path, workspace, workspace.sources[path]
         if workspace.program.modules[path].encoding != "utf-8" or self.data.startswith(b"\xef\xbb\xbf"):
             raise NotDroppedError(f"{path} is not plain UTF-8")
+        self.gone: set[int] = set()  # the statements of which nothing is left
         self.tree = ast.parse(self.data)
         self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
@@ -210,7 +224,11 @@ class _File:
         if parts is None or self.margin(node).strip():
             raise reason
         operands, shown = parts
-        if any(LIVING.search(self.text(each)) for each in operands):
+        made = {
+            ast.unparse(each.func) for part in operands for each in ast.walk(part) if isinstance(each, ast.Call)
+        }
+        made |= {atom.detail for atom in use.value.atoms if atom.kind == "call"} if use.value is not None else set()
+        if any(each.rpartition(".")[2] in LIVING for each in made):
             raise NotDroppedError(f"line {use.place.line}: what it gets may only live because it is kept there")
         return _Write(self, use, node, operands, shown)
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from statelift.dropping import strangers
 from statelift.facts.values import Access
 from statelift.judge.styles import metrics_of
 from statelift.judge.values import Judgement
@@ -75,7 +76,8 @@ def send(judgement: Judgement, workspace: Workspace) -> Proposal:
     calls = [(where, use.function, "metric.put") for where, use in judgement.accesses]
     ops += workspace.metric_rights(judgement, space, calls) if is_sent else ()
     doubts = sent_by_calls(judgement, workspace, space) if is_sent else caught_output(workspace)
-    reasons = tuple(dict.fromkeys((*_told(made), *(each.doubt for each in numbers if each.doubt))))
+    named = [reason for _, reason in strangers((path, name), workspace)]
+    reasons = tuple(dict.fromkeys((*_told(made), *(each.doubt for each in numbers if each.doubt), *named)))
     proposal = Proposal("metric", title, tuple(dict.fromkeys(ops)), max(judgement.tier, Tier.REVIEW), reasons)
     for tier, reason in doubts:
         proposal = proposal.lowered(tier, reason)
@@ -111,8 +113,9 @@ def _check(judgement: Judgement, workspace: Workspace) -> None:
         targets = [workspace.program.resolve(other, each.local) for each in module.imports if each.name == name]
         if other != path and any(each is not None and (each.path, each.name) == (path, name) for each in targets):
             raise NotSentError(f"{other} imports it by its name, which goes: name its module there")
-    if workspace.program.stray_attributes((path, name)) or workspace.program.has_star_import_of(path):
-        raise NotSentError(f".{name} is also used where nobody knows of what")
+    for tier, reason in strangers((path, name), workspace):
+        if tier is Tier.MANUAL:
+            raise NotSentError(reason)
 
 
 def _instrument_of(judgement: Judgement) -> _Instrument:
