@@ -91,7 +91,8 @@ def _is_plain(effect: FileEffect) -> bool:
     """Whether a step can hold back what is written, and answer what is read."""
     known = {"read": READS, "exists": READS, "write": PUTS}.get(effect.effect, frozenset[str]())
     is_file = effect.mode not in ("folder", "relative") and not effect.variables
-    return effect.api in known and effect.is_rewritable and not effect.is_bracketed and is_file and effect.is_closed
+    is_ours = effect.is_rewritable and not effect.is_bracketed
+    return effect.api in known and is_ours and is_file and effect.is_closed
 
 
 def _has_threads(workspace: Workspace) -> bool:
