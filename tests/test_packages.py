@@ -13,6 +13,7 @@ SESSIONS = {}
 def handler(event, context):
     if "name" in event:
         SESSIONS[event["user"]] = event["name"]
+        return None
     return SESSIONS.get(event["user"])
 """
 HEAD = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
