@@ -15,7 +15,7 @@ from statelift.verify.events.steps import read_steps
 from statelift.verify.examine import Effort, examine
 from statelift.verify.machine.sandbox import Sandbox
 from statelift.verify.playing.driver import run_steps
-from statelift.verify.playing.schedule import FAULTY, MIXED
+from statelift.verify.playing.schedule import FAULTY
 from statelift.verify.subjects import Given, subjects_of
 from statelift.verify.values import CodeTree
 from statelift.verify.verdicts import Verdict
@@ -238,10 +238,9 @@ def subject_of(program):
 def test_it_answers_as_the_original_does_in_new_containers(sandbox, program):
     subject, steps = subject_of(program)
     assert subject.pair.is_fresh
-    result = examine(sandbox, subject, steps, Effort(runs=0, events=1), lambda *_: None)
+    result = examine(sandbox, subject, steps, Effort(runs=0, events=1, concurrency=3), lambda *_: None)
     assert result.verdict is Verdict.EQUIVALENT, result.reason
-    for manner in (MIXED, FAULTY):
-        assert run_steps(sandbox, subject.pair, steps, manner, 1).divergence is None
+    assert run_steps(sandbox, subject.pair, steps, FAULTY, 1).divergence is None
 
 
 @pytest.mark.parametrize("program", GOLDEN)
