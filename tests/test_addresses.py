@@ -159,3 +159,158 @@ def test_where_a_context_variable_cannot_be_kept_the_reason_is_told(tmp_path, ol
     assert old in CONTEXT
     text = CONTEXT.replace(old, new)
     assert why in told(tmp_path, text.replace("\n\nuser", "\n\nNOBODY = []\nuser") if "NOBODY" in new else text)
+
+
+# ---------------------------------------------------------------- functions that other functions made
+
+CLOSURE = """\
+def remember():
+    previous = None
+
+    def swap(value):
+        nonlocal previous
+        before, previous = previous, value
+        return before
+
+    return swap
+
+
+swap = remember()
+
+
+def handler(event, context):
+    return {"before": swap(event["value"])}
+"""
+DECORATED = """\
+from functools import wraps
+
+
+def measure(function):
+    last = None
+
+    @wraps(function)
+    def measured(value):
+        nonlocal last
+        measured.before, last = last, value
+        return function(value)
+
+    measured.before = None
+    return measured
+
+
+@measure
+def double(value):
+    return value * 2
+
+
+def handler(event, context):
+    return {"doubled": double(event["value"]), "before": double.before}
+"""
+
+
+def test_a_variable_that_a_function_shares_with_its_maker(tmp_path):
+    assert decorators(tmp_path, CLOSURE) == ['"swap.nonlocal.previous"']
+
+
+def test_what_a_decorator_keeps_is_named_by_the_function_below_it(tmp_path):
+    assert decorators(tmp_path, DECORATED) == ['"double.nonlocal.last"', '"double.before"']
+
+
+def test_also_by_a_decorator_with_arguments(tmp_path):
+    inner = DECORATED[DECORATED.index("def measure") : DECORATED.index("\n\n@measure")]
+    outer = "def measured_by(unit):\n" + "".join(f"    {line}\n" if line else "\n" for line in inner.splitlines())
+    text = DECORATED.replace(inner, f"{outer}    return measure\n").replace("@measure", '@measured_by("s")')
+    assert decorators(tmp_path, text) == ['"double.nonlocal.last"', '"double.before"']
+
+
+NOT_ONE = {
+    "made twice": ("swap = remember()", "swap = remember()\nother = remember()"),
+    "made in a call": ("    return {", "    remember()\n    return {"),
+    "given on": ("swap = remember()", "swap = remember()\nMAKERS = [remember]"),
+    "under a condition": ("swap = remember()", "if __debug__:\n    swap = remember()"),
+    "replaced later": ("    return {", "    global swap\n    swap = swap or print\n    return {"),
+    "in a list": ("swap = remember()", "swaps = [remember()]\n\n\ndef swap(value):\n    return swaps[0](value)"),
+    "another function": ("    return swap\n", "    return lambda value: swap(value)\n"),
+    "decorated": ("    def swap", "    @print\n    def swap"),
+    "perhaps without a value": ("    previous = None", "    if __debug__:\n        previous = None"),
+    "deleted": (
+        "        return before\n",
+        "        if value is None:\n            del previous\n        return before\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_ONE)
+def test_where_no_name_stands_for_the_one_function_nothing_is_kept(tmp_path, case):
+    old, new = NOT_ONE[case]
+    assert old in CLOSURE
+    _, plan = planned(tmp_path, CLOSURE.replace(old, new, 1))
+    assert [change for change in plan.changes if "previous" in change.title] == []
+
+
+@pytest.mark.parametrize("read", ["double", "context"])  # of which nobody knows what it is
+def test_each_handler_that_may_read_the_attribute_keeps_it(tmp_path, read):
+    text = f"{DECORATED}\n\ndef lambda_handler(event, context):\n    return {read}.before\n"
+    named = [each.removesuffix(", retry=True") for each in decorators(tmp_path, text)]
+    assert named == ['"double.nonlocal.last"', '"double.before"'] * 2
+
+
+def test_what_a_decorator_says_is_not_said_again(tmp_path):
+    text = DECORATED.replace(
+        "        return function(value)", "        print(value)\n        return function(value)"
+    )
+    assert not any("retry" in each for each in decorators(tmp_path, text))
+
+
+# ---------------------------------------------------------------- the one object of a class
+
+SINGLETON = """\
+class Registry:
+    _instance = None
+
+    def __new__(cls):
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+            cls._instance.names = []
+        return cls._instance
+
+
+def handler(event, context):
+    registry = Registry()
+    if event["name"] not in registry.names:
+        registry.names.append(event["name"])
+    return {"names": registry.names}
+"""
+ALSO_ONE = {
+    "asked by its truth": ("if cls._instance is None", "if not cls._instance"),
+    "by its own name": ("return cls._instance", "return Registry._instance"),
+    "by object": ("super().__new__(cls)", "object.__new__(cls)"),
+    "called": ("= []", "= list()"),
+}
+
+
+@pytest.mark.parametrize("case", ["as it is", *ALSO_ONE])
+def test_an_attribute_of_the_one_object_is_named_by_a_call_of_its_class(tmp_path, case):
+    old, new = ALSO_ONE.get(case, ("", ""))
+    assert old in SINGLETON
+    assert decorators(tmp_path, SINGLETON.replace(old, new))[0].startswith('"Registry().names"')
+
+
+NOT_SINGLE = {
+    "with a constructor": ("\n\ndef handler", "\n    def __init__(self):\n        self.calls = 1\n\n\ndef handler"),
+    "with a base": ("class Registry:", "class Registry(dict):"),
+    "with a parameter": ("def __new__(cls)", "def __new__(cls, name=None)"),
+    "made anew": ("    return {", "    Registry._instance = None\n    return {"),
+    "with an effect": ("_instance.names = []", '_instance.names = [print("made")]'),
+    "with a clock": ("_instance.names = []", "_instance.names = [time.time()]"),
+    "derived from": ("\n\ndef handler", "\n\nclass Other(Registry):\n    pass\n\n\ndef handler"),
+    "asked in another way": ("if cls._instance is None", "if cls.__name__"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SINGLE)
+def test_where_a_call_of_the_class_may_do_more_nothing_is_kept(tmp_path, case):
+    old, new = NOT_SINGLE[case]
+    assert old in SINGLETON
+    _, plan = planned(tmp_path, SINGLETON.replace(old, new, 1))
+    assert plan.changes == ()

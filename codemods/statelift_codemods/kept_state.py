@@ -14,8 +14,9 @@ read, `StateConflictError` is raised and nothing is written. Several variables l
 sees one of them newer than another.
 
 The decorator also names what is no variable of a module: an attribute (`Api.hits`), a default (`collect(found)`),
-what a ContextVar holds (`user`), and a variable of the environment (`os:environ.MODE`) that calls set and that only
-the program reads.
+what a ContextVar holds (`user`), a variable of the environment (`os:environ.MODE`) that calls set and that only the
+program reads, an attribute of the one object that a class gives (`Registry().names`), and a variable that a
+function shares with the one that made it, once, at import (`swap.nonlocal.previous`).
 
 What every reading call may have written itself was perhaps meant for one call only. Then there are two changes to
 choose from, and none by default: the decorator, or a variable of the call. The handler makes it (`results = []`),
@@ -37,8 +38,8 @@ Variables that are set before every use, caches, flags that no reply depends on.
 ## Safety
 Always REVIEW: two calls at the same time that change the same variable can no longer both succeed. What was
 changed in place, through another name or before an exception is kept exactly, types included; a value that cannot
-be stored raises TypeError. MANUAL for iterators, live objects, asynchronous handlers and variables in closures, for
-a ContextVar that is reset, and for variables of the environment that Python or a library reads by itself.
+be stored raises TypeError. MANUAL for iterators, live objects, asynchronous handlers, closures that are made more
+than once, a ContextVar that is reset, and variables of the environment that Python or a library reads by itself.
 
 ## Where we differ from the seed documents
 They give every variable a table operation of its own. With lists and several variables that is no longer one step.

@@ -55,6 +55,7 @@ def is_repeatable(
         if key != function and not {ast.unparse(each) for each in node.decorator_list} <= PASSIVE:
             return False  # what a decorator puts around a call runs again with it
         waiting += [callee for _, callee in workspace.program.calls.get(key, ())]
+        waiting += workspace.program.wrappers.get(key, ())  # what runs in its place
     return True
 
 

@@ -22,6 +22,7 @@ from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
 from statelift.facts.sections import sections
 from statelift.facts.signers import signers
+from statelift.facts.singletons import is_singleton
 from statelift.facts.subjects import Subjects
 from statelift.facts.syntax import Syntax
 from statelift.facts.unnamed import changed_unnamed
@@ -105,12 +106,16 @@ def _imports(syntax: Syntax) -> Iterator[Import]:
                 pass
 
 
+def _is_single(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and is_singleton(node)
+
+
 def _classes(syntax: Syntax) -> Iterator[Class]:
     for node in syntax.walk.only(ast.ClassDef):
         bases = tuple(syntax.dotted(base) for base in node.bases)
         decorators = tuple(_decorator(syntax, each) for each in node.decorator_list)
         metaclass = next((syntax.dotted(each.value) for each in node.keywords if each.arg == "metaclass"), "")
-        yield Class(syntax.scopes.opened[node].qualname, bases, decorators, metaclass)
+        yield Class(syntax.scopes.opened[node].qualname, bases, decorators, metaclass, _is_single(node))
 
 
 def _handed_on(syntax: Syntax) -> Iterator[str]:

@@ -516,12 +516,13 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A class: what it is made of and decorated with."""
+    """A class: what it is made of and decorated with. `is_single`: each call of it gives the same object."""
 
     qualname: str
     bases: tuple[str, ...]
     decorators: tuple["Decorator", ...]
     metaclass: str = ""
+    is_single: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from statelift.facts.values import Access, Cell
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement
+from statelift.link.holders import holder_of
 from statelift.link.names import CellKey, FunctionKey
 from statelift.link.process import process_key
 from statelift.link.program import Program
+from statelift.link.writes import is_write
 from statelift.model import EntryPoint
 
-HOMES = frozenset({"module", "class", "instance", "default", "function", "object", "process"})
+HOMES = frozenset({"module", "class", "instance", "default", "function", "object", "process", "closure"})
 CONTEXT = "contextvars.ContextVar"
 VARIABLE = re.compile(r"os\.environ\['([A-Za-z_]\w*)'\]")  # a name that Lambda takes
 READ_BY_OTHERS = re.compile(
@@ -20,6 +22,7 @@ READ_BY_OTHERS = re.compile(
 )
 PAST_THE_MAPPING = frozenset({"putenv", "unsetenv"})
 PLAIN = "stateless.handler"
+CALL = "()."
 
 
 def function_of(program: Program, entry: EntryPoint) -> FunctionKey | None:
@@ -45,19 +48,54 @@ def part_of(program: Program, key: CellKey) -> str:
     cell = program.cells[key]
     if cell.home == "process":
         return "stateless.environment"
-    return "stateless.context" if cell.callee == CONTEXT else PLAIN
+    name = (_address(program, key) or key)[1]
+    if cell.home == "closure":
+        return "stateless.closure"
+    return "stateless.context" if cell.callee == CONTEXT else "stateless.made" if CALL in name else PLAIN
 
 
 def _address(program: Program, key: CellKey) -> tuple[str, str] | None:
     """The file and the name in it; "" as the file where the name says all."""
+    path, (owner, _, word) = key[0], key[1].rpartition(".")
     match program.cells[key].home:
+        case "closure":
+            holders = (holder_of(program, each) for each in _sharing(program, key))
+            holder = next(filter(None, holders), None)
+            return None if holder is None else (holder[0], f"{holder[1]}.nonlocal.{word}")
+        case "function" if "." in owner:
+            holder = holder_of(program, (path, owner))
+            return None if holder is None else (holder[0], f"{holder[1]}.{word}")
         case "process":
             variable = VARIABLE.fullmatch(key[1])
             return None if variable is None else ("", f"os:environ.{variable[1]}")
         case "instance":
-            return _held(program, key)
+            return _held(program, key) or _single(program, key)
         case _:
             return key
+
+
+def _sharing(program: Program, key: CellKey) -> Iterator[FunctionKey]:
+    """The functions, made beside a variable of their maker, that it is shared with."""
+    maker = key[1].rpartition(".")[0]
+    for inner in program.functions:
+        is_beside = inner[0] == key[0] and inner[1].rpartition(".")[0] == maker
+        if is_beside and any(f"{use.function}.".startswith(f"{inner[1]}.") for _, use in program.accesses[key]):
+            yield inner
+
+
+def _single(program: Program, key: CellKey) -> CellKey | None:
+    """An attribute of the one object of a class, which every call of the class gives."""
+    owner, _, attribute = key[1].rpartition(".")
+    known = program.classes.get((key[0], owner))
+    is_single = known is not None and known.is_single and "." not in owner
+    if not is_single or (key[0], owner) in program.cells or program.derived_from((key[0], owner)):
+        return None
+    for other, uses in program.accesses.items():
+        is_own = other[0] == key[0] and other[1].startswith(f"{owner}.") and program.cells[other].home == "class"
+        others = [use for _, use in uses if use.function != f"{owner}.__new__"]
+        if is_own and any(is_write(program.cells[other], use.op) for use in others):
+            return None  # perhaps another object takes its place
+    return key[0], f"{owner}{CALL}{attribute}"
 
 
 def _held(program: Program, key: CellKey) -> CellKey | None:
@@ -83,15 +121,42 @@ def unnamed(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
     """Why the place of a cell cannot be read and written from outside, or not by every call that uses it."""
     assert judgement.cell is not None
     key, cell = judgement.cell
-    is_deep = cell.home in ("function", "object") and key[1].count(".") > 1
+    is_deep = cell.home == "object" and key[1].count(".") > 1
     if cell.home not in HOMES or is_deep:
         yield "it has no name that a decorator could use"
+    elif cell.home == "closure":
+        yield from _unreachable_closure(evidence.program, judgement)
+    elif cell.home == "function" and key[1].count(".") > 1:
+        yield from _unreachable_attribute(evidence, judgement)
     elif cell.home == "default" and cell.kind not in ("dict", "list", "set"):
         yield "a default that is no list, dict or set cannot be put back in place"
     elif cell.home == "process":
         yield from _unreachable_variable(evidence, judgement)
     elif cell.callee == CONTEXT:
         yield from _unkept_context(judgement, cell)
+
+
+def _unreachable_closure(program: Program, judgement: Judgement) -> Iterator[str]:
+    """Why a variable of a function that made others is not found through the one that it made."""
+    assert judgement.cell is not None
+    key, cell = judgement.cell
+    if _address(program, key) is None:
+        yield f"{key[1].rpartition('.')[0]}() makes more than one function, or no variable of a module holds it"
+    if not cell.is_direct or any(use.op == "unbind" for _, use in judgement.accesses):
+        yield "it may have no value at all"
+
+
+def _unreachable_attribute(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
+    """Why an attribute of a function that another one made has no name, or may be read by others under its own."""
+    assert judgement.cell is not None
+    key, _ = judgement.cell
+    owner, _, attribute = key[1].rpartition(".")
+    if _address(evidence.program, key) is None:
+        yield f"{owner.rpartition('.')[0]}() makes more than one function, or no variable of a module holds it"
+    for path, module in sorted(evidence.program.modules.items()):
+        for function in (each for each in module.functions if attribute in each.attributes):
+            others = set(evidence.reach.entries_of((path, function.qualname))) - set(judgement.subject.handlers)
+            yield from (f"{entry} may read .{attribute} without a call that changes it" for entry in sorted(others))
 
 
 def _unreachable_variable(evidence: Evidence, judgement: Judgement) -> Iterator[str]:
@@ -157,10 +222,13 @@ def _is_fixed(value: ast.expr) -> bool:
 # ---------------------------------------------------------------- what has to hold
 
 
-def assumed_of(judgement: Judgement) -> Iterator[str]:
+def assumed_of(program: Program, judgement: Judgement) -> Iterator[str]:
     """What a reader of the change has to know of the place, as sentences."""
     assert judgement.cell is not None
-    _, cell = judgement.cell
+    key, cell = judgement.cell
+    if CALL in (_address(program, key) or key)[1]:
+        made = f"{key[1].rpartition('.')[0]}()"
+        yield f"{made} is called before each call of the handler, also where that would not have needed it"
     if cell.home == "process":
         yield (
             "what the table holds, as plain text, goes before what the function is deployed with: once a call has"

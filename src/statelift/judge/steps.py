@@ -52,7 +52,7 @@ def as_step(evidence: Evidence, judgement: Judgement) -> Judgement:
     if refusals:
         tier = Tier.REVIEW if judgement.verdict is Verdict.LEAK else Tier.MANUAL  # a leak can also be made local
         return replace(judgement, tier=tier, reasons=(*judgement.reasons, *refusals))
-    assumed = (STEP, *assumed_of(judgement), *dict.fromkeys(_assumptions(evidence, judgement)))
+    assumed = (STEP, *assumed_of(evidence.program, judgement), *dict.fromkeys(_assumptions(evidence, judgement)))
     reasons = judgement.reasons[:1]
     reached = [(path, use) for path, use in judgement.accesses if evidence.is_reachable(path, use.function)]
     subject = replace(judgement.subject, uses=uses_of(reached))  # other code means what it meant
@@ -78,7 +78,7 @@ def kept_reasons(evidence: Evidence, key: CellKey, handlers: tuple[str, ...]) ->
     entries = [entry for entry in program.root.entries if entry.function in handlers]
     names = [_kept_by(program, function_of(program, entry)) for entry in entries]
     if not entries or not all(
-        name_in(program, key, entry) in kept for entry, kept in zip(entries, names, strict=True)
+        kept and name_in(program, key, entry) in kept for entry, kept in zip(entries, names, strict=True)
     ):
         return ()
     return (f"rule 3: @stateless reads {key[1]} before every call, and writes it back",)
@@ -279,6 +279,8 @@ def _values(evidence: Evidence, path: str, use: Access, cell: Cell) -> Iterator[
     given = use.value or use.default
     if given is None or use.op in LOOKING:
         return
+    if ".__new__(" in given.text:
+        yield f"line {use.place.line}: {given.text} is an object, which no table can hold"
     is_same_kind = cell.callee in CONTAINERS and use.op == "rebind" and cell.value is not None
     if is_same_kind and cell.value is not None and given.text != cell.value.text:
         yield f"line {use.place.line} replaces it by another {cell.callee}"
