@@ -53,3 +53,47 @@ def test_what_is_one_step_or_never_met_is_not_named(tmp_path, name):
     told = reasons_of(tmp_path, ONE[name])
     assert any(id_.endswith(".transaction") for id_ in told), told
     assert not [each for reasons in told.values() for each in reasons if "no part of that step" in each], told
+
+
+WRITTEN = {
+    "two stores": ('''    if event["state"]:
+        D[str(event["id"])] = str(event["state"])
+        E[str(event["id"])] = "x"
+    elif event["e"]:
+        return E.get(str(event["e"]))
+    else:
+        return D.get(str(event["id"]))
+''', {"D": "it and E", "E": "it and D"}),
+    "two entries of one": ('''    if event["state"]:
+        D[str(event["id"])] = str(event["state"])
+        D["last"] = str(event["id"])
+    else:
+        return D.get(str(event["id"]))
+''', {"D": "two entries of it"}),
+    "one entry in each call": ('''    if event["state"]:
+        D[str(event["id"])] = str(event["state"])
+    elif event["e"]:
+        D[str(event["e"])] = "x"
+    else:
+        return D.get(str(event["id"]))
+''', {}),
+    "one entry twice": ('''    if event["state"]:
+        D[event["id"]] = "x"
+        print(event["id"])
+        D[event["id"]] = "y"
+    else:
+        return D.get(event["id"])
+''', {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_a_call_writes_one_after_the_other_is_told(tmp_path, name):
+    body, expected = WRITTEN[name]
+    app = f"D = {{}}\nE = {{}}\n\n\ndef handler(event, context):\n{body}"
+    plan = make_plan([written(tmp_path / "app", {"app.py": app})], Options())
+    told = {change.title.split()[1]: str(change.reasons) for change in plan.changes}
+    assert told
+    for symbol, reasons in told.items():
+        assert ("one after the other" in reasons) == (symbol in expected)
+        assert expected.get(symbol, "") in reasons

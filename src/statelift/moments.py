@@ -1,6 +1,7 @@
-"""Changes -> Changes: what a call writes at another moment than a step is told with the step.
+"""Changes -> Changes: what a call writes at another moment than what stands beside it is told.
 
-A call that is refused at its end has left its other writes behind, and another one may have seen them before.
+A call that is refused at the end of a step has left its other writes behind, and another may have seen them before.
+Of two calls that write the same two entries at once, each may leave one.
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TypeAlias
 from statelift.facts.values import Access
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
-from statelift.link.trace import excludes
+from statelift.link.trace import Step, excludes
 from statelift.link.writes import is_write
 from statelift.model import Change, EnsureHelperPart
 from statelift.workspace import Workspace
@@ -22,27 +23,54 @@ APART = (
     "{} {} no part of that step: others may see what a call did to one before what it did to the other, and one"
     " stays where the other ends in StateConflictError"
 )
+TOGETHER = (
+    "a call writes {} one after the other: of two such calls at once each may leave a part, and a reader may see"
+    " one without the other"
+)
 Made: TypeAlias = tuple[Workspace, Judgement, Change]
+Met: TypeAlias = dict[CellKey, dict[CellKey, bool]]
 
 
 def tell_moments(made: Sequence[Made]) -> Iterator[Change]:
-    """The same changes; those that are steps name the cells that their calls write apart from them."""
+    """The same changes, with what they write at another moment than what their calls write beside it."""
     moments = {
         (id(workspace), judgement.cell[0]): _moment(change)
         for workspace, judgement, change in made
         if judgement.cell is not None and judgement.rule != "SL201" and not change.id.endswith(".localise")
     }
-    met = {id(workspace): _met(workspace, moments) for workspace, _, _ in made}
+    stores = {
+        (id(workspace), judgement.cell[0])
+        for workspace, judgement, _ in made
+        if judgement.cell is not None and judgement.rule == "SL101"
+    }
+    workspaces = {id(workspace): workspace for workspace, _, _ in made}
+    met = {id_: _met(workspace, moments) for id_, workspace in workspaces.items()}
     for workspace, judgement, change in made:
-        moment = _moment(change)
-        beside = met[id(workspace)].get(judgement.cell[0], ()) if judgement.cell is not None else ()
-        others = [key for key in beside if moments.get((id(workspace), key), moment) != moment]
-        yield _told(change, sorted(name for _, name in others)) if moment and others else change
+        key, moment = judgement.cell[0] if judgement.cell is not None else None, _moment(change)
+        beside = met[id(workspace)].get(key, {}) if key is not None else {}
+        if moment:
+            others = [each for each in beside if moments.get((id(workspace), each), moment) != moment]
+            yield _told(change, _apart(sorted(name for _, name in others)))
+        else:
+            at_once = [each for each, is_both in beside.items() if is_both and not moments[id(workspace), each]]
+            kept = [each for each in at_once if {(id(workspace), each), (id(workspace), key)} <= stores]
+            yield _told(change, _together(key, sorted(kept)))
 
 
-def _told(change: Change, names: Sequence[str]) -> Change:
-    reason = APART.format(", ".join(names), "is" if len(names) == 1 else "are")
-    return replace(change, reasons=(*change.reasons, reason))
+def _told(change: Change, reason: str) -> Change:
+    return replace(change, reasons=(*change.reasons, reason)) if reason else change
+
+
+def _apart(names: Sequence[str]) -> str:
+    return APART.format(", ".join(names), "is" if len(names) == 1 else "are") if names else ""
+
+
+def _together(key: CellKey | None, written: Sequence[CellKey]) -> str:
+    """What two calls at once may make of entries that each of them writes."""
+    names = [each[1] for each in written if each != key]
+    if not names:
+        return TOGETHER.format("two entries of it") if written else ""
+    return TOGETHER.format(f"it and {', '.join(names)}")
 
 
 def _moment(change: Change) -> str:
@@ -51,20 +79,27 @@ def _moment(change: Change) -> str:
     return AT_END if AT_END in parts else "step" if parts & STEPS else ""
 
 
-def _met(workspace: Workspace, moved: Container[tuple[int, CellKey]]) -> dict[CellKey, set[CellKey]]:
-    """Each cell, with those that one call uses, too, where it writes either of the two."""
+def _met(workspace: Workspace, moved: Container[tuple[int, CellKey]]) -> Met:
+    """Each cell, with those that one call uses, too, where it writes either of the two; and if it writes both.
+
+    With itself, where a call writes two of its entries.
+    """
     program = workspace.program
     mine = [(key, uses) for key, uses in program.accesses.items() if (id(workspace), key) in moved]
     cells = {(path, use.name): key for key, uses in mine for path, use in uses}
-    found: dict[CellKey, set[CellKey]] = {}
+    found: Met = {}
     for trace in workspace.evidence.traces:
-        uses = {
-            (key, step.conditions, is_write(program.cells.get(key), step.item.op)): step
-            for step in trace.steps
-            if isinstance(step.item, Access) and (key := cells.get((step.path, step.item.name))) is not None
-        }
-        for ((one, _, writes), step), ((other, _, is_other), second) in combinations(uses.items(), 2):
-            if one != other and (writes or is_other) and not excludes(step, second):
-                found.setdefault(one, set()).add(other)
-                found.setdefault(other, set()).add(one)
+        uses: dict[tuple[CellKey, str, bool, object], Step] = {}
+        for step in trace.steps:
+            key = cells.get((step.path, step.item.name)) if isinstance(step.item, Access) else None
+            if key is not None and isinstance(step.item, Access):
+                entry = step.item.key.text if step.item.key is not None else ""
+                uses.setdefault((key, entry, is_write(program.cells.get(key), step.item.op), step.conditions), step)
+        for ((one, entry, writes, _), step), ((other, second, is_other, _), later) in combinations(uses.items(), 2):
+            is_both = writes and is_other
+            is_meeting = is_both and entry != second if one == other else writes or is_other
+            is_known = found.get(one, {}).get(other, False) >= is_both and other in found.get(one, {})
+            if is_meeting and not is_known and not excludes(step, later):
+                found.setdefault(one, {})[other] = is_both
+                found.setdefault(other, {})[one] = is_both
     return found
