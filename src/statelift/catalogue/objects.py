@@ -29,6 +29,10 @@ _LOGGER = (
     | {"handlers.clear": "clear"}
 )
 _QUEUE = {"put": "append", "put_nowait": "append", "get": "advance", "get_nowait": "advance"}
+_STACK = dict.fromkeys("callback push enter_context push_async_callback push_async_exit".split(), "append") | {
+    "close": "clear",
+    "pop_all": "clear",
+}
 _SWITCH = {"set": "rebind", "clear": "rebind"}
 
 # constructor -> method -> what calling it does to the object: rebind, unbind, append, nested or advance.
@@ -57,6 +61,8 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "asyncio.Queue": _QUEUE,
     "threading.Event": _SWITCH,
     "asyncio.Event": _SWITCH,
+    "contextlib.ExitStack": _STACK,
+    "contextlib.AsyncExitStack": _STACK,
 }  # fmt: skip
 WRAPPERS = frozenset(
     "csv.writer csv.DictWriter io.TextIOWrapper gzip.GzipFile zipfile.ZipFile tarfile.open".split()

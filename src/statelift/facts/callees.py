@@ -28,7 +28,11 @@ def may_be_own(syntax: Syntax, node: ast.Call, callee: str) -> bool:
 
 def callee_of(syntax: Syntax, node: ast.Call) -> str:
     """Dotted name of what is called; `Class.method` for `self.method`, `cls.method` and `Class().method`."""
-    func = node.func
+    return named_by(syntax, node.func)
+
+
+def named_by(syntax: Syntax, func: ast.expr) -> str:
+    """The same for an expression that stands for a function."""
     if isinstance(func, ast.Name):
         return _inner(syntax, func) or syntax.dotted(func)
     if not isinstance(func, ast.Attribute):

@@ -15,6 +15,7 @@ from statelift.facts.fates import fates_of, fates_of_variable
 from statelift.facts.files import Files
 from statelift.facts.filetests import FileTests
 from statelift.facts.guards import Guards
+from statelift.facts.handed import handed_calls, has_own_context
 from statelift.facts.inflow import tests_between
 from statelift.facts.leftovers import leftovers
 from statelift.facts.paths import Paths
@@ -87,7 +88,7 @@ def collect_facts(parsed: Parsed) -> ModuleFacts:
         environment_writes=tuple(environment_writes(syntax, provenance)),
         mentions=frozenset(_handed_on(syntax)),
         unnamed=frozenset(changed_unnamed(syntax)),
-        entered=tuple(_entered(syntax, guards)),
+        entered=(*_entered(syntax, guards), *handed_calls(syntax, guards)),
         sections=tuple(sections(syntax, subjects)),
     )
 
@@ -295,6 +296,7 @@ def _calls(syntax: Syntax, provenance: Provenance, paths: Paths, guards: Guards)
                 fates=fates_of(syntax, node),
                 is_decorator=_is_decorator(syntax.parents[node], node),
                 ending=_ending(syntax, provenance, node),
+                has_context=has_own_context(syntax, node),
             )
 
 

@@ -189,6 +189,11 @@ def _of_element(fates: frozenset[str], key: str) -> frozenset[str]:
     return frozenset(kept | {"mutated" if kind == "inside" else kind for kind in kinds})
 
 
+def fates_of_element(fates: frozenset[str]) -> frozenset[str]:
+    """Fates of an element, from those of what gives the elements one after the other."""
+    return _of_element(fates, "*")
+
+
 def fates_of_copy(fates: frozenset[str]) -> frozenset[str]:
     """Fates of an object, from those of a shallow copy: only what both hold is shared."""
     kept = {

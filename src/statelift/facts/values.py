@@ -324,7 +324,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of something that may be a function of the program; `ending` where what it gives has one here."""
+    """A call of something that may be a function of the program; `ending` where what it gives has one here.
+
+    `has_context`: what it runs has context variables of its own, as a coroutine that `asyncio.run` is given.
+    """
 
     callee: str
     function: str
@@ -336,6 +339,7 @@ class Call:
     fates: frozenset[str]
     is_decorator: bool = False
     ending: Ending | None = None
+    has_context: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -607,7 +611,7 @@ class ModuleFacts:
     `unnamed` are the modules, classes and objects of which functions change attributes that are not named there
     (`vars(config).update(…)`): "" for the file itself, `*` for any module. `setting` is an SQL text of the file
     that changes the session of a database: `SET search_path …`. `entered` are the calls of `__enter__` and
-    `__exit__` that `with` makes.
+    `__exit__` that `with` makes, and those of functions that `map` and its like are given.
     """
 
     path: str

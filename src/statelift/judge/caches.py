@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from statelift.facts.values import Access, Cell, Guard, Value
-from statelift.judge.evidence import KEY_ERRORS, Evidence, is_miss
+from statelift.judge.evidence import KEY_ERRORS, MISSES, Evidence, is_miss
 from statelift.judge.fills import FILLS, Uses, holds_state, is_stale, tells_apart
 from statelift.judge.lazies import lazy_reasons
 from statelift.link.names import CellKey, FunctionKey
-from statelift.link.sources import Source
+from statelift.link.sources import ANY_ARGUMENT, Source
 from statelift.link.trace import dominated
 from statelift.link.ways import Frame, Way
 from statelift.link.writes import is_container, is_write
@@ -108,6 +108,7 @@ def _are_on_miss_paths(evidence: Evidence, key: CellKey, uses: Uses, fills: Uses
         id(use)
         for path, use in asked
         if all(_is_on_miss_path(way, tries) for way in evidence.ways.of(key, path, use))
+        or (_is_fetched(evidence, path, use) and all(map(_lacks_some_key, evidence.ways.of(key, path, use))))
     }
     is_lost = any(use.op in EVICTIONS for _, use in uses)
     together = {_group(path, use) for path, use in asked if id(use) in on_miss and not is_lost} - {None}
@@ -122,6 +123,26 @@ def _group(path: str, fill: Access) -> tuple[str, str, tuple[Guard, ...]] | None
 
 def _is_on_miss_path(way: Way, tries: set[tuple[str, str, str, int]]) -> bool:
     return any(frame.subject and _is_miss_path(frame, tries) for frame in way)
+
+
+def _is_fetched(evidence: Evidence, path: str, fill: Access) -> bool:
+    """Whether an entry comes from outside, its key included, whatever the request: one of all that is there."""
+    if fill.op != "put" or fill.key is None or fill.value is None:
+        return False
+    sources = evidence.deciding.of(path, fill.value) | evidence.deciding.of(path, fill.key)
+    kinds = {each.kind for each in sources - {Source("opaque")}}  # what `with … as reply` gives
+    return ANY_ARGUMENT not in sources and "external" in kinds and kinds <= {"const", "env", "external"}
+
+
+def _lacks_some_key(way: Way) -> bool:
+    """Whether a way leads over a test that finds no entry of some key."""
+    return any(
+        test.subject == frame.subject and test.key and (test.relation, test.holds) in MISSES
+        for frame in way
+        for guard in frame.guards
+        for test in guard.tests
+        if guard.mode == "all"
+    )
 
 
 def _is_miss_path(frame: Frame, tries: set[tuple[str, str, str, int]]) -> bool:

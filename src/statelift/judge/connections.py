@@ -13,11 +13,13 @@ from statelift.judge.lasting import broken, judge_lasting
 from statelift.judge.replacing import replacing_test
 from statelift.judge.sharing import dependence, obstacles
 from statelift.judge.values import Judgement, Subject
+from statelift.link.names import FunctionKey, Target
 from statelift.model import Tier, Use, Verdict
 
 EMBEDDED = "sql-embedded"
 SESSION = "sql-session"
 IMPLICIT = "http-implicit"
+LAMBDA = ".<lambda>"
 IMPLICIT_CALLS = frozenset({"httpx.get", "httpx.post"})  # as requests.get: they give an answer, not a client
 
 
@@ -38,7 +40,9 @@ def _is_embedded(connection: Connection) -> bool:
 
 
 def _entries(evidence: Evidence, path: str, connection: Connection) -> tuple[str, ...]:
-    """Ids of the entry points that run the function, or use the variable that stands for the lambda."""
+    """Ids of the entry points that run the function, use the variable that stands for the lambda, or make objects
+    whose fields a lambda of the class fills.
+    """
     key = (path, connection.function)
     if key in evidence.program.functions:
         return evidence.reach.entries_of(key)
@@ -47,7 +51,18 @@ def _entries(evidence: Evidence, path: str, connection: Connection) -> tuple[str
         for other, function in evidence.program.functions.items()
         if other[0] == path and connection.function in function.references
     ]
+    users += _makers(evidence, path, connection.function.removesuffix(LAMBDA))
     return tuple(sorted({entry for user in users for entry in evidence.reach.entries_of(user)}))
+
+
+def _makers(evidence: Evidence, path: str, owner: str) -> Iterator[FunctionKey]:
+    """The functions that make objects of a class; none where the container keeps one of them."""
+    if (path, owner) not in evidence.program.classes or evidence.lifetimes.is_lasting_class((path, owner)):
+        return
+    for site, module in evidence.program.modules.items():
+        for call in module.calls:
+            if evidence.program.resolve(site, call.callee) == Target("class", path, owner):
+                yield site, call.function
 
 
 def _judge(evidence: Evidence, make: "_Maker", library: Library) -> Judgement:

@@ -9,7 +9,7 @@ from statelift.judge.fills import FILLS, Uses, holds_state, is_asked_for, is_sta
 from statelift.link.names import CellKey, Target
 from statelift.link.sources import ANY_ARGUMENT, Source
 from statelift.link.ways import Frame, Way
-from statelift.link.writes import is_container, is_write
+from statelift.link.writes import CONTAINER_CALLS, is_container, is_write
 
 WHOLE_FILLS = frozenset({"update", "method:update", "extend", "rebind", "augment"})
 ATTEMPTS = frozenset({"read", "attribute", "escape"})
@@ -67,8 +67,18 @@ def _is_changed_later(evidence: Evidence, cell: Cell, uses: Uses, fills: Uses) -
     if any(holds_state(evidence, path, use.value) for path, use in fills if use.value is not None):
         return False
     made = [each for path, use in fills if use.value is not None for each in _made(evidence, path, use.value)]
-    is_own = is_container(cell) or (bool(made) and not any(_has_words_of_dicts(evidence, each) for each in made))
+    is_data = any(use.value is not None and _is_data(use.value) for _, use in fills)
+    is_own = (is_container(cell) or is_data) or (bool(made) and not any(_has_words_of_dicts(evidence, each) for each in made))
     return is_own and any(evidence.sources.is_result_changed(path, use) for path, use in uses)
+
+
+def _is_data(value: Value) -> bool:
+    """Whether what is built is a dict or list, of JSON or out of an answer: `json.load(file)`, `answer["Item"]`."""
+    match ast.parse(value.text, mode="eval").body:
+        case ast.Subscript() | ast.Call(func=ast.Attribute(attr="json"), args=[]):
+            return True
+        case _:
+            return value.type.removeprefix("call:") in CONTAINER_CALLS
 
 
 def _made(evidence: Evidence, path: str, value: Value) -> list[Target]:

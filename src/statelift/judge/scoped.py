@@ -9,6 +9,7 @@ from statelift.link.names import CellKey
 from statelift.link.trace import Step, dominated, dominates
 
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
+CONTEXT_VARIABLE = "contextvars.ContextVar"
 KILLS = frozenset({"rebind", "clear"})
 CHANGES = ("mutated", "augmented", "inside:")
 NEAR = 10  # lines between a decorator and its function
@@ -20,6 +21,7 @@ def scoped_reasons(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses, wri
     return (
         _request_scoped(evidence, key, uses)
         or balanced_reasons(evidence, key, cell, writes)
+        or _in_own_context(evidence, cell, uses)
         or _cleared_by_decorators(evidence, cell, writes)
     )
 
@@ -44,6 +46,25 @@ def _request_scoped(evidence: Evidence, key: CellKey, uses: Uses) -> tuple[str, 
     if not (kills and reads and is_complete):
         return ()
     return (f"rule 3: {key[1]} is set anew before every use, on every path of every handler",)
+
+
+def _in_own_context(evidence: Evidence, cell: Cell, uses: Uses) -> tuple[str, ...]:
+    """A context variable that is only used in copies of the context: they end with what runs in them."""
+    mine = {id(use) for _, use in uses}
+    steps = [step for trace in evidence.traces for step in trace.steps if id(step.item) in mine]
+    is_plain = cell.callee == CONTEXT_VARIABLE and {use.op for _, use in uses} <= {"rebind", "unbind", "method:get"}
+    if not is_plain or {id(step.item) for step in steps} < mine:
+        return ()
+    if any(evidence.sources.is_result_changed(path, use) for path, use in uses) or not all(map(_is_apart, steps)):
+        return ()
+    return ("rule 3: what it is set to ends with the copy of the context in which every call runs",)
+
+
+def _is_apart(step: Step) -> bool:
+    frame = step.frame
+    while frame is not None and not frame.call.has_context:
+        frame = frame.outer
+    return frame is not None
 
 
 def _cleared_by_decorators(evidence: Evidence, cell: Cell, writes: Uses) -> tuple[str, ...]:

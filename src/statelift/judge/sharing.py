@@ -121,7 +121,8 @@ def _surroundings(
         yield Tier.REVIEW, f"{connection.function}() runs around each call of what it decorates"
     if function is not None and _runs_before_getters(evidence, path, function):
         yield Tier.MANUAL, f"{connection.function}() runs at import, above the place where a getter would stand"
-    if function is not None and any(guard.kind == "function" for guard in connection.guards):
+    is_lambda = connection.function.endswith("<lambda>")  # of a class: it fills a field of each object
+    if is_lambda or (function is not None and any(guard.kind == "function" for guard in connection.guards)):
         yield Tier.REVIEW, "it is built inside a lambda"
     if library.kind.startswith("sql"):
         yield from _session(evidence)

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from statelift.facts.values import Decorator, Function
-from statelift.link.names import FunctionKey, Target
+from statelift.facts.values import Call, Decorator, Function
+from statelift.link.names import CellKey, FunctionKey, Target
 from statelift.link.program import HELPER, Program
+from statelift.link.single import is_confined
 
 HOPS = 6  # how many bases of bases are looked at
 ASSUMED = frozenset({"public", "route"})  # every argument of such an entry point comes from a request
@@ -29,6 +30,7 @@ class Reach:
         self.program = program
         self._methods = self._methods_by_name()
         self._registered = [*self._handed_on()]
+        self._confined: dict[CellKey, bool] = {}
         self._edges: dict[FunctionKey, frozenset[FunctionKey]] = {}
         self._found: dict[FunctionKey, set[str]] = defaultdict(set)
         for key, entries in program.entries.items():
@@ -134,10 +136,36 @@ class Reach:
             found |= self._wrappers(path, decorator)
         is_own = not path.endswith(f"{HELPER}.py")  # the helper file calls no method of the program
         for attribute in function.attributes if is_own else ():
-            found |= self._methods.get(attribute, set())
+            found |= {each for each in self._methods.get(attribute, ()) if self._may_have(path, function, each)}
         if function.class_name and "getattr" in function.references:  # getattr(self, f"do_{action}")(event)
             found |= set(self._all_methods((path, function.class_name)))
         return found | self._in_plugins(function)
+
+    def _may_have(self, path: str, function: Function, method: FunctionKey) -> bool:
+        """Whether a function that asks something for an attribute of this name may have an object with the method."""
+        owner = (method[0], method[1].rpartition(".")[0])
+        if owner not in self._confined:
+            self._confined[owner] = is_confined(self.program, owner, self._made.get(owner, []))
+        return not self._confined[owner] or self._names(path, function, method)
+
+    def _names(self, path: str, function: Function, method: FunctionKey) -> bool:
+        """Whether a function names the method by a variable of a module, `router.dispatch`, or by `self.dispatch`."""
+        owner, _, last = method[1].rpartition(".")
+        named = [each for each in function.references if each.rpartition(".")[2] == last]
+        is_inside = path == method[0] and function.qualname.startswith(f"{owner}.")
+        is_own = is_inside and any(each.count(".") == 1 for each in named)
+        return is_own or any(self.program.callee(path, each) == method for each in named)
+
+    @cached_property
+    def _made(self) -> dict[CellKey, list[tuple[str, Call]]]:
+        """The calls that make objects of each class."""
+        found: dict[CellKey, list[tuple[str, Call]]] = defaultdict(list)
+        for path, module in self.program.modules.items():
+            for call in module.calls:
+                target = self.program.resolve(path, call.callee)
+                if target is not None and target.kind == "class":
+                    found[target.path, target.name].append((path, call))
+        return dict(found)
 
     def _in_plugins(self, function: Function) -> set[FunctionKey]:
         """`import_module(f"plugins.{name}").run(event)`: functions of modules that nobody imports by name."""

@@ -55,6 +55,19 @@ def _objects(program: Program, key: CellKey) -> Iterator[str]:
         yield "the program asks objects for all their attributes"
 
 
+def is_confined(program: Program, owner: CellKey, made: list[tuple[str, Call]]) -> bool:
+    """Whether every object of a class, which these calls make, is in a variable of a module that nobody gives on:
+    who calls its methods calls them by the name of that variable.
+    """
+    is_kept = bool(made) and all(_is_once(call) for _, call in made) and not program.derived_from(owner)
+    return is_kept and not any(_open(program, owner)) and not any(_unheld_all(program, owner, made))
+
+
+def _unheld_all(program: Program, owner: CellKey, made: list[tuple[str, Call]]) -> Iterator[str]:
+    for path, call in made:
+        yield from _unheld(program, [owner], path, call)
+
+
 def _has(program: Program, owner: CellKey, key: CellKey) -> bool:
     return program.attribute_of(Target("class", *owner), key[1].rpartition(".")[2]) == key
 
