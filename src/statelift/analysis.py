@@ -17,6 +17,7 @@ from statelift.judge.files import judge_files
 from statelift.judge.leftovers import judge_leftovers
 from statelift.judge.memos import judge_memos
 from statelift.judge.once import tell_once
+from statelift.judge.settings import judge_settings
 from statelift.judge.styles import restyled
 from statelift.judge.values import Judgement
 from statelift.link.program import Program
@@ -152,7 +153,7 @@ def _workspace(
 def _judge(evidence: Evidence, options: Options) -> Iterator[Judgement]:
     public = {entry.function for entry in evidence.program.root.entries if entry.origin in ASSUMED}
     cells = [restyled(evidence, each, options) for each in judge_cells(evidence)]
-    kept = [*hold_derived(evidence, cells), *judge_memos(evidence)]
+    kept = [*hold_derived(evidence, cells), *judge_memos(evidence), *judge_settings(evidence)]
     files = [*judge_files(evidence), *judge_leftovers(evidence)]
     judgements = [*tell_once(evidence, kept), *files, *judge_connections(evidence)]
     for judgement in judgements:

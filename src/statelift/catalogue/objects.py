@@ -74,6 +74,14 @@ REGISTRIES = frozenset(
     flask.current_app.config flask.current_app.extensions flask.current_app.jinja_env.globals
     flask.current_app.jinja_env.filters""".split()
 )
+# What sets something for the whole process: by an attribute of what it gives, or by calling it.
+SETTERS: Mapping[str, str] = {
+    "decimal.getcontext": "attribute",
+    "decimal.setcontext": "call",
+    "locale.setlocale": "call",
+    "socket.setdefaulttimeout": "call",
+}
+SETTINGS = frozenset(f"{name}()" for name in SETTERS)
 CHANGING = frozenset({"rebind", "unbind", "append", "nested", "advance"})
 
 

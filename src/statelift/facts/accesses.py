@@ -15,6 +15,7 @@ from statelift.facts.logs import is_logged
 from statelift.facts.operations import Operation, operation_of
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, names_bound
+from statelift.facts.settings import setting_of
 from statelift.facts.subjects import LOGGER, PROCESS, Subjects
 from statelift.facts.syntax import MODULE, Syntax
 from statelift.facts.values import Access, GlobalStatement
@@ -49,6 +50,9 @@ class Accesses:
     def collect(self) -> Iterator[Access]:
         """Every use, in no particular order."""
         for node in self.syntax.walk.only(ast.Name, ast.Attribute, ast.Call):
+            setting = setting_of(self.syntax, node)
+            if setting is not None:
+                yield self._made(node, *setting)
             match node:
                 case ast.Name() | ast.Attribute():
                     subject = self.subjects.cell(node)
@@ -172,8 +176,10 @@ class Accesses:
             return found | {"aside"} if is_aside else found
         if operation.op == "read" and found == {"read"} and renews(self.syntax, operation.result):
             return found | {"renews"}
-        if operation.op in VIEWED and is_logged(self.syntax, operation.result):
-            return found | {"logged"}
+        if operation.op in VIEWED:
+            others = set[str]()
+            if is_logged(self.syntax, operation.result, others=others):
+                return found | ({f"logged by:{each}" for each in others} or {"logged"})
         is_decisive = operation.op == "truth" and steers(self.syntax, operation.result, own)
         return found | {"decides"} if is_decisive else found
 

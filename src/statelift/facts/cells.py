@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from statelift.catalogue.objects import effect_of
 from statelift.facts.callees import PARTIAL, run_by
+from statelift.facts.fates import fates_of_variable
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import IMMUTABLE, Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope, names_bound
@@ -107,6 +108,7 @@ def _definitions(syntax: Syntax, node: ast.AST) -> Iterator[_Definition]:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             yield from _defaults(syntax, node)
             yield from _kept_property(syntax, node)
+            yield from _given_to_makers(syntax, node)
         case _:
             pass
 
@@ -199,6 +201,18 @@ def _defaults(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> I
     for default, name in defaults_of(node.args).items():
         if _is_changeable(syntax, default):
             yield _Definition(f"{scope.qualname}({name})", "default", default, default)
+
+
+def _given_to_makers(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Definition]:
+    """Parameters whose object the functions that are made inside change: `def make(store): def handle(event): …`"""
+    scope = syntax.scopes.opened[node]
+    if scope.parent is None or scope.parent.kind != "module":
+        return
+    for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+        is_captured = (scope, argument.arg) in syntax.captured and not syntax.assigned(scope, argument.arg)
+        fates = fates_of_variable(syntax, scope, argument.arg) if is_captured else frozenset[str]()
+        if any(fate.startswith(("mutated", "inside:")) for fate in fates):
+            yield _Definition(f"{scope.qualname}.{argument.arg}", "closure", node, None)
 
 
 def _kept_property(syntax: Syntax, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Definition]:

@@ -18,6 +18,7 @@ from statelift.facts.guards import Guards
 from statelift.facts.handed import handed_calls, has_own_context
 from statelift.facts.inflow import tests_between
 from statelift.facts.leftovers import leftovers
+from statelift.facts.logs import are_logged
 from statelift.facts.paths import Paths
 from statelift.facts.provenance import Provenance
 from statelift.facts.scopes import FUNCTIONS, Scope
@@ -271,7 +272,10 @@ def _parameters(
         loads = syntax.loads(scope, argument.arg)
         fates = fates_of_variable(syntax, scope, argument.arg)
         attributes = frozenset(name for load in loads for name in _chain(syntax, load))
-        yield Parameter(argument.arg, None if default is None else provenance.value_of(default), fates, attributes)
+        given = None if default is None else provenance.value_of(default)
+        is_plain = not node.decorator_list and scope.parent is syntax.scopes.module
+        is_logged = is_plain and are_logged(syntax, scope, argument.arg)
+        yield Parameter(argument.arg, given, fates, attributes, is_logged)
 
 
 def _chain(syntax: Syntax, node: ast.AST) -> Iterator[str]:

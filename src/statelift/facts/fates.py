@@ -107,6 +107,8 @@ def _operated(syntax: Syntax, parent: ast.AST, node: ast.expr, depth: int) -> fr
             return _bound(syntax, target, depth) | {"unknown"}
         case ast.BinOp(op=ast.Add() | ast.Mult() | ast.BitOr()) if not _has_scalar(parent):
             return _of_joined(fates_of(syntax, parent, depth - 1))
+        case ast.Lambda():
+            return _made_by_default(syntax, parent)
         case ast.Compare(ops=[ast.Is() | ast.IsNot()], left=left, comparators=[right]):
             other = right if left is node else left
             is_asked = isinstance(other, ast.Name) and syntax.is_local(other)
@@ -115,6 +117,19 @@ def _operated(syntax: Syntax, parent: ast.AST, node: ast.expr, depth: int) -> fr
             return _of_joined(_bound(syntax, target, depth))
         case _:
             return frozenset({"read" if isinstance(parent, LOOKING_NODES) else "unknown"})
+
+
+def _made_by_default(syntax: Syntax, function: ast.Lambda) -> frozenset[str]:
+    """Fates of what a lambda gives: `lines: list = field(default_factory=lambda: shared)` stores it in objects."""
+    keyword = syntax.parents[function]
+    call = syntax.parents[keyword]
+    if not (isinstance(keyword, ast.keyword) and keyword.arg == "default_factory" and isinstance(call, ast.Call)):
+        return frozenset({"unknown"})
+    match syntax.parents[call]:
+        case ast.AnnAssign(target=ast.Name(id=name) as field) | ast.Assign(targets=[ast.Name(id=name) as field]):
+            return frozenset({"stored", f"field:{syntax.scope(field).qualname}.{name}"})
+        case _:
+            return frozenset({"unknown"})
 
 
 def _in_display(syntax: Syntax, display: ast.expr, element: ast.expr, depth: int) -> frozenset[str]:

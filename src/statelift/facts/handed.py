@@ -1,4 +1,4 @@
-"""A call that runs a function which it is given -> the call of that function: `map(send, items)`, `context.run(f)`."""
+"""A call that runs a function which it is given -> the call of that function: `map(send, items)`."""
 
 import ast
 from collections.abc import Iterator
@@ -42,7 +42,9 @@ def _handed(syntax: Syntax, guards: Guards, node: ast.Call) -> Iterator[Call]:
     is_sort = isinstance(node.func, ast.Attribute) and node.func.attr == "sort"
     match node.args:
         case [function, _, *_] if called in EACH:
-            yield from _call(syntax, guards, node, function, fates_of_element(fates_of(syntax, node)), is_looped=True)
+            yield from _call(
+                syntax, guards, node, function, fates_of_element(fates_of(syntax, node)), is_looped=True
+            )
         case [function, *_] if called in ONCE:
             yield from _call(syntax, guards, node, function, frozenset(), has_context=True)
         case [function, *_] if _is_context_run(syntax, node.func):
@@ -71,7 +73,9 @@ def _thread(syntax: Syntax, guards: Guards, node: ast.Call) -> Iterator[Call]:
     """What a thread runs that the function waits for, wherever it has started it."""
     target = next((each.value for each in node.keywords if each.arg == "target"), None)
     match syntax.parents[node]:
-        case ast.Assign(targets=[ast.Name(id=name) as variable]) if target is not None and syntax.is_local(variable):
+        case ast.Assign(targets=[ast.Name(id=name) as variable]) if target is not None and syntax.is_local(
+            variable
+        ):
             scope = syntax.scope(variable).binding(name)
             loads = [] if scope is None else syntax.loads(scope, name)
             around = set(syntax.conditions(node))

@@ -13,6 +13,7 @@ NESTED_CHANGES = frozenset(
     "append extend insert remove pop popitem clear update setdefault add discard sort reverse".split()
 )
 TAKING = {"update": "method:update", "set": "unknown:set"}  # the latter of a ContextVar, or a gauge
+EMPTYING = frozenset({"pop", "popitem", "popleft"})
 BOUND = "bound:"  # `seen.add` as a value: whoever gets it may call it
 ASKING = frozenset({"select", "explain", "values"})  # words that a database is asked with, and not told anything
 WHOLE_READS = frozenset(
@@ -84,12 +85,28 @@ def _variable(syntax: Syntax, node: ast.expr, parent: ast.AST) -> Operation:
             return Operation("rebind", syntax.statement(node), is_part=True)
         case ast.Delete():
             return Operation("unbind", syntax.statement(node))
+        case ast.While(test=test) if test is node and _is_emptying(parent):
+            return Operation("drain", node, result=node)
         case ast.If() | ast.While() | ast.IfExp() | ast.UnaryOp(op=ast.Not()) | ast.BoolOp():
             return Operation("truth", node, result=node)
         case ast.Call() | ast.keyword():
             return Operation("escape", node, result=node)
         case _:
             return Operation("read", node, result=node)
+
+
+def _is_emptying(loop: ast.While) -> bool:
+    """`while seen: seen.popitem()`"""
+    match loop.body, loop.orelse:
+        case [ast.Expr(value=ast.Call(func=ast.Attribute(value=taken, attr=method)))], []:
+            return method in EMPTYING and ast.dump(taken) == ast.dump(loop.test)
+        case _:
+            return False
+
+
+def _is_drained(syntax: Syntax, call: ast.Call) -> bool:
+    loop = syntax.parents[syntax.parents[call]]
+    return isinstance(loop, ast.While) and _is_emptying(loop)
 
 
 def _given(syntax: Syntax, node: ast.expr) -> ast.expr | None:
@@ -184,6 +201,8 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
     has_plain = not call.keywords and not any(isinstance(each, ast.Starred) for each in call.args)
     operands: list[ast.expr] = call.args if has_plain else []
     match attribute.attr, operands:
+        case _ if attribute.attr in EMPTYING and _is_drained(syntax, call):
+            return Operation("drain", call, result=call)
         case "get", [key]:
             return _read_or_nested(syntax, Operation("get", call, key=key, result=call))
         case "get", [key, default]:

@@ -90,8 +90,9 @@ class Subjects:
         name = f"{owner}.{attribute}"
         return name if owner in self.syntax.derived or name in self.syntax.properties else self._own(name)
 
-    def _dotted(self, owner: ast.expr, attribute: str) -> str:
-        dotted = self.syntax.outside(owner)
+    def _dotted(self, owner: ast.Attribute, attribute: str) -> str:
+        """`shop.cart.lines`: what an object holds that another one holds, the linked program knows."""
+        dotted = self.syntax.outside(owner) or self.member(owner.value, owner.attr)
         return f"{dotted}.{attribute}" if dotted else ""
 
     def _of_application(self, application: ast.expr, attribute: str) -> str:

@@ -531,12 +531,16 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter, its default if any, what the function does with it and which attributes it uses of it."""
+    """A parameter, its default if any, what the function does with it and which attributes it uses of it.
+
+    `is_logged`: it does no more than to write it into the log.
+    """
 
     name: str
     default: Value | None
     fates: frozenset[str]
     attributes: frozenset[str] = frozenset()
+    is_logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

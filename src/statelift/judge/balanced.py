@@ -33,12 +33,27 @@ def _undoes(
     evidence: Evidence, key: CellKey, cell: Cell, one: tuple[str, Access], other: tuple[str, Access]
 ) -> bool:
     """Whether the second write takes back the first, and nothing can keep it from running."""
-    (path, entered), (site, left) = one, _as_called(evidence, key, one, other)
+    path, entered = _as_entered(evidence, one, other)
+    site, left = _as_called(evidence, key, one, other)
     if path != site or entered is left or left.op not in UNDOING.get(entered.op, ()):
         return False
     return _is_inverse(cell, entered, left) and (
         _is_behind(evidence, path, entered, left) or _is_leaving(evidence, entered, left)
     )
+
+
+def _as_entered(evidence: Evidence, one: tuple[str, Access], other: tuple[str, Access]) -> tuple[str, Access]:
+    """The first write where the function of the second calls one whose last deed it is, under no condition."""
+    (path, entered), (site, left) = one, other
+    callers = evidence.program.call_sites.get((path, entered.function), [])
+    if entered.op != "rebind" or entered.guards or entered.function == left.function or len(callers) != 1:
+        return one
+    at, call = callers[0]
+    inside = evidence.program.modules[path].calls
+    is_last = not any(each.function == entered.function and each.order > entered.span.end for each in inside)
+    if not is_last or (at, call.function) != (site, left.function):
+        return one
+    return at, replace(entered, function=call.function, guards=call.guards, place=call.place)
 
 
 def _as_called(

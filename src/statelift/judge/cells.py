@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+from statelift.catalogue.objects import SETTINGS
 from statelift.facts.operations import BOUND
 from statelift.facts.syntax import OPEN_OBJECTS
 from statelift.facts.values import Access, Cell, CellKind
@@ -33,7 +34,9 @@ LOGGERS = "logging.getLogger"
 GROWING = frozenset({"append", "extend", "add", "method:insert", "method:appendleft"})
 WHOLE = frozenset("len iterate keys items values read truth contains lacks escape copy".split())
 OWN_OPERATIONS = frozenset({"dynamic", "rebind", "unbind", "truth", "read", "escape"})
-TAKING = frozenset("advance pop remove discard delete rebind method:popleft method:popitem method:pop".split())
+TAKING = frozenset(
+    "advance drain pop remove discard delete rebind method:popleft method:popitem method:pop".split()
+)
 DICTS = frozenset(
     """collections.defaultdict collections.OrderedDict collections.Counter collections.ChainMap collections.UserDict
     weakref.WeakValueDictionary weakref.WeakKeyDictionary cachetools.Cache cachetools.TTLCache cachetools.LRUCache
@@ -49,7 +52,7 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
     """A judgement for every cell that some function touches."""
     for key, uses in sorted(evidence.program.accesses.items()):
         cell = evidence.program.cells.get(key)
-        if cell is not None:
+        if cell is not None and key[1] not in SETTINGS:  # which are judged apart
             judgement = _judge(evidence, key, cell, uses)
             if judgement is not None:
                 yield judgement
@@ -57,7 +60,7 @@ def judge_cells(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def _judge(evidence: Evidence, key: CellKey, cell: Cell, uses: Uses) -> Judgement | None:
-    cell = replace(cell, callee=evidence.program.constructor_of(key))
+    cell = replace(_as_given(evidence, key, cell), callee=evidence.program.constructor_of(key))
     collection = evidence.collections.kind_of(key)
     cell = cell if collection is None else replace(cell, kind=collection)
     if not evidence.lifetimes.lasts(key, cell) or _is_descriptor(evidence, key):
@@ -137,6 +140,13 @@ _LEFT = {
     Verdict.LAZY_CLIENT: "is built once per container and does not depend on a request",
     Verdict.CACHE: "is a cache: every miss is computed again",
 }
+
+
+def _as_given(evidence: Evidence, key: CellKey, cell: Cell) -> Cell:
+    """A parameter of a function that makes others holds what that was given."""
+    given = evidence.lifetimes.given_to_maker(key) if cell.home == "closure" else None
+    kinds: dict[str, CellKind] = {"[": "list", "l": "list", "{": "dict", "d": "dict", "s": "set"}
+    return cell if not given else replace(cell, kind=kinds.get(given[0][0], "dict"))
 
 
 def _is_descriptor(evidence: Evidence, key: CellKey) -> bool:
@@ -246,6 +256,9 @@ STALE = (
 )
 
 
+GIVEN = "it stands in no variable of its own, but is made where the function that keeps it is made"
+
+
 def _tells(use: Access) -> bool:
     """Whether a write tells what was there before: by its result, or by a KeyError where there was nothing."""
     return use.op == "delete" or (use.op != "rebind" and bool(use.fates - {"dropped"}))
@@ -277,6 +290,8 @@ def _state(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
         counter = None  # a decorator gives the function another name, by which the number is read
     judgement = counter or _by_shape(evidence, make, uses)
     judgement = as_step(evidence, housed(evidence, judgement))
+    if make.cell.home == "closure" and make.cell.value is None:
+        judgement = judgement.lowered(Tier.MANUAL, GIVEN)
     if any(is_stale(evidence, path, use) for path, use in uses):
         judgement = judgement.lowered(Tier.MANUAL, STALE)
     if dynamic:
@@ -331,6 +346,9 @@ def _aliased(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement:
 
 
 def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) -> Judgement:
+    if not has_reads and _is_holding(evidence, uses):
+        reason = "rule 4: it only keeps alive what another collection holds weakly, where that is told"
+        return make("SL104", Verdict.CONSTANT, "is read by none", (reason,))
     if not has_reads:
         reason = "rule 4: nothing reads it: it only fills the container's memory; delete it or log its items"
         return make(
@@ -350,6 +368,21 @@ def _accumulator(evidence: Evidence, make: _Maker, uses: Uses, has_reads: bool) 
         "keep one item per element in a table; for de-duplication use a conditional put",
     )
     return make("SL102", Verdict.STATE, "collects elements over invocations", reasons, Tier.MANUAL)
+
+
+def _is_holding(evidence: Evidence, uses: Uses) -> bool:
+    """Whether all that is added is also in a collection of weak references."""
+    return all(
+        use.value is not None and any(_is_weak(evidence, path, fate) for fate in use.value.threats)
+        for path, use in uses
+        if use.op in GROWING
+    )
+
+
+def _is_weak(evidence: Evidence, path: str, fate: str) -> bool:
+    target = evidence.program.resolve(path, fate.removeprefix("cell:")) if fate.startswith("cell:") else None
+    cell = None if target is None else evidence.program.cells.get((target.path, target.name))
+    return cell is not None and cell.callee.startswith("weakref.Weak")
 
 
 def _elements(evidence: Evidence, make: _Maker, uses: Uses) -> Judgement | None:

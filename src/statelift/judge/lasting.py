@@ -178,7 +178,9 @@ def _gathered(evidence: Evidence, path: str, hook: Hook) -> Iterator[Judgement]:
         return
     yield Judgement(
         rule="SL405",
-        subject=Subject(path, hook.place, hook.text, entries, (Use(path, hook.place.line, "register"),)),
+        subject=Subject(
+            path, hook.place, _named(hook, path, key), entries, (Use(path, hook.place.line, "register"),)
+        ),
         verdict=Verdict.STATE,
         message=f"{hook.text}() adds one more hook to a client that all calls share",
         reasons=(
@@ -186,6 +188,12 @@ def _gathered(evidence: Evidence, path: str, hook: Hook) -> Iterator[Judgement]:
         ),
         hook=(path, hook),
     ).lowered(*_hook_tier(evidence, hook))
+
+
+def _named(hook: Hook, path: str, key: CellKey) -> str:
+    """How the call is written; in another file than the client's, with the name that the client has in its own."""
+    _, word, method = hook.text.partition(".meta.")
+    return hook.text if path == key[0] or not word else f"{key[1]}{word}{method}"
 
 
 def _hook_tier(evidence: Evidence, hook: Hook) -> tuple[Tier, str]:

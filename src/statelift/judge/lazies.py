@@ -68,7 +68,9 @@ def _is_changed_later(evidence: Evidence, cell: Cell, uses: Uses, fills: Uses) -
         return False
     made = [each for path, use in fills if use.value is not None for each in _made(evidence, path, use.value)]
     is_data = any(use.value is not None and _is_data(use.value) for _, use in fills)
-    is_own = (is_container(cell) or is_data) or (bool(made) and not any(_has_words_of_dicts(evidence, each) for each in made))
+    is_own = (is_container(cell) or is_data) or (
+        bool(made) and not any(_has_words_of_dicts(evidence, each) for each in made)
+    )
     return is_own and any(evidence.sources.is_result_changed(path, use) for path, use in uses)
 
 

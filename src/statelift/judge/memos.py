@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from statelift.facts.values import Access, Function
+from statelift.facts.values import Access, Function, Value
 from statelift.judge.evidence import Evidence
 from statelift.judge.values import Judgement, Subject
 from statelift.link.dangers import CHANGED
@@ -54,6 +54,40 @@ def _is_written(evidence: Evidence, key: CellKey) -> bool:
     return any(evidence.sources.is_changed_by(cell, path, use) for path, use in evidence.reached(key))
 
 
+def _is_versioned(evidence: Evidence, memo: FunctionKey, cell: CellKey) -> bool:
+    """Whether every call gives the memo a count that goes up wherever the cell is changed."""
+    sites = evidence.program.call_sites.get(memo, ())
+    named = [{_variable(evidence, site, each.value) for each in call.arguments} for site, call in sites]
+    counts = set.intersection(*named) if named else set()
+    return any(_counts(evidence, count, cell) for count in counts if count is not None)
+
+
+def _variable(evidence: Evidence, path: str, value: Value) -> CellKey | None:
+    """The cell whose value an argument is, and nothing else."""
+    names = [atom.detail for atom in value.atoms if atom.kind in ("name", "import")]
+    target = evidence.program.resolve(path, names[0]) if len(value.atoms) == len(names) == 1 else None
+    is_cell = target is not None and target.kind == "cell" and value.text.rpartition(".")[2] == target.name
+    return (target.path, target.name) if target is not None and is_cell else None
+
+
+def _counts(evidence: Evidence, count: CellKey, cell: CellKey) -> bool:
+    """Whether a cell is only ever added one to, and so in every block that changes the other one."""
+    steps = [
+        (path, use) for path, use in evidence.reached(count) if is_write(evidence.program.cells[count], use.op)
+    ]
+    is_going_up = all(
+        (use.op, use.operator) == ("augment", "Add") and use.value is not None and use.value.text == "1"
+        for _, use in steps
+    )
+    blocks = {(path, use.function, use.guards) for path, use in steps}
+    changes = [
+        (path, use.function, use.guards)
+        for path, use in evidence.reached(cell)
+        if evidence.sources.is_changed_by(evidence.program.cells[cell], path, use)
+    ]
+    return bool(steps) and is_going_up and all(each in blocks for each in changes)
+
+
 def uses_below(evidence: Evidence, key: FunctionKey) -> Iterator[tuple[str, Access]]:
     """The uses of cells in a function and in all that it calls."""
     seen = {key}
@@ -74,7 +108,9 @@ def _faults(evidence: Evidence, key: FunctionKey, function: Function) -> Iterato
     for path, use in sorted(uses_below(evidence, key), key=lambda found: (found[0], found[1].order)):
         target = evidence.program.resolve(path, use.subject)
         cell = None if target is None else (target.path, target.name)
-        if cell in evidence.program.cells and not is_write(None, use.op) and _is_written(evidence, cell):
+        if cell not in evidence.program.cells or is_write(None, use.op) or not _is_written(evidence, cell):
+            continue
+        if not _is_versioned(evidence, key, cell):
             where = f"line {use.place.line}" if path == key[0] else f"{path}:{use.place.line}"
             yield f"rule 7: {where} reads {use.subject}, which other calls change"
     for site, call in evidence.program.call_sites.get(key, ()):

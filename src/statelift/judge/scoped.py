@@ -10,7 +10,7 @@ from statelift.link.trace import Step, dominated, dominates
 
 WHOLE_READS = frozenset({"read", "escape", "items", "keys", "values", "iterate", "len", "truth", "copy"})
 CONTEXT_VARIABLE = "contextvars.ContextVar"
-KILLS = frozenset({"rebind", "clear"})
+KILLS = frozenset({"rebind", "clear", "drain"})
 CHANGES = ("mutated", "augmented", "inside:")
 NEAR = 10  # lines between a decorator and its function
 Uses = list[tuple[str, Access]]

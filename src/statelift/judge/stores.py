@@ -33,6 +33,7 @@ GIVEN_BACK = frozenset({"returned", "copy returned"})
 ADVICE = {
     "nested": "the stored value is changed in place: read it, change it and put it back in one step",
     "clear": "clearing the whole store is not one atomic operation on a table",
+    "drain": "emptying the whole store is not one atomic operation on a table",
     "rebind": "replacing the whole store is not one atomic operation on a table",
     "augment_key": "adding to a stored value must be one atomic update",
     "escape": "the whole dict is passed on, so not every use of it can be seen",

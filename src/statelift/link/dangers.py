@@ -54,6 +54,8 @@ class Dangers:
                 return {CHANGED} if self._is_field_changed(path, rest) else set()
             case "mutated" | "inside":
                 return {CHANGED}
+            case "logged by":
+                return set()
             case "augmented":
                 return {AUGMENTED}
             case "stored":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from statelift.facts.values import Access, Call, Cell, Function, Value
+from statelift.link.arguments import argument_of
 from statelift.link.names import CellKey, FunctionKey, Target, shift_of
 from statelift.link.program import Program
 from statelift.link.reach import BUILDERS
@@ -13,6 +14,7 @@ CACHES = frozenset({"functools.cache", "functools.lru_cache", "functools.cached_
 KEEPING = frozenset({"rebind", "put", "setdefault", "append", "add", "nested"})
 ENUMS = frozenset("enum.Enum enum.IntEnum enum.StrEnum enum.Flag enum.IntFlag".split())
 ELEMENTS = frozenset({"put", "setdefault", "append", "add"})
+NEW = ("[", "{", "dict(", "list(", "set(", "defaultdict(", "collections.", "deque(", "Counter(")
 HOPS = 4  # how many functions that make objects for others are followed
 ClassKey = tuple[str, str]
 
@@ -36,6 +38,8 @@ class Lifetimes:
         match cell.home:
             case "instance":
                 return (key[0], key[1].rpartition(".")[0]) in self._classes
+            case "closure" if (given := self.given_to_maker(key)) is not None:
+                return bool(given)
             case "closure":
                 return self._is_made_at_import((key[0], key[1].rpartition(".")[0]))
             case "function" if key[1].count(".") > 1:
@@ -222,6 +226,18 @@ class Lifetimes:
                 target = self.program.callee(path, decorator.name)
                 found |= {target} if target is not None else set()
         return frozenset(found)
+
+    def given_to_maker(self, key: CellKey) -> list[str] | None:
+        """The new collections that calls at import give for a parameter, as text; None for other variables."""
+        maker, _, name = key[1].rpartition(".")
+        function = self.program.functions.get((key[0], maker))
+        names = [] if function is None else [each.name for each in function.parameters]
+        if function is None or name not in names:
+            return None
+        sites = self.program.call_sites.get((key[0], maker), ())
+        place = names.index(name) - shift_of(function)
+        given = [argument_of(call, name, place) for _, call in sites if not call.function]
+        return [each.text for each in given if each is not None and each.text.startswith(NEW)]
 
     def _is_left_out(self, key: FunctionKey, parameter: str) -> bool:
         """Whether some call leaves the parameter to its default."""

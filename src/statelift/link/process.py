@@ -1,10 +1,10 @@
 """An access -> the part of the process that it means: environment variables, `sys.path`, a library's registry."""
 
-from statelift.catalogue.objects import CHANGING, REGISTRIES, effect_of
+from statelift.catalogue.objects import CHANGING, REGISTRIES, SETTINGS, effect_of
 from statelift.facts.values import Access, Cell, CellKind
 
 LOGGER = "logging.getLogger()"
-PROCESS = REGISTRIES | {"os.environ", "sys.path", "globals()", LOGGER}
+PROCESS = REGISTRIES | SETTINGS | {"os.environ", "sys.path", "globals()", LOGGER}
 PROCESS_WRITES = frozenset(
     """put delete pop setdefault update append extend remove clear augment augment_key method:insert
     unpacked nested method:update""".split()
@@ -16,7 +16,7 @@ def changes_process(access: Access) -> bool:
     """Whether it gives a part of the process another value."""
     if access.subject == LOGGER:
         return effect_of("logging.getLogger", access.op) in CHANGING
-    return access.op in PROCESS_WRITES or access.changes_result
+    return access.subject in SETTINGS or access.op in PROCESS_WRITES or access.changes_result
 
 
 def process_key(access: Access) -> tuple[str, str] | None:
@@ -32,6 +32,8 @@ def process_cell(key: tuple[str, str], access: Access) -> Cell:
     if key[1] == LOGGER:
         where = (access.place, None, 1, access.statement, None)
         return Cell(LOGGER, "call", *where, callee="logging.getLogger", home="process")
+    if key[1] in SETTINGS:
+        return Cell(key[1], "other", access.place, None, 1, access.statement, None, home="process")
     is_list = key[1] == "sys.path" or access.op in LISTED
     kind: CellKind = "list" if is_list else "dict"
     return Cell(key[1], kind, access.place, None, 1, access.statement, None, home="process")

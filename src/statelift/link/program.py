@@ -28,6 +28,7 @@ PROPERTIES = frozenset({"property", "functools.cached_property"})
 LOGGING = frozenset("debug info warning error exception critical log".split())
 LOG_HOOKS = {"logging.Filter": "filter", "logging.Formatter": "format", "logging.Handler": "emit"}
 COLLECTIONS = (ast.Dict, ast.List, ast.Set)
+LOGGED_BY = "logged by:"
 GENERATED = (f"{HELPER}.stateless", f"{HELPER}.one_step")
 CHANGES = frozenset(
     """put delete pop setdefault nested append extend add discard remove clear augment_key update method:update
@@ -49,7 +50,7 @@ class Program(Names):
             for access in module.accesses:
                 key = self._cell_of(path, access, rebound)
                 if key is not None:
-                    found[key].append((path, self._as_object(key, access)))
+                    found[key].append((path, self._as_object(key, self._as_logged(path, access))))
         for key, cell in self.cells.items():
             if cell.callee in WRAPPERS and cell.value is not None:
                 self._wrap(found, key, cell.value)
@@ -110,6 +111,9 @@ class Program(Names):
                 decorators = self.functions[target.path, target.name].decorators
                 found = [self.resolve(target.path, each.name) for each in decorators if not each.is_call]
                 return next((each for each in found if each is not None and each.kind == "class"), None)
+            case None:  # `shop.cart`: an attribute of an object
+                held = self._field(path, name)
+                return None if held is None else self.class_of(held)
             case _:
                 return None
 
@@ -152,6 +156,18 @@ class Program(Names):
         )
         found = {made, *(self.given_by(key[0], atom.detail, hops) for atom in later)} - {None}
         return found.pop() if len(found) == 1 else None
+
+    def _as_logged(self, path: str, access: Access) -> Access:
+        """A value that functions of other files get is logged where they do no more with it."""
+        takers = [each.removeprefix(LOGGED_BY) for each in access.fates if each.startswith(LOGGED_BY)]
+        is_logged = bool(takers) and all(self._logs(path, *each.rsplit(":", 1)) for each in takers)
+        return replace(access, fates=access.fates | {"logged"}) if is_logged else access
+
+    def _logs(self, path: str, callee: str, argument: str) -> bool:
+        target = self.resolve(path, callee)
+        key = None if target is None or target.kind != "function" else (target.path, target.name)
+        taken = self.functions[key].parameters if key is not None else ()
+        return any(each.is_logged and argument in (each.name, str(at)) for at, each in enumerate(taken))
 
     def _as_object(self, key: CellKey, access: Access) -> Access:
         cell = self.cells.get(key)
@@ -271,6 +287,9 @@ class Program(Names):
                 return None if made is None else self.method_of(made, method)
             case Target(kind="function"):  # `service().add`, spelled without the call
                 made = self.given_by(path, owner)
+                return None if made is None else self.method_of(made, method)
+            case None if "." in owner:
+                made = self._made(path, owner)
                 return None if made is None else self.method_of(made, method)
             case _:
                 return None

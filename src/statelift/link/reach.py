@@ -142,14 +142,14 @@ class Reach:
         return found | self._in_plugins(function)
 
     def _may_have(self, path: str, function: Function, method: FunctionKey) -> bool:
-        """Whether a function that asks something for an attribute of this name may have an object with the method."""
+        """Whether a function that asks for an attribute of this name may have an object with the method."""
         owner = (method[0], method[1].rpartition(".")[0])
         if owner not in self._confined:
             self._confined[owner] = is_confined(self.program, owner, self._made.get(owner, []))
         return not self._confined[owner] or self._names(path, function, method)
 
     def _names(self, path: str, function: Function, method: FunctionKey) -> bool:
-        """Whether a function names the method by a variable of a module, `router.dispatch`, or by `self.dispatch`."""
+        """Whether a function names the method: `router.dispatch`, of a variable of a module, or `self.dispatch`."""
         owner, _, last = method[1].rpartition(".")
         named = [each for each in function.references if each.rpartition(".")[2] == last]
         is_inside = path == method[0] and function.qualname.startswith(f"{owner}.")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Literal
 
@@ -33,6 +33,7 @@ class Source:
 
 
 NAME = re.compile(r"[A-Za-z_][\w.]*")
+_NOTHING: frozenset[Atom] = frozenset()
 ANY_ARGUMENT = Source("opaque", "an argument")  # of a function that is called from where nobody sees
 
 
@@ -45,6 +46,7 @@ class Sources:
         self.dangers = Dangers(program, self.types)
         # Each question comes back along every way through the calls: unanswered, exponentially often.
         self._atom = cache(self._sources_of_atom)
+        self._called = cache(self._result_for)
         self._written = cache(self._is_written)
         self._asked: set[tuple[str, str]] = set()
         self.objects = Objects(program, lambda path, use: self.dangers.of_returned(path, use.function, use.fates))
@@ -58,7 +60,28 @@ class Sources:
 
     def of_atoms(self, path: str, atoms: frozenset[Atom], depth: int = DEPTH) -> frozenset[Source]:
         """Every origin of these atoms of the file `path`."""
-        return frozenset(source for atom in atoms for source in self._atom(path, atom, depth))
+        return frozenset(source for atom in atoms for source in self._of_one(path, atom, atoms, depth))
+
+    def _of_one(self, path: str, atom: Atom, beside: frozenset[Atom], depth: int) -> frozenset[Source]:
+        """Where one atom comes from; what a function of the program gives, from the arguments of this very call."""
+        given = _given_to(atom.detail, beside) if atom.kind == "call" and atom.detail and depth else _NOTHING
+        key = self.program.callee(path, atom.detail) if given else None
+        function = None if key is None else self.program.functions[key]
+        if key is None or function is None or not function.returns or function.shift or atom.into:
+            return self._atom(path, atom, depth)
+        return self._called(path, key, given, depth - 1)
+
+    def _result_for(self, path: str, key: FunctionKey, given: frozenset[Atom], depth: int) -> frozenset[Source]:
+        """What a function gives for these arguments; a parameter can be any of them, or its default."""
+        function = self.program.functions[key]
+        defaults = [each.default for each in function.parameters if each.default is not None]
+        found = {each for default in defaults for each in self.of(key[0], default, depth)}
+        for atom in {atom for each in function.returns for atom in self._atoms(each.value)}:
+            if atom.kind == "param" and atom.detail.startswith(f"{key[1]}:") and not atom.into:
+                found |= {_deeper(each, atom.path) for each in self.of_atoms(path, given, depth)}
+            else:
+                found |= self._atom(key[0], atom, depth)
+        return frozenset(found)
 
     def _sources_of_atom(self, path: str, atom: Atom, depth: int) -> frozenset[Source]:
         if depth == 0:
@@ -333,6 +356,21 @@ class Sources:
                 found.add(key)
                 waiting += [callee for _, callee in self.program.calls.get(key, ())]
         return frozenset(found)
+
+
+def _given_to(callee: str, atoms: frozenset[Atom]) -> frozenset[Atom]:
+    """The sources of what a call is given, as those of a value of its own."""
+    found = {replace(atom, into="") for atom in atoms if atom.into == callee}
+    names = {callee}
+    waiting = [atom.detail for atom in found if atom.kind == "call"]
+    while waiting:
+        name = waiting.pop()
+        if name not in names:
+            names.add(name)
+            inner = {atom for atom in atoms if atom.into == name}
+            found |= inner
+            waiting += [atom.detail for atom in inner if atom.kind == "call"]
+    return frozenset(found)
 
 
 def _deeper(source: Source, path: str) -> Source:
