@@ -14,6 +14,7 @@ ASSUMED = frozenset({"public", "route"})  # every argument of such an entry poin
 BUILDERS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__", "__init_subclass__"})
 OF_CLASSES = frozenset({"__init_subclass__", "__set_name__"})  # they run where a class is defined
 IMPORTERS = frozenset({"importlib.import_module", "__import__"})
+COMPUTING = frozenset({"getattr", "vars", "globals", "eval", "exec", "__import__", "importlib", "operator"})
 INERT_DECORATORS = frozenset(
     """functools.wraps functools.cache functools.lru_cache functools.cached_property functools.singledispatch
     staticmethod classmethod property dataclasses.dataclass contextlib.contextmanager contextlib.asynccontextmanager
@@ -144,6 +145,8 @@ class Reach:
     def _may_have(self, path: str, function: Function, method: FunctionKey) -> bool:
         """Whether a function that asks for an attribute of this name may have an object with the method."""
         owner = (method[0], method[1].rpartition(".")[0])
+        if self._has_computed_names:
+            return True
         if owner not in self._confined:
             self._confined[owner] = is_confined(self.program, owner, self._made.get(owner, []))
         return not self._confined[owner] or self._names(path, function, method)
@@ -155,6 +158,11 @@ class Reach:
         is_inside = path == method[0] and function.qualname.startswith(f"{owner}.")
         is_own = is_inside and any(each.count(".") == 1 for each in named)
         return is_own or any(self.program.callee(path, each) == method for each in named)
+
+    @cached_property
+    def _has_computed_names(self) -> bool:
+        """Whether the program asks for names that are not written down: `getattr(app, name)`."""
+        return any(COMPUTING & module.identifiers for module in self.program.modules.values())
 
     @cached_property
     def _made(self) -> dict[CellKey, list[tuple[str, Call]]]:

@@ -16,6 +16,7 @@ from statelift.link.program import Program
 from statelift.link.reach import ASSUMED
 from statelift.link.valuetypes import Types
 from statelift.link.writes import ANSWERS, GIVING, is_container, is_tuple, is_write, may_hold_others
+from statelift.model import EntryPoint
 
 # What the context says of the function, not of the request: the same for every call of a container.
 FUNCTION_CONSTANTS = (
@@ -112,7 +113,7 @@ class Sources:
         qualname, _, name = atom.detail.rpartition(":")
         key = (path, qualname)
         found: set[Source] = set()
-        for entry in self.program.entries.get(key, ()):
+        for entry in (*self.program.entries.get(key, ()), *self._entries_wrapped.get(key, ())):
             position = place_of(self.program.functions[key], name)
             if position < 0:
                 continue
@@ -128,11 +129,21 @@ class Sources:
                 found |= {
                     each for part in self._atoms(value) for each in self._part(site, part, atom.path, depth - 1)
                 }
-        if key in self.objects.given_away and not self.program.entries.get(key):
+        is_open = key in self.objects.given_away or key in self._entries_wrapped
+        if is_open and not self.program.entries.get(key):
             found.add(ANY_ARGUMENT)
         function = self.program.functions.get(key)
         is_owner = function is not None and shift_of(function) and position_of(function, name) == 0
         return frozenset(found or {Source("opaque") if is_owner else ANY_ARGUMENT})
+
+    @cached_property
+    def _entries_wrapped(self) -> dict[FunctionKey, tuple[EntryPoint, ...]]:
+        """The functions that run around an entry point, and get what it gets, with that."""
+        found: dict[FunctionKey, tuple[EntryPoint, ...]] = {}
+        for key, entries in self.program.entries.items():
+            for wrapper in self.program.wrappers.get(key, ()):
+                found[wrapper] = (*found.get(wrapper, ()), *entries)
+        return found
 
     def _part(self, path: str, atom: Atom, step: str, depth: int) -> frozenset[Source]:
         """The sources of a part of a value; what a call makes of its arguments has no parts of theirs."""
