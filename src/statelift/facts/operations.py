@@ -45,7 +45,7 @@ def operation_of(syntax: Syntax, node: ast.expr) -> Operation:
         case ast.Subscript(value=value) if value is node:
             return _subscript(syntax, parent)
         case ast.Attribute():
-            return _attribute(syntax, parent)
+            return _drained(syntax, parent) or _attribute(syntax, parent)
         case ast.Compare():
             return _comparison(parent, node)
         case ast.For(iter=iterated) | ast.AsyncFor(iter=iterated) | ast.comprehension(iter=iterated) if (
@@ -104,9 +104,15 @@ def _is_emptying(loop: ast.While) -> bool:
             return False
 
 
-def _is_drained(syntax: Syntax, call: ast.Call) -> bool:
-    loop = syntax.parents[syntax.parents[call]]
-    return isinstance(loop, ast.While) and _is_emptying(loop)
+def _drained(syntax: Syntax, attribute: ast.Attribute) -> Operation | None:
+    """What the body of such a loop does."""
+    match syntax.parents[attribute]:
+        case ast.Call(func=func) as call if func is attribute and attribute.attr in EMPTYING:
+            loop = syntax.parents[syntax.parents[call]]
+            is_drained = isinstance(loop, ast.While) and _is_emptying(loop)
+            return Operation("drain", call, result=call) if is_drained else None
+        case _:
+            return None
 
 
 def _given(syntax: Syntax, node: ast.expr) -> ast.expr | None:
@@ -201,8 +207,6 @@ def _attribute(syntax: Syntax, attribute: ast.Attribute) -> Operation:
     has_plain = not call.keywords and not any(isinstance(each, ast.Starred) for each in call.args)
     operands: list[ast.expr] = call.args if has_plain else []
     match attribute.attr, operands:
-        case _ if attribute.attr in EMPTYING and _is_drained(syntax, call):
-            return Operation("drain", call, result=call)
         case "get", [key]:
             return _read_or_nested(syntax, Operation("get", call, key=key, result=call))
         case "get", [key, default]:
