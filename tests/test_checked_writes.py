@@ -197,6 +197,49 @@ ONE_STEP = {
         '    if S[k] < n:\n        S[k] = n\n        print("more")\n',
         '    if S.put_if(k, n, lambda entry: entry < n):\n        print("more")\n',
     ),
+    "an entry goes, and nothing else": (
+        "{}",
+        "    if k in S:\n        del S[k]  # gone\n    S.get(k)\n",
+        "    S.pop(k, None)  # gone\n    S.get(k)\n",
+    ),
+    "an entry goes under another condition": (
+        "{}",
+        "    if n and k in S:\n        S.pop(k)\n",
+        "    if n:\n        S.pop(k, None)\n",
+    ),
+    "an entry goes, or it is an error": (
+        "{}",
+        """
+    if k not in S:
+        return "unknown"
+    del S[k]
+""",
+        """
+    if S.pop(k, MISSING) is MISSING:
+        return "unknown"
+""",
+    ),
+    "an entry goes, and more is done": (
+        "{}",
+        """
+    if n > 2 and k in S:
+        del S[k]
+        print("gone")
+    else:
+        print("none")
+""",
+        """
+    if n > 2 and S.pop(k, MISSING) is not MISSING:
+        print("gone")
+    else:
+        print("none")
+""",
+    ),
+    "an element goes": (
+        "set()",
+        "    if n > 5:\n        S.add(k)\n    elif k in S:\n        S.remove(k)\n        print(n)\n",
+        "    if n > 5:\n        S.put(k, True)\n    elif S.pop(k, MISSING) is not MISSING:\n        print(n)\n",
+    ),
     "where nothing holds": (
         "{}",
         "    if not S.get(k):\n        S[k] = n\n",
@@ -213,6 +256,11 @@ TWO_STEPS = {
     "a test that names its value": ("{}", "    if (m := S.get(k, 0)) < n:\n        S[k] = m\n"),
     "a default that is computed": ("{}", "    if S.get(k, n) < n:\n        S[k] = n\n"),
     "two defaults": ("{}", "    if S.get(k, 0) < n and S.get(k, 1) > 3:\n        S[k] = n\n"),
+    "an entry and work in between": ("{}", "    if k in S:\n        print(k)\n        del S[k]\n"),
+    "an entry that is taken, with what it does": ("{}", "    if k in S:\n        S.pop(k, print(n))\n"),
+    "an entry of another key": ("{}", "    if k in S:\n        del S[k + k]\n"),
+    "an entry that may not be there": ("{}", "    if k not in S:\n        del S[k]\n"),
+    "two entries": ("{}", "    if k in S:\n        del S[k], S[k]\n"),
     "what is there already": ("{}", "    if k in S:\n        S[k] = n\n"),
     "an unknown value": ("{}", "    if k in S and S[k] < 3:\n        return 1\n    S[k] = n\n"),
     "no way out": ("{}", "    if k in S:\n        print(k)\n    S[k] = n\n"),
@@ -244,6 +292,7 @@ def test_what_could_be_told_apart_stays_two_calls_and_says_so(tmp_path: Path, na
     source = program(*TWO_STEPS[name])
     after = rewritten(tmp_path, source)
     assert not [word for word in ("claim", "put_if", "put_unless") if f"S.{word}(" in after]
+    assert "S.pop(k, MISSING)" not in after
     finding = finding_of(plan_of(tmp_path, source), "S")
     assert finding.tier is not Tier.SAFE
     assert "in one step" not in str(finding.reasons)
@@ -297,10 +346,26 @@ def handler(event, context):
             logger.info("again")
     return [OWNERS.get(name) for name in event["names"]][:1]
 """
+TAKEN_ONCE = """TICKETS = {}
+
+
+def handler(event, context):
+    ticket = event["ticket"]
+    if event.get("sell"):
+        TICKETS[ticket] = event["sell"]
+        return "sold"
+    if event.get("void") and ticket in TICKETS:
+        del TICKETS[ticket]
+    if ticket not in TICKETS:
+        return "used already"
+    del TICKETS[ticket]
+    return "welcome"
+"""
 PROGRAMS = {
     EACH_ONCE: [{"id": f"m{n % 5}"} for n in range(18)],
     NOT_TOO_OFTEN: [{"user": "ab"[n % 2], "now": n} for n in range(18)],
     THE_MOST: [{"user": "a", "points": n * 7 % 11, "show": n % 5 == 4} for n in range(18)],
+    TAKEN_ONCE: [{"ticket": f"t{n // 6}", "sell": n % 6 == 0, "void": n == 14} for n in range(18)],
     ONE_OWNER: [{"names": ["x", f"y{n % 3}"], "user": f"u{n}"} for n in range(12)],
 }
 
@@ -311,7 +376,9 @@ def sandbox():
         yield made
 
 
-@pytest.mark.parametrize("source", PROGRAMS, ids=["each once", "not too often", "the most", "one owner"])
+@pytest.mark.parametrize(
+    "source", PROGRAMS, ids=["each once", "not too often", "the most", "taken once", "one owner"]
+)
 def test_of_calls_at_the_same_time_one_gets_through(tmp_path: Path, sandbox: Sandbox, source: str) -> None:
     (tmp_path / "app.py").write_text(source)
     analysis = analyse([tmp_path], Options())

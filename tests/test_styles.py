@@ -43,7 +43,11 @@ USES = {
     "return SESSIONS.get(key, 'nobody')": '.get("Item", {}).get("v", \'nobody\')',
     "return key in SESSIONS": 'return "Item" in _sessions_table().get_item(Key={"pk": key}, ConsistentRead=True)',
     "return key not in SESSIONS": 'return "Item" not in ',
-    "return SESSIONS[key] if key in SESSIONS else None": '["Item"]["v"] if "Item" in ',
+    "return SESSIONS[key] if key in SESSIONS else None": 'return _sessions_table().get_item(Key={"pk": key}',
+    "return SESSIONS[key] if key in SESSIONS else 'no'": '.get("Item", {}).get("v", \'no\')',
+    "if key in SESSIONS: return SESSIONS[key]": 'ConsistentRead=True).get("Item")) is not None: return item["v"]',
+    "if key in SESSIONS: del SESSIONS[key]": '    _sessions_table().delete_item(Key={"pk": key})\n',
+    "if event and key in SESSIONS: del SESSIONS[key]": "    if event: _sessions_table().delete_item(Key={",
     "SESSIONS.pop(key, None); return SESSIONS.get(key)": '_sessions_table().delete_item(Key={"pk": key}); return ',
 }
 
@@ -170,17 +174,19 @@ def handler(event, context):
 """
 
 
-@pytest.mark.parametrize(("remove", "count"), [("SESSIONS.pop(event['other'], None)", 1), ("pass", 0)])
-def test_a_read_behind_a_check_is_for_review_where_entries_go(tmp_path, remove, count):
-    _, plan = planned(tmp_path, READ_BEHIND_A_CHECK.format(remove=remove), Options(style="inline"))
-    told = [reason for reason in plan.changes[0].reasons if "reads what a check found" in reason]
-    assert plan.changes[0].id.endswith(".inline")
-    assert len(told) == count
-
-
-def test_a_store_reads_once_what_a_check_finds(tmp_path):
-    root, plan = planned(
-        tmp_path, READ_BEHIND_A_CHECK.format(remove="SESSIONS.pop(event['other'], None)"), Options()
-    )
+@pytest.mark.parametrize("remove", ["SESSIONS.pop(event['other'], None)", "pass"])
+@pytest.mark.parametrize("style", ["inline", "store"])
+def test_what_a_check_finds_is_read_once(tmp_path, style, remove):
+    root, plan = planned(tmp_path, READ_BEHIND_A_CHECK.format(remove=remove), Options(style=style))
+    assert style_of(plan) == style
     assert not [reason for reason in plan.changes[0].reasons if "reads what a check found" in reason]
+    assert after(root, plan).count("get_item(" if style == "inline" else "SESSIONS.get(") == 1
     assert "SESSIONS.contains(" not in after(root, plan)
+
+
+def test_what_a_call_reads_and_then_writes_is_no_row_of_calls_of_boto3(tmp_path):
+    use = "before = SESSIONS.get(key, ''); SESSIONS[key] = f'{before}.'; return before"
+    root, plan = planned(tmp_path, STORE.format(value="f\"{event['user']}\"", use=use), INLINE)
+    assert style_of(plan) == "store"
+    assert any("a call reads it and writes it afterwards" in reason for reason in plan.changes[0].reasons)
+    assert "@one_step(SESSIONS" in after(root, plan)

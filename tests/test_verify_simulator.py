@@ -174,6 +174,10 @@ def test_what_the_original_uses_itself_is_spared() -> None:
         assert choose_fault(faults, 0, moment, call) == kind
         assert choose_fault(replace(faults, spared=("other",)), 0, moment, call) == kind
         assert choose_fault(replace(faults, spared=("other", "T")), 0, moment, call) is None
+        # A smaller script has other calls at the numbers of a plan.
+        planned = Faults(plan=(Fault(kind, 0, 0),))
+        assert choose_fault(planned, 0, moment, call) == kind
+        assert choose_fault(replace(planned, spared=("T",)), 0, moment, call) is None
     assert choose_fault(Faults(throttled=1.0, spared=("T",)), 0, moment, put) == "throttled"
 
 

@@ -63,7 +63,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from statelift.claiming import PARTS as CLAIMED
-from statelift.claiming import claimed
+from statelift.claiming import claimed, missing
 from statelift.facts.values import Access, Value
 from statelift.fetching import fetched_once, imported
 from statelift.infra.names import env_name
@@ -73,7 +73,6 @@ from statelift.judge.checks import Checked, asked_in, checked
 from statelift.judge.lookups import Lookup, fetched, lookups
 from statelift.judge.renewals import inner_reads, renewals
 from statelift.judge.steps import as_step
-from statelift.judge.stores import GONE, REMOVING
 from statelift.judge.styles import NotInlineError, asked_of, not_possible
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
@@ -126,8 +125,9 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     told: list[str] = []
     if asked.style == "inline":
         try:
-            proposal = inline(judgement, workspace, table, written, asked)
-            yield _guarded(_in_two_reads(proposal, judgement, workspace), judgement, workspace, existing)
+            looked = _lookups(judgement, workspace, {})
+            proposal = inline(judgement, workspace, table, written, looked, asked)
+            yield _guarded(proposal, judgement, workspace, existing)
             return
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
@@ -150,6 +150,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         told += step.reasons
     ops: tuple[Operation, ...] = (
         *edits,
+        *(op for path, use, _ in forms if id(use) in checks for op in missing(path, checks[id(use)], workspace)),
         *(op for path, use, _ in forms if id(use) in looked for op in imported(path, looked[id(use)], workspace)),
         *(step.operations if step is not None else ()),
         *workspace.helper(key[0], "Store", [*(part for _, _, part in calls), *_asked_parts(asked)]),
@@ -174,15 +175,6 @@ def _edits(
             yield from _fetch(path, use, looked[id(use)], workspace)
         else:
             yield from REWRITES[form](path, use, workspace)
-
-
-def _in_two_reads(proposal: Proposal, judgement: Judgement, workspace: Workspace) -> Proposal:
-    """Inline, a check and the read behind it stay two calls."""
-    looked = _lookups(judgement, workspace, {})
-    if any(use.op in REMOVING for _, use in judgement.accesses):
-        for read in (read for each in looked.values() for read in each.reads if read.op == "require"):
-            proposal = proposal.lowered(Tier.REVIEW, f"line {read.place.line} {GONE}")
-    return proposal
 
 
 def _stepped(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:

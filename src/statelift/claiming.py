@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from statelift.facts.values import Access, Check
+from statelift.fetching import MISSING, PART
 from statelift.judge.checks import MEMBERSHIP, Checked
-from statelift.model import Edit, Span
+from statelift.model import Edit, Operation, Span
 from statelift.workspace import Workspace
 
 PARTS = {
@@ -13,6 +14,8 @@ PARTS = {
     "add": "store.put",
     "put_if": "store.put_if",
     "put_unless": "store.put_unless",
+    "drop": "store.pop",
+    "take": "store.pop",
 }
 
 
@@ -23,23 +26,45 @@ def claimed(
 
     `given` are key and value as arguments; `name` is what the entry is called inside of a test.
     """
-    check = found.check
     call = f"{use.spelled}.{_call(path, found, given, name, workspace)}"
+    if found.form == "take":
+        relation = "is not" if found.check.leads else "is"
+        yield from decided(path, use, found.check, f"{call} {relation} {_missing(path, workspace)}", workspace)
+    else:
+        is_negated = found.check.whole is None and not found.check.leads
+        yield from decided(path, use, found.check, f"not {call}" if is_negated else call, workspace)
+
+
+def decided(path: str, use: Access, check: Check, text: str, workspace: Workspace) -> Iterator[Edit]:
+    """The text stands for the test, where something is left that it decides about; else for all of the `if`."""
     yield from _above(path, check, workspace)
     yield from (Edit(path, each.start, each.end, "") for each in check.gone)
     if check.whole is None:
-        yield Edit(path, check.test.start, check.test.end, call if check.leads else f"not {call}")
+        yield Edit(path, check.test.start, check.test.end, text)
     elif check.joint is None:
-        yield Edit(path, check.whole.start, check.whole.end, call)
+        yield Edit(path, check.whole.start, check.whole.end, text)
     else:
         yield Edit(path, check.joint.start, check.test.end, "")
-        yield Edit(path, use.statement.start, use.statement.end, call)
+        yield Edit(path, use.statement.start, use.statement.end, text)
+
+
+def missing(path: str, found: Checked, workspace: Workspace) -> tuple[Operation, ...]:
+    """What the edits need besides the store: the object that stands for no entry."""
+    return workspace.helper(path, MISSING, [PART]) if found.form == "take" else ()
+
+
+def _missing(path: str, workspace: Workspace) -> str:
+    return workspace.helper_name(path, MISSING)
 
 
 def _call(path: str, found: Checked, given: tuple[str, ...], name: str, workspace: Workspace) -> str:
     match found.form:
         case "add":
             return f"put({given[0]}, True)"
+        case "drop":
+            return f"pop({given[0]}, None)"
+        case "take":
+            return f"pop({given[0]}, {_missing(path, workspace)})"
         case "put_if" | "put_unless":
             tail = "" if found.default is None else f", {found.default}"
             test = _test(path, found, name, workspace)

@@ -5,12 +5,14 @@ Only text can be a key, and a value is text or JSON: what a helper does for othe
 
 import ast
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from statelift.claiming import decided
 from statelift.facts.values import Access, Cell, Value
 from statelift.infra.names import env_name, getter_name
-from statelift.judge.checks import checked
+from statelift.judge.checks import Checked, asked_in, checked
+from statelift.judge.lookups import Lookup, fetched
 from statelift.judge.styles import NotInlineError
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
@@ -20,6 +22,7 @@ from statelift.workspace import Proposal, Workspace, line_of, table_of
 TEXT = frozenset({"str"})
 KEYS = TEXT | {"json"}  # a key of the event may be no text: that raises, and a reason says so
 VALUES = frozenset({"str", "int", "float", "bool", "none", "json"})
+VALUED = frozenset({"put", "get", "require"})
 PARTS = {
     "put": "inline.put",
     "get": "inline.get",
@@ -53,6 +56,10 @@ class _Form:
         """What stands for a value in an item."""
         return value if self.is_text else f"json.dumps({value})"
 
+    def value_in(self, item: str) -> str:
+        """The value that an item holds."""
+        return f'{item}["v"]' if self.is_text else f'json.loads({item}["v"])'
+
     def address(self, key: str) -> str:
         """The arguments that name an item."""
         return f'Key={{"{self.key}": {key}}}'
@@ -62,24 +69,39 @@ class _Form:
         return f"{self.getter}().get_item({self.address(key)}, ConsistentRead=True)"
 
 
-def inline(judgement: Judgement, workspace: Workspace, table: str, uses: Uses, asked: CellOptions) -> Proposal:
-    """The change. Raises NotInlineError where a use or a type has no such form."""
+def inline(
+    judgement: Judgement,
+    workspace: Workspace,
+    table: str,
+    uses: Uses,
+    looked: Mapping[int, Lookup],
+    asked: CellOptions,
+) -> Proposal:
+    """The change; `looked` are checks that fetch the entry. Raises NotInlineError where there is no such form."""
     assert judgement.cell is not None
     key, cell = judgement.cell
     if asked.ttl:
         raise NotInlineError("entries expire, and what boto3 reads does not say so by itself")
+    checks = checked(workspace.evidence, judgement.accesses)
     for path, use in judgement.accesses:
-        if id(use) in checked(workspace.evidence, judgement.accesses):
+        if id(use) in checks and checks[id(use)].form != "drop":
             raise NotInlineError(f"line {use.place.line} of {path} checks an entry and writes it in one step")
+    if judgement.is_racing:
+        raise NotInlineError("a call reads it and writes it afterwards, and calls of boto3 are not one step")
+    served = fetched(looked) | asked_in(checks)
+    uses = [(path, use) for path, use in uses if id(use) not in served]
+    for each in looked.values():
+        if each.choice is not None and _constant(each.other) is None:
+            raise NotInlineError(f"{each.other} stands for no entry, and JSON does not hold that")
     _check_place(key, cell, workspace, uses)
     _check_types(workspace, uses)
     getter = workspace.unused_name(key[0], getter_name(key[1]))
     form = _Form(getter, asked.key or "pk", _is_text(workspace, uses))
     edits = [Edit(key[0], *line_of(cell, workspace.sources[key[0]]), "")]
     for path, use in uses:
-        edits += _rewritten(path, use, workspace, form)
+        edits += _edits(path, use, looked.get(id(use)) or checks.get(id(use)), workspace, form)
     calls = [(path, use.function, PARTS[use.op]) for path, use in uses]
-    has_json = not form.is_text and any(use.op in ("put", "get", "require") for _, use in uses)
+    has_json = not form.is_text and (bool(looked) or any(use.op in VALUED for _, use in uses))
     modules = ["boto3", "functools", "os", *(["json"] if has_json else [])]
     text = _GETTER.format(name=getter, variable=asked.table_env or env_name(table))
     ops: tuple[Operation, ...] = (
@@ -120,7 +142,7 @@ def _unanswered(use: Access) -> str:
             return "wants to know what it takes, and boto3 does not tell that after a lost answer"
         case "require" | "delete" if not _is_known_there(use):
             return "raises KeyError where nothing is there, and no test of the key stands in front of it"
-        case "get" if use.default is not None and _constant(use.default) is None:
+        case "get" if use.default is not None and _constant(use.default.text) is None:
             return f"has the default {use.default.text}, which is no plain constant"
         case _:
             return ""
@@ -135,10 +157,10 @@ def _is_known_there(use: Access) -> bool:
     )
 
 
-def _constant(value: Value) -> str | None:
-    """A default as the program writes it, where it is a constant that JSON holds exactly."""
+def _constant(text: str) -> str | None:
+    """A default as JSON, where it is a constant that JSON holds exactly."""
     try:
-        found = ast.literal_eval(value.text)
+        found = ast.literal_eval(text)
         return json.dumps(found) if json.loads(json.dumps(found)) == found and _is_json(found) else None
     except (ValueError, TypeError, SyntaxError):
         return None
@@ -174,9 +196,33 @@ def _is_text(workspace: Workspace, uses: Uses) -> bool:
 # ---------------------------------------------------------------- one call per operation
 
 
-def _rewritten(path: str, use: Access, workspace: Workspace, form: _Form) -> Iterator[Edit]:
+def _edits(
+    path: str, use: Access, found: Lookup | Checked | None, workspace: Workspace, form: _Form
+) -> Iterator[Edit]:
     assert use.key is not None
-    yield from _FORMS[use.op](path, use, workspace, form)
+    match found:
+        case Lookup():
+            return _fetched(path, use, found, workspace, form)
+        case Checked():
+            key = _argument(workspace.text(path, use.key.span))
+            return decided(path, use, found.check, _delete(use, key, "", form), workspace)
+        case None:
+            return _FORMS[use.op](path, use, workspace, form)
+
+
+def _fetched(path: str, use: Access, found: Lookup, workspace: Workspace, form: _Form) -> Iterator[Edit]:
+    """`if k in d: return d[k]` becomes `if (item := ….get("Item")) is not None: return item["v"]`."""
+    assert use.key is not None
+    key = _argument(workspace.text(path, use.key.span))
+    if found.choice is not None:
+        yield Edit(path, found.choice.start, found.choice.end, _value_or(key, found.other, form))
+        return
+    name = workspace.unused_name(path, "item")
+    relation = "is" if use.op == "lacks" else "is not"
+    text = f'({name} := {form.read(key)}.get("Item")) {relation} None'
+    yield Edit(path, use.span.start, use.span.end, text)
+    for read in found.reads:
+        yield Edit(path, read.span.start, read.span.end, form.value_in(name))
 
 
 def _whole(text: Callable[[Access, str, str, _Form], str]) -> Callable[..., Iterator[Edit]]:
@@ -216,18 +262,21 @@ def _is_plain(value: Value | None) -> bool:
 
 def _get(use: Access, key: str, value: str, form: _Form) -> str:
     del value
-    default = "null" if use.default is None else _constant(use.default)
+    return _value_or(key, "None" if use.default is None else use.default.text, form)
+
+
+def _value_or(key: str, default: str, form: _Form) -> str:
+    """The entry, else the constant."""
     if form.is_text:
-        given = "" if default in (None, "null") or use.default is None else f", {use.default.text}"
+        given = "" if default == "None" else f", {default}"
         return f'{form.read(key)}.get("Item", {{}}).get("v"{given})'
-    missing = json.dumps(default)
+    missing = json.dumps(_constant(default))
     return f'json.loads({form.read(key)}.get("Item", {{"v": {missing}}})["v"])'
 
 
 def _require(use: Access, key: str, value: str, form: _Form) -> str:
     del use, value
-    found = f'{form.read(key)}["Item"]["v"]'
-    return found if form.is_text else f"json.loads({found})"
+    return form.value_in(f'{form.read(key)}["Item"]')
 
 
 def _contains(use: Access, key: str, value: str, form: _Form) -> str:

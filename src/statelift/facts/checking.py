@@ -1,7 +1,7 @@
 """A write at the edge of an `if` -> the check that decides about it, where both can be one step.
 
-`if k in seen: return …` and then `seen.add(k)`; `if n > best.get(k, 0): best[k] = n`. Nothing lies between the test
-and the write, so nobody could tell if both happened at once.
+`if k in seen: return …` and then `seen.add(k)`; `if n > best.get(k, 0): best[k] = n`; `if k in d: del d[k]`.
+Nothing lies between the test and the write, so nobody could tell if both happened at once.
 """
 
 import ast
@@ -17,8 +17,8 @@ from statelift.facts.syntax import Syntax
 from statelift.facts.values import Check
 from statelift.model import Span
 
-WRITING = frozenset({"put", "add"})
-SIMPLE = (ast.Assign, ast.AnnAssign, ast.Expr)
+WRITING = frozenset({"put", "add", "delete", "pop", "remove", "discard"})
+SIMPLE = (ast.Assign, ast.AnnAssign, ast.Expr, ast.Delete)
 BLOCKS = ("body", "orelse", "finalbody")
 JOINT = re.compile(r"\s+(and|or)\s+")
 Reads = Callable[[ast.AST], bool]
@@ -31,6 +31,8 @@ def check_of(syntax: Syntax, operation: Operation, statement: ast.stmt, is_cell:
     """
     is_whole = operation.whole is statement or syntax.parents.get(operation.whole) is statement
     if operation.op not in WRITING or not isinstance(statement, SIMPLE) or not is_whole:
+        return None
+    if isinstance(statement, ast.Delete) and len(statement.targets) > 1:
         return None
     found = _deciding(syntax, statement)
     if found is None:

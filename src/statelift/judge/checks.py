@@ -17,15 +17,16 @@ from statelift.judge.renewals import COMPUTING, NAMES, PLAIN, Uses, has_only, is
 from statelift.link.valuetypes import STORABLE
 from statelift.model import Span
 
-Form = Literal["claim", "setdefault", "add", "put_if", "put_unless"]
+Form = Literal["claim", "setdefault", "add", "put_if", "put_unless", "drop", "take"]
 ASKING = frozenset({"contains", "lacks", "get", "require"})
 MEMBERSHIP = frozenset({"contains", "lacks"})
 STORING = frozenset({"put", "add", "setdefault"})
+TAKING = frozenset({"delete", "pop", "remove", "discard"})
 LOOKED = (ast.Call, ast.Attribute, ast.JoinedStr, ast.FormattedValue)
 LOOKING = frozenset({"get", "lower", "upper", "strip", "casefold"})
 EASY = re.compile(r"(?:not\s+)?(?:[A-Za-z_]\w*\s*(?:[-+]|[<>=!]=?)\s*)?")  # in front of a read: it cannot fail
 CONDITIONAL = frozenset({"put_if", "put_unless"})
-AT_ONCE = CONDITIONAL | {"claim"}  # nobody else comes between the check and the write
+AT_ONCE = CONDITIONAL | {"claim", "take"}  # nobody else comes between the check and the write
 CLOCKS = frozenset(
     """time.time time.time_ns time.monotonic time.monotonic_ns datetime.datetime.now datetime.datetime.utcnow
     datetime.date.today""".split()
@@ -65,7 +66,8 @@ def asked_in(found: Mapping[int, Checked]) -> frozenset[int]:
 
 def _checked(evidence: Evidence, path: str, use: Access, check: Check, uses: Uses) -> Checked | None:
     reads = tuple(read for at, read in uses if at == path and _is_within(check, read))
-    if use.key is None or not use.is_statement or not reads or not is_repeatable(use.key.text):
+    is_statement = use.is_statement or use.op == "delete"
+    if use.key is None or not is_statement or not reads or not is_repeatable(use.key.text):
         return None
     spans = [each.span for each in (use.key, use.value) if each is not None]
     spans += [check.condition, *([] if check.source is None else [check.source])]
@@ -123,8 +125,11 @@ def _form(
 ) -> tuple[Form | None, str | None]:
     if _is_membership(check, reads):
         is_absent = (reads[0].op == "lacks") is check.holds
-        lone: Form = "add" if use.op == "add" else "setdefault"
-        return (lone if check.whole is not None else "claim", None) if is_absent else (None, None)
+        if use.default is not None and not use.default.is_pure:
+            return None, None
+        return (_form_of_membership(use, check), None) if is_absent is (use.op in STORING) else (None, None)
+    if use.op in TAKING:
+        return None, None
     is_read = not check.variable or (len(reads) == 1 and reads[0].fates <= {"read"} and _is_source(check, reads[0]))
     if use.op == "add" or not is_read or not is_computed(check.text, reads):
         return None, None
@@ -139,6 +144,15 @@ def _form(
     if ways & MEMBERSHIP and "get" not in ways and is_known and are_never_none(evidence, uses):
         return conditional, "None"
     return None, None
+
+
+def _form_of_membership(use: Access, check: Check) -> Form:
+    """Alone in its `if`, a write needs no answer; else the rest of the `if` asks whether it was done."""
+    if use.op in TAKING:
+        return "take" if check.whole is None else "drop"
+    if check.whole is None:
+        return "claim"
+    return "add" if use.op == "add" else "setdefault"
 
 
 def _is_membership(check: Check, reads: tuple[Access, ...]) -> bool:

@@ -64,8 +64,9 @@ def read_script(text: str) -> Script:
     """The script in such a text. ValueError, KeyError or TypeError where it is none."""
     value: dict[str, Any] = json.loads(text)
     plan = tuple(Fault(**each) for each in value["faults"]["plan"])
+    spared = tuple(value["faults"].get("spared", ()))
     turns = tuple(_turn(each) for each in value["turns"])
-    return Script(turns, value["seed"], Faults(plan=plan), value["shares_tmp"])
+    return Script(turns, value["seed"], Faults(plan=plan, spared=spared), value["shares_tmp"])
 
 
 def _turn(value: dict[str, Any]) -> Turn:

@@ -97,6 +97,11 @@ class _Examination:
                 return courses, course
         return courses, None
 
+    def undisturbed(self) -> Course:
+        """The original in one container, up to the end: a run that tells something ends there."""
+        batch = list(self.steps[:_MANY]) or self.invented()
+        return run_steps(self.sandbox, unchanged(self.pair), batch, STEADY, self.effort.seed)
+
     def _probed(self, batch: Sequence[Step], manner: Manner, seed: int) -> Course:
         """One run of the original. What it only says to be missing is made, and it runs again."""
         course = run_steps(self.sandbox, unchanged(self.pair), batch, manner, seed)
@@ -180,6 +185,8 @@ def examine(
     total = len(_manners(steps, effort)) + 2
     progress("original", 0, total)
     before, evidence.telling = work.telling()
+    if evidence.telling is not None:
+        before.append(work.undisturbed())
     for number, (manner, batch, seed) in enumerate(planned_runs(subject, steps, effort)):
         progress(manner.name, number + 1, total)
         course = work.course(fair(manner, before), batch, seed, evidence.kept)

@@ -259,6 +259,9 @@ def _notes(evidence: Evidence) -> Iterator[str]:
         if course.undecided:
             yield f"one run ended early: {course.undecided}"
             break
+    halves = [course.partial.event.call for course in evidence.courses if course.partial is not None]
+    if halves:
+        yield f"one run ended early: one that ended in such an error had written already, seen with {halves[0]}"
     if evidence.crash is not None and evidence.crash.partial is not None:
         call = evidence.crash.partial.event.call
         yield f"a container that is killed between two writes leaves the first one: seen with {call}"

@@ -25,13 +25,13 @@ class Moment:
 
 def choose_fault(faults: Faults, seed: int, moment: Moment, call: Call) -> FaultKind | None:
     """The mishap of this call: as planned, else drawn. Equal arguments give equal answers."""
+    is_spared = bool(faults.spared) and not set(faults.spared).isdisjoint(target_of(call).split(","))
     for planned in faults.plan:
         if (planned.event, planned.call) == (moment.event, moment.call):
-            return planned.kind if _is_possible(planned.kind, moment, call) else None
+            return planned.kind if _is_possible(planned.kind, moment, call, is_spared=is_spared) else None
     draw = random.Random(f"{seed}:fault:{moment.event}:{moment.call}").random()  # noqa: S311 - it has to repeat itself
-    is_spared = bool(faults.spared) and not set(faults.spared).isdisjoint(target_of(call).split(","))
     for kind, share in _shares(faults):
-        if not _is_possible(kind, moment, call) or (is_spared and kind in _LASTING):
+        if not _is_possible(kind, moment, call, is_spared=is_spared):
             continue
         if draw < share:
             return kind
@@ -49,7 +49,9 @@ def _shares(faults: Faults) -> tuple[tuple[FaultKind, float], ...]:
     )
 
 
-def _is_possible(kind: FaultKind, moment: Moment, call: Call) -> bool:
+def _is_possible(kind: FaultKind, moment: Moment, call: Call, *, is_spared: bool) -> bool:
+    if is_spared and kind in _LASTING:
+        return False
     match kind:
         case "stale":
             return moment.has_old_states and is_weak_read(call)

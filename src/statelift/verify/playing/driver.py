@@ -89,7 +89,8 @@ class Divergence:
 class Course:
     """What one run showed. `lines` of the migrated program ran; `silent` says of a call why nothing can be said.
 
-    `partial`: a container was killed between two writes, and the original has no answer for half of an event.
+    `partial`: a container was killed between two writes, or an event refused behind one (`has_halves`), and the
+    original has no answer for half of an event.
     `absent` are tables, buckets … that calls asked for and that were not there, `doubled` the hosts of the user's
     answers.
     """
@@ -100,6 +101,7 @@ class Course:
     found: list[Seen] = field(default_factory=list)
     lines: set[tuple[str, int]] = field(default_factory=set)
     has_kills: bool = False
+    has_halves: bool = False
     divergence: Divergence | None = None
     reordered: Divergence | None = None
     partial: Divergence | None = None
@@ -155,6 +157,9 @@ class Run:
         course.expected += verdicts.expected
         course.found += found
         course.refused += sum(map(is_refused, found))
+        own = frozenset(course.script.faults.spared)
+        halves = (each for each, one in zip(observations, found, strict=True) if is_refused(one))
+        course.has_halves = course.has_halves or any(_has_written(each, own) for each in halves)
         _compared(course, turn, verdicts.expected, found, has_doubt=self._oracle.has_doubt)
         return observations
 
@@ -215,6 +220,12 @@ def _note(course: Course, observations: Iterable[Observation]) -> None:
             course.silent[each.event.call] = f"does not end in time: {each.outcome.message}"
 
 
+def _has_written(observation: Observation, targets: frozenset[str]) -> bool:
+    """Whether a call wrote to one of these: no other call can take that back."""
+    writes = (effect.target.split(",") for effect in observation.effects if effect.is_write)
+    return any(not targets.isdisjoint(each) for each in writes)
+
+
 def _note_effect(course: Course, call: str, effect: Effect) -> None:
     if effect.is_inconclusive:
         course.silent[call] = f"calls {effect.target or effect.service}, {_WHY[effect.kind]}"
@@ -262,7 +273,7 @@ def _compared(
 def _parted(course: Course, divergence: Divergence) -> None:
     if divergence.event.call in course.silent:
         course.undecided = f"{divergence.event.call} {course.silent[divergence.event.call]}"
-    elif course.has_kills:
+    elif course.has_kills or course.has_halves:
         course.partial = divergence
     else:
         course.divergence = divergence
@@ -313,7 +324,8 @@ def _finish(run: Run, course: Course) -> None:
     is_over = parted or course.broken or course.undecided
     if course.script.turns and not is_over and not course.refused:
         run.finish(course)
-    planned = Faults(plan=run.injected)
+    # A smaller script has other calls at the same numbers: what is spared stays spared.
+    planned = Faults(plan=run.injected, spared=course.script.faults.spared)
     if course.divergence is not None:
         course.divergence = replace(course.divergence, script=replace(course.script, faults=planned))
 

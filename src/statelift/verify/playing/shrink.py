@@ -7,8 +7,8 @@ from itertools import islice
 
 from statelift.verify.events.steps import Json, answer_of
 from statelift.verify.playing.driver import Divergence
-from statelift.verify.playing.schedule import NO_FAULTS, Placed, Script, Turn
-from statelift.verify.values import Fault, Faults
+from statelift.verify.playing.schedule import Placed, Script, Turn
+from statelift.verify.values import Fault
 
 Play = Callable[[Script], Divergence | None]  # plays a script again, gives where it diverges
 _SEEDS = 3  # worlds tried for a script with events at the same time: the order of their calls changes with it
@@ -95,9 +95,9 @@ def _parts(turn: Turn) -> list[Turn]:
 def _without_faults(script: Script) -> Iterator[Script]:
     plan = script.faults.plan
     if plan:
-        yield replace(script, faults=NO_FAULTS)
+        yield replace(script, faults=replace(script.faults, plan=()))
         for dropped in range(len(plan)) if len(plan) < 8 else ():
-            yield replace(script, faults=Faults(plan=plan[:dropped] + plan[dropped + 1 :]))
+            yield replace(script, faults=replace(script.faults, plan=plan[:dropped] + plan[dropped + 1 :]))
 
 
 def _without_halves(script: Script) -> Iterator[Script]:
@@ -182,7 +182,7 @@ def _renumbered(script: Script, turns: Sequence[Turn]) -> Script:
     seeds = {event.seed: number for number, event in enumerate(script.events)}
     new = {seeds[p.event.seed]: number for number, p in enumerate(p for turn in turns for p in turn.placed)}
     plan = tuple(Fault(each.kind, new[each.event], each.call) for each in script.faults.plan if each.event in new)
-    return replace(script, turns=tuple(turns), faults=Faults(plan=plan))
+    return replace(script, turns=tuple(turns), faults=replace(script.faults, plan=plan))
 
 
 _PHASES = (
