@@ -188,5 +188,7 @@ def test_what_a_call_reads_and_then_writes_is_no_row_of_calls_of_boto3(tmp_path)
     use = "before = SESSIONS.get(key, ''); SESSIONS[key] = f'{before}.'; return before"
     root, plan = planned(tmp_path, STORE.format(value="f\"{event['user']}\"", use=use), INLINE)
     assert style_of(plan) == "store"
-    assert any("another one may come in between, and calls of boto3" in reason for reason in plan.changes[0].reasons)
+    assert any(
+        "another one may come in between, and calls of boto3" in reason for reason in plan.changes[0].reasons
+    )
     assert "@one_step(SESSIONS" in after(root, plan)

@@ -87,7 +87,9 @@ def inline(
         if id(use) in checks and checks[id(use)].form != "drop":
             raise NotInlineError(f"line {use.place.line} of {path} checks an entry and writes it in one step")
     if judgement.is_racing:
-        raise NotInlineError("a call comes to it twice, another one may come in between, and calls of boto3 are not one step")
+        raise NotInlineError(
+            "a call comes to it twice, another one may come in between, and calls of boto3 are not one step"
+        )
     served = fetched(looked) | asked_in(checks)
     uses = [(path, use) for path, use in uses if id(use) not in served]
     for each in looked.values():
