@@ -3,7 +3,7 @@
 import pytest
 from repositories import written
 
-from statelift.model import Options
+from statelift.model import Options, Tier
 from statelift.planning import make_plan
 
 STORE = """
@@ -69,7 +69,7 @@ WRITTEN = {
         D["last"] = str(event["id"])
     else:
         return D.get(str(event["id"]))
-''', {"D": "two entries of it"}),
+''', {"D": "it more than once"}),
     "one entry in each call": ('''    if event["state"]:
         D[str(event["id"])] = str(event["state"])
     elif event["e"]:
@@ -83,17 +83,36 @@ WRITTEN = {
         D[event["id"]] = "y"
     else:
         return D.get(event["id"])
-''', {}),
+''', {"D": "it more than once"}),
+    "an entry for each of many": ('''    if event["state"]:
+        for name in event["names"]:
+            D[str(name)] = str(event["state"])
+    else:
+        return D.get(str(event["id"]))
+''', {"D": "it more than once"}),
 }  # fmt: skip
+
+
+TEMPLATE = """AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  App:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: .
+      Handler: app.handler
+      Runtime: python3.12
+"""
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_what_a_call_writes_one_after_the_other_is_told(tmp_path, name):
     body, expected = WRITTEN[name]
     app = f"D = {{}}\nE = {{}}\n\n\ndef handler(event, context):\n{body}"
-    plan = make_plan([written(tmp_path / "app", {"app.py": app})], Options())
+    plan = make_plan([written(tmp_path / "app", {"app.py": app, "template.yaml": TEMPLATE})], Options())
     told = {change.title.split()[1]: str(change.reasons) for change in plan.changes}
     assert told
+    assert {change.tier for change in plan.changes} == {Tier.REVIEW if expected else Tier.SAFE}
     for symbol, reasons in told.items():
         assert ("one after the other" in reasons) == (symbol in expected)
         assert expected.get(symbol, "") in reasons

@@ -12,9 +12,9 @@ from typing import TypeAlias
 from statelift.facts.values import Access
 from statelift.judge.values import Judgement
 from statelift.link.names import CellKey
-from statelift.link.trace import Step, excludes
+from statelift.link.trace import Step, Trace, excludes
 from statelift.link.writes import is_write
-from statelift.model import Change, EnsureHelperPart
+from statelift.model import Change, EnsureHelperPart, Tier
 from statelift.workspace import Workspace
 
 AT_END = "stateless.handler"  # with others of its kind in one item
@@ -24,7 +24,7 @@ APART = (
     " stays where the other ends in StateConflictError"
 )
 TOGETHER = (
-    "a call writes {} one after the other: of two such calls at once each may leave a part, and a reader may see"
+    "a call writes {}, one after the other: of two such calls at once each may leave a part, and a reader may see"
     " one without the other"
 )
 Made: TypeAlias = tuple[Workspace, Judgement, Change]
@@ -58,7 +58,10 @@ def tell_moments(made: Sequence[Made]) -> Iterator[Change]:
 
 
 def _told(change: Change, reason: str) -> Change:
-    return replace(change, reasons=(*change.reasons, reason)) if reason else change
+    """With the reason, and no longer SAFE: in one container no other call comes in between."""
+    if not reason:
+        return change
+    return replace(change, tier=max(change.tier, Tier.REVIEW), reasons=(*change.reasons, reason))
 
 
 def _apart(names: Sequence[str]) -> str:
@@ -69,7 +72,7 @@ def _together(key: CellKey | None, written: Sequence[CellKey]) -> str:
     """What two calls at once may make of entries that each of them writes."""
     names = [each[1] for each in written if each != key]
     if not names:
-        return TOGETHER.format("two entries of it") if written else ""
+        return TOGETHER.format("it more than once") if written else ""
     return TOGETHER.format(f"it and {', '.join(names)}")
 
 
@@ -82,24 +85,32 @@ def _moment(change: Change) -> str:
 def _met(workspace: Workspace, moved: Container[tuple[int, CellKey]]) -> Met:
     """Each cell, with those that one call uses, too, where it writes either of the two; and if it writes both.
 
-    With itself, where a call writes two of its entries.
+    With itself, where a call writes it more than once.
     """
     program = workspace.program
     mine = [(key, uses) for key, uses in program.accesses.items() if (id(workspace), key) in moved]
     cells = {(path, use.name): key for key, uses in mine for path, use in uses}
     found: Met = {}
     for trace in workspace.evidence.traces:
-        uses: dict[tuple[CellKey, str, bool, object], Step] = {}
+        uses: dict[tuple[CellKey, bool, object], Step] = {}
         for step in trace.steps:
             key = cells.get((step.path, step.item.name)) if isinstance(step.item, Access) else None
-            if key is not None and isinstance(step.item, Access):
-                entry = step.item.key.text if step.item.key is not None else ""
-                uses.setdefault((key, entry, is_write(program.cells.get(key), step.item.op), step.conditions), step)
-        for ((one, entry, writes, _), step), ((other, second, is_other, _), later) in combinations(uses.items(), 2):
+            if key is None or not isinstance(step.item, Access):
+                continue
+            use = (key, is_write(program.cells.get(key), step.item.op), step.conditions)
+            if use[1] and (use in uses or _is_in_loop(trace, step)):
+                found.setdefault(key, {})[key] = True
+            uses.setdefault(use, step)
+        for ((one, writes, _), step), ((other, is_other, _), later) in combinations(uses.items(), 2):
             is_both = writes and is_other
-            is_meeting = is_both and entry != second if one == other else writes or is_other
+            is_meeting = is_both if one == other else writes or is_other
             is_known = found.get(one, {}).get(other, False) >= is_both and other in found.get(one, {})
             if is_meeting and not is_known and not excludes(step, later):
                 found.setdefault(one, {})[other] = is_both
                 found.setdefault(other, {})[one] = is_both
     return found
+
+
+def _is_in_loop(trace: Trace, step: Step) -> bool:
+    guards = (trace.guards.get(each) for each in step.conditions)
+    return any(found is not None and found[1].kind == "loop" for found in guards)
