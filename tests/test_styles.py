@@ -18,7 +18,8 @@ def handler(event, context):
     key = f"{{event['id']}}"
     if "user" in event:
         SESSIONS[key] = {value}
-    {use}
+    else:
+        {use}
 """
 INLINE = Options(style="inline")
 
@@ -48,7 +49,7 @@ USES = {
     "if key in SESSIONS: return SESSIONS[key]": 'ConsistentRead=True).get("Item")) is not None: return item["v"]',
     "if key in SESSIONS: del SESSIONS[key]": '    _sessions_table().delete_item(Key={"pk": key})\n',
     "if event and key in SESSIONS: del SESSIONS[key]": "    if event: _sessions_table().delete_item(Key={",
-    "SESSIONS.pop(key, None); return SESSIONS.get(key)": '_sessions_table().delete_item(Key={"pk": key}); return ',
+    "if event: SESSIONS.pop(key, None)\n        else: return SESSIONS.get(key)": "_sessions_table().delete_item(Key={",
 }
 
 
@@ -82,12 +83,12 @@ def _keys(node):
 
 
 IN_THE_WAY = {
-    "return SESSIONS[key]": "line 8 raises KeyError",
-    "return SESSIONS.pop(key, None)": "line 8 wants to know what it takes",
-    "del SESSIONS[key]": "line 8 raises KeyError",
+    "return SESSIONS[key]": "line 9 raises KeyError",
+    "return SESSIONS.pop(key, None)": "line 9 wants to know what it takes",
+    "del SESSIONS[key]": "line 9 raises KeyError",
     "return SESSIONS.setdefault(key, 'x')": ".setdefault() of a dict has no call",
     "return len(SESSIONS)": ".len() of a dict has no call",
-    "return SESSIONS.get(key, event)": "line 8 has the default event",
+    "return SESSIONS.get(key, event)": "line 9 has the default event",
     "return SESSIONS.get(tuple(event))": "the type of the key tuple(event) is",
 }
 
@@ -167,7 +168,10 @@ READ_BEHIND_A_CHECK = """SESSIONS = {{}}
 def handler(event, context):
     if event["action"] == "in":
         SESSIONS[event["id"]] = event["user"]
-    {remove}
+        return None
+    if event["action"] == "out":
+        {remove}
+        return None
     if event["id"] in SESSIONS:
         return SESSIONS[event["id"]]
     return None
