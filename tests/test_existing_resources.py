@@ -179,7 +179,8 @@ def test_entries_that_expire(tmp_path):
 
 
 def test_inline_uses_the_key_of_the_table(tmp_path):
-    root, plan = planned(tmp_path, {"app.py": APP}, style="inline", table_env="T", key="id")
+    once = APP.replace("    return SESSIONS", "    else:\n        return SESSIONS")
+    root, plan = planned(tmp_path, {"app.py": once}, style="inline", table_env="T", key="id")
     text = after(root, plan)["app.py"]
     assert 'Table(os.environ.get("T"))' in text
     assert 'get_item(Key={"id": event["id"]}' in text

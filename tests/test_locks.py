@@ -34,11 +34,12 @@ def handler(event, context):
 """
 MOVED = """import json
 
-from statelift_state import Store
+from statelift_state import Store, one_step
 
 STATUS = Store("STATUS_TABLE_NAME")
 
 
+@one_step(STATUS)
 def handler(event, context):
     key = str(event["key"])
     # under the lock
@@ -141,7 +142,11 @@ NAMES = ["a store", "a counter", "a claim", "an edit"]
 FOUND = "        found = STATUS.get(key)\n"
 SENDING = STORE.replace("import json", "from mail import send\nimport json")
 STAYING = {
-    "another cell": (STORE.replace(FOUND, f"{FOUND}        LOG.append(key)\n") + "\n\nLOG = []\n", "LOG"),
+    "another cell": (
+        STORE.replace(FOUND, f"{FOUND}        LOG.put(key)\n").replace("(found)", "([found, LOG.qsize()])")
+        + "\n\nfrom queue import Queue\n\nLOG = Queue()\n",
+        "LOG",
+    ),
     "other code": (
         STORE.replace(FOUND, f"{FOUND}        send(found)\n").replace(
             "import json", "from mail import send\nimport json"

@@ -261,7 +261,8 @@ def test_a_nonlocal_goes_or_the_change_says_why_not(tmp_path, line):
 
     def bump():
         {line}
-        return n, other
+        print(other)
+        return n
 
     return bump
 

@@ -48,8 +48,8 @@ USES = {
     "return SESSIONS[key] if key in SESSIONS else 'no'": '.get("Item", {}).get("v", \'no\')',
     "if key in SESSIONS: return SESSIONS[key]": 'ConsistentRead=True).get("Item")) is not None: return item["v"]',
     "if key in SESSIONS: del SESSIONS[key]": '    _sessions_table().delete_item(Key={"pk": key})\n',
-    "if event and key in SESSIONS: del SESSIONS[key]": "    if event: _sessions_table().delete_item(Key={",
-    "if event: SESSIONS.pop(key, None)\n        else: return SESSIONS.get(key)": "_sessions_table().delete_item(Key={",
+    "if event and key in SESSIONS: del SESSIONS[key]": "        if event: _sessions_table().delete_item(Key={",
+    "if event: SESSIONS.pop(key, None)\n        else: return SESSIONS.get(key)": "_sessions_table().delete_item(",
 }
 
 
