@@ -138,7 +138,6 @@ SAMPLE = {"connection/N02/product_api", "libraries/psycopg2", "libraries/redis",
 UNSHOWN = {
     "connection/N07/translate": (Verdict.INCONCLUSIVE, "the simulator has no Translate"),
     "connection/N10/fan_out": (Verdict.VACUOUS, "the function that it calls is not there"),
-    "connection/N52/minimal": (Verdict.DIVERGES, "its hook is called once and no longer once more in every call"),
 }
 # Its clients for many regions take the original longer than a call may.
 SLOW = {"connection/N46/region_sweep"}
