@@ -116,34 +116,46 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
     if judgement.is_step:
         yield keep(judgement, workspace)
         return
-    key, cell = judgement.cell
-    table = workspace.table_for(key)
-    asked = asked_of(workspace.options, workspace.program, key)
-    existing = table_of(asked)
-    variable = asked.table_env or env_name(table)
-    written = _written(judgement)
+    asked = asked_of(workspace.options, workspace.program, judgement.cell[0])
     told: list[str] = []
     if asked.style == "inline":
         try:
-            looked = _lookups(judgement, workspace, {})
-            proposal = inline(judgement, workspace, table, written, looked, asked)
-            yield _guarded(proposal, judgement, workspace, existing)
+            yield _inlined(judgement, workspace, asked)
             return
         except NotInlineError as error:
             told.append(not_possible(asked, str(error)))
-    checks = checked(workspace.evidence, judgement.accesses)
-    looked = _lookups(judgement, workspace, checks)
-    forms = _forms(judgement, written, checks, looked)
-    calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
-    store = workspace.helper_name(key[0], "Store")
     try:
-        edits = [
-            *placed(key[0], cell, _made(store, variable, asked), store, workspace),
-            *_edits(forms, checks, looked, workspace),
-        ]
+        proposal = _stored(judgement, workspace, asked, told)
     except NotReproducedError:
         yield from _stepped(judgement, workspace)
         return
+    stepped = [*_stepped(judgement, workspace)] if proposal.tier is Tier.MANUAL else []
+    yield from stepped or [proposal]
+
+
+def _inlined(judgement: Judgement, workspace: Workspace, asked: CellOptions) -> Proposal:
+    """Calls of boto3 in the place of each use. Raises NotInlineError where there is no such form."""
+    assert judgement.cell is not None
+    table, looked = workspace.table_for(judgement.cell[0]), _lookups(judgement, workspace, {})
+    proposal = inline(judgement, workspace, table, _written(judgement), looked, asked)
+    return _guarded(proposal, judgement, workspace, table_of(asked))
+
+
+def _stored(judgement: Judgement, workspace: Workspace, asked: CellOptions, told: list[str]) -> Proposal:
+    """The dict becomes a Store; `told` are reasons for that. Raises NotReproducedError where it cannot stand there."""
+    assert judgement.cell is not None
+    key, cell = judgement.cell
+    table, existing = workspace.table_for(key), table_of(asked)
+    variable = asked.table_env or env_name(table)
+    checks = checked(workspace.evidence, judgement.accesses)
+    looked = _lookups(judgement, workspace, checks)
+    forms = _forms(judgement, _written(judgement), checks, looked)
+    calls = [(path, use.function, PARTS[form]) for path, use, form in forms]
+    store = workspace.helper_name(key[0], "Store")
+    edits = [
+        *placed(key[0], cell, _made(store, variable, asked), store, workspace),
+        *_edits(forms, checks, looked, workspace),
+    ]
     step = step_of(judgement, workspace)
     if step is not None:
         calls += step.calls
@@ -157,9 +169,7 @@ def propose(judgement: Judgement, workspace: Workspace) -> Iterator[Proposal]:
         *workspace.infrastructure(judgement, table, "table", calls, existing=existing, ttl=asked.ttl),
     )
     proposal = Proposal("store", f"keep {key[1]} in a DynamoDB table", ops, judgement.tier, tuple(told))
-    proposal = _guarded(unlocked(proposal, judgement, workspace), judgement, workspace, existing, asked.ttl_seconds)
-    stepped = [*_stepped(judgement, workspace)] if proposal.tier is Tier.MANUAL else []
-    yield from stepped or [proposal]
+    return _guarded(unlocked(proposal, judgement, workspace), judgement, workspace, existing, asked.ttl_seconds)
 
 
 def _edits(
