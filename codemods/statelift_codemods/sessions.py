@@ -142,7 +142,7 @@ def _inlined(judgement: Judgement, workspace: Workspace, asked: CellOptions) -> 
 
 
 def _stored(judgement: Judgement, workspace: Workspace, asked: CellOptions, told: list[str]) -> Proposal:
-    """The dict becomes a Store; `told` are reasons for that. Raises NotReproducedError where it cannot stand there."""
+    """The dict becomes a Store, which is also `told` why. Raises NotReproducedError where it cannot stand there."""
     assert judgement.cell is not None
     key, cell = judgement.cell
     table, existing = workspace.table_for(key), table_of(asked)
