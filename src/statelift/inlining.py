@@ -5,7 +5,7 @@ Only text can be a key, and a value is text or JSON: what a helper does for othe
 
 import ast
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from statelift.claiming import decided
@@ -22,7 +22,7 @@ from statelift.workspace import Proposal, Workspace, line_of, table_of
 TEXT = frozenset({"str"})
 KEYS = TEXT | {"json"}  # a key of the event may be no text: that raises, and a reason says so
 VALUES = frozenset({"str", "int", "float", "bool", "none", "json"})
-VALUED = frozenset({"put", "get", "require"})
+VALUED = frozenset({"put", "get"})
 PARTS = {
     "put": "inline.put",
     "get": "inline.get",
@@ -95,7 +95,7 @@ def inline(
     for each in looked.values():
         if each.choice is not None and _constant(each.other) is None:
             raise NotInlineError(f"{each.other} stands for no entry, and JSON does not hold that")
-    _check_place(key, cell, workspace, uses)
+    _check_place(key, cell, workspace, uses, checks)
     _check_types(workspace, uses)
     getter = workspace.unused_name(key[0], getter_name(key[1]))
     form = _Form(getter, asked.key or "pk", _is_text(workspace, uses))
@@ -119,7 +119,8 @@ def inline(
 # ---------------------------------------------------------------- whether it is possible
 
 
-def _check_place(key: CellKey, cell: Cell, workspace: Workspace, uses: Uses) -> None:
+def _check_place(key: CellKey, cell: Cell, workspace: Workspace, uses: Uses, done: Container[int]) -> None:
+    """`done` are ids of uses that are one call with the test in front of them."""
     path, name = key
     if cell.home != "module":
         raise NotInlineError(f"{name} is no variable of a module, so it cannot go")
@@ -133,7 +134,7 @@ def _check_place(key: CellKey, cell: Cell, workspace: Workspace, uses: Uses) -> 
             raise NotInlineError(
                 f"line {use.place.line}: .{use.op}() of a dict has no call of boto3 that does the same"
             )
-        if why := _unanswered(use):
+        if id(use) not in done and (why := _unanswered(use)):
             raise NotInlineError(f"line {use.place.line} {why}")
 
 
@@ -142,21 +143,12 @@ def _unanswered(use: Access) -> str:
     match use.op:
         case "pop" if not (use.is_statement and use.default is not None and use.default.is_pure):
             return "wants to know what it takes, and boto3 does not tell that after a lost answer"
-        case "require" | "delete" if not _is_known_there(use):
-            return "raises KeyError where nothing is there, and no test of the key stands in front of it"
+        case "require" | "delete":
+            return "raises KeyError where nothing is there, and is no one call with a test of the key"
         case "get" if use.default is not None and _constant(use.default.text) is None:
             return f"has the default {use.default.text}, which is no plain constant"
         case _:
             return ""
-
-
-def _is_known_there(use: Access) -> bool:
-    """Whether a test on the way says that the key is there."""
-    tests = [test for guard in use.guards if guard.mode == "all" for test in guard.tests]
-    return use.key is not None and any(
-        (test.subject, test.key, test.relation, test.holds) == (use.subject, use.key.text, "present", True)
-        for test in tests
-    )
 
 
 def _constant(text: str) -> str | None:
@@ -276,11 +268,6 @@ def _value_or(key: str, default: str, form: _Form) -> str:
     return f'json.loads({form.read(key)}.get("Item", {{"v": {missing}}})["v"])'
 
 
-def _require(use: Access, key: str, value: str, form: _Form) -> str:
-    del use, value
-    return form.value_in(f'{form.read(key)}["Item"]')
-
-
 def _contains(use: Access, key: str, value: str, form: _Form) -> str:
     del value
     return f'"Item" {"not in" if use.op == "lacks" else "in"} {form.read(key)}'
@@ -294,9 +281,7 @@ def _delete(use: Access, key: str, value: str, form: _Form) -> str:
 _FORMS = {
     "put": _whole(_put),
     "get": _whole(_get),
-    "require": _whole(_require),
     "contains": _whole(_contains),
     "lacks": _whole(_contains),
     "pop": _whole(_delete),
-    "delete": _whole(_delete),
 }
