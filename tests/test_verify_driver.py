@@ -109,6 +109,40 @@ def test_half_an_event_after_a_crash_is_told_and_no_difference(sandbox: Sandbox)
     assert any(course.partial is not None for course in courses)
 
 
+PUTS = f"""{CLIENT}
+
+class OutcomeUnknownError(RuntimeError):
+    pass
+
+
+def put(name, n):
+    dynamodb.put_item(TableName="T", Item={{"pk": {{"S": name}}, "n": {{"N": str(n)}}}})
+
+
+def get(name):
+    return dynamodb.get_item(TableName="T", Key={{"pk": {{"S": name}}}}, ConsistentRead=True)["Item"]["n"]["N"]
+
+
+def handler(event, context):
+    if "n" not in event:
+        return [get("a"), get("b")]
+    put("a", event["n"])
+    put("b", event["n"])
+"""
+
+
+@pytest.mark.parametrize("spared", [("T",), ()])
+def test_what_a_refused_event_wrote_before_is_half_an_event_only_if_the_original_writes_there(
+    sandbox: Sandbox, spared: tuple[str, ...]
+):
+    refused = '    if event["n"] == 2:\n        raise OutcomeUnknownError\n    put("b"'
+    pair = pair_of(PUTS, PUTS.replace('    put("b"', refused))
+    given = [Step("app:handler", "lambda", each) for each in ({"n": 1}, {"n": 2}, {})]
+    course = run_steps(sandbox, pair, given, replace(FRESH, faults=Faults(spared=spared)), 0)
+    assert course.refused == 1
+    assert (course.partial is not None, course.divergence is not None) == (bool(spared), not spared)
+
+
 def test_turns_wait_for_the_answers_that_they_speak_of(sandbox: Sandbox):
     original = "def handler(event, context):\n    return {'id': event.get('id', 'x') + '!'}\n"
     chain = [
