@@ -15,13 +15,14 @@ computed from the entry that it replaces is one step, too, tried again where ano
 `BEST.mutate(user, lambda best: max(best, points), 0)` for `BEST[user] = max(BEST.get(user, 0), points)`. Reads are
 strongly consistent, values keep their exact Python type or are refused with a TypeError.
 
-A check and the write next to it are one conditional write, of which two calls at once make one:
-`if not SEEN.claim(message):` for `if message in SEEN: …` and `SEEN.add(message)` (a set has its elements as
-keys), and `if not LAST.put_unless(user, now, lambda last: now - last < 60, 0):` for a pause,
-`if now - LAST.get(user, 0) < 60: …` and `LAST[user] = now`. `put_if` is the same for
-`if points > BEST.get(user, 0): BEST[user] = points`, and `setdefault` for `if key not in KNOWN: KNOWN[key] = value`
-and nothing else. Nothing may lie between check and write, the check asks for that entry alone and computes from
-names and constants, and key and value cannot fail in another order.
+A check and the write next to it are one conditional write, of which two calls at once make one: `if not
+SEEN.claim(message):` for `if message in SEEN: …` and `SEEN.add(message)` (a set has its elements as keys), and `if
+not LAST.put_unless(user, now, lambda last: now - last < 60, 0):` for a pause, `if now - LAST.get(user, 0) < 60: …`
+and `LAST[user] = now`. `put_if` is the same for `if points > BEST.get(user, 0): BEST[user] = points`, and
+`setdefault` for `if key not in KNOWN: KNOWN[key] = value` and nothing else. An entry that goes is taken in one
+call: `if TICKETS.pop(key, MISSING) is MISSING:` for `if key not in TICKETS: …` and `del TICKETS[key]`, or
+`TICKETS.pop(key, None)` where nothing else is done. Nothing may lie between check and write, the check asks for
+that entry alone and computes from names and constants, and key and value cannot fail in another order.
 
 A check and the reads behind it are one read: `if (session := SESSIONS.get(key)) is None:` for
 `if key not in SESSIONS: …` and `session = SESSIONS[key]`; with `MISSING` where an entry may be None. Nothing may
@@ -32,10 +33,11 @@ function that does both, or above the handler. It reads an entry once and writes
 another call wrote meanwhile what it has read, it runs again, or raises `StateConflictError` where running it again
 could do something twice. Not where the step would read the whole store, or threads go on.
 
-That is the style `store`. With `--style inline`, or for single cells in the configuration, boto3's own calls
-stand at each use, without a helper: `_sessions_table().put_item(Item={"pk": key, "v": value})`. Keys have to be
-text and values text or plain JSON, and every use one of put, get, delete or `in`; elsewhere a reason says which use
-is in the way, and the style is `store`. With the style `transaction` the dict stays a dict, as kept_state does it.
+That is the style `store`. With `--style inline`, or for single cells in the configuration, boto3's own calls stand
+at each use, without a helper: `_sessions_table().put_item(Item={"pk": key, "v": value})`. Keys have to be text and
+values text or plain JSON, every use one of put, get, delete or `in`, and a call may come to the dict once, as
+these are not one step; elsewhere a reason says what is in the way, and the style is `store`. With the style
+`transaction` the dict stays a dict, as kept_state does it.
 
 A table that exists, its key and an expiry can be named for single cells in the configuration.
 
